@@ -1,0 +1,59 @@
+import type { z } from 'zod'
+import type { Principal, Role } from '../kernel/principal.ts'
+
+/**
+ * A control route as data: the OpenAPI document, the access check, validation and the handler all derive from it.
+ *
+ * `access`: 'public' asks for nothing; 'user' for any signed-in person or ADMIN_KEY; a role for that role or a higher
+ * one. API keys never open control routes. Unknown query and body members are refused by name.
+ */
+export type Route = {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** With `:name` for parameters; a parameter written `:name*` takes the rest of the path, slashes included. */
+  path: string
+  access: 'public' | 'user' | Role
+  /** One sentence for the OpenAPI document. */
+  summary: string
+  tag: string
+  params?: z.ZodType
+  query?: z.ZodType
+  body?: z.ZodType
+  /** Shape of the success reply; what is not in it is not sent. Absent for 204. */
+  reply?: z.ZodType
+  /** Success status, 200 unless said. */
+  status?: number
+  handle(call: RouteCall): Promise<unknown> | unknown
+}
+
+export type RouteCall<Params = unknown, Query = unknown, Body = unknown> = {
+  /** null on public routes called without credentials. */
+  principal: Principal | null
+  params: Params
+  query: Query
+  body: Body
+  requestId: string
+  traceId: string
+  /** The peer, or what trusted proxies say of it. */
+  clientIp: string
+  /** True when the connection comes from this machine. */
+  isLoopback: boolean
+  userAgent: string
+}
+
+type Parsed<S> = S extends z.ZodType ? z.infer<S> : undefined
+
+/** Types the handler by the route's own schemas. */
+export function defineRoute<
+  P extends z.ZodType | undefined = undefined,
+  Q extends z.ZodType | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+>(
+  route: Omit<Route, 'params' | 'query' | 'body' | 'handle'> & {
+    params?: P
+    query?: Q
+    body?: B
+    handle(call: RouteCall<Parsed<P>, Parsed<Q>, Parsed<B>>): Promise<unknown> | unknown
+  },
+): Route {
+  return route as unknown as Route
+}
