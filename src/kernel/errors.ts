@@ -19,9 +19,19 @@ export const errorCatalogue = {
   unauthenticated: { status: 401, title: 'Credentials are missing', titleZh: '缺少凭据', retry: false },
   invalid_api_key: { status: 401, title: 'The API key is not valid', titleZh: 'API 密钥无效', retry: false },
   invalid_credentials: { status: 401, title: 'Wrong name or password', titleZh: '用户名或密码错误', retry: false },
-  session_expired: { status: 401, title: 'The session is over, log in again', titleZh: '会话已失效，请重新登录', retry: false },
+  session_expired: {
+    status: 401,
+    title: 'The session is over, log in again',
+    titleZh: '会话已失效，请重新登录',
+    retry: false,
+  },
   forbidden: { status: 403, title: 'This credential may not do that', titleZh: '该凭据无权执行此操作', retry: false },
-  model_not_allowed: { status: 403, title: 'This key may not use that model', titleZh: '该密钥无权使用此模型', retry: false },
+  model_not_allowed: {
+    status: 403,
+    title: 'This key may not use that model',
+    titleZh: '该密钥无权使用此模型',
+    retry: false,
+  },
   setup_required: {
     status: 403,
     title: 'The hub has no owner yet and answers on loopback only',
@@ -30,17 +40,28 @@ export const errorCatalogue = {
   },
   not_found: { status: 404, title: 'There is no such thing here', titleZh: '资源不存在', retry: false },
   model_not_found: { status: 404, title: 'There is no such model', titleZh: '模型不存在', retry: false },
-  method_not_allowed: { status: 405, title: 'That method is not served here', titleZh: '不支持该请求方法', retry: false },
+  method_not_allowed: {
+    status: 405,
+    title: 'That method is not served here',
+    titleZh: '不支持该请求方法',
+    retry: false,
+  },
   conflict: { status: 409, title: 'It already exists', titleZh: '资源已存在', retry: false },
   already_set_up: { status: 409, title: 'The hub already has an owner', titleZh: '系统已完成初始化', retry: false },
   body_too_large: { status: 413, title: 'The body is too large', titleZh: '请求体过大', retry: false },
-  unsupported_media_type: { status: 415, title: 'That content type is not read here', titleZh: '不支持的内容类型', retry: false },
+  unsupported_media_type: {
+    status: 415,
+    title: 'That content type is not read here',
+    titleZh: '不支持的内容类型',
+    retry: false,
+  },
   rate_limited: { status: 429, title: 'Too many requests', titleZh: '请求过于频繁', retry: true },
   client_closed: { status: 499, title: 'The caller hung up', titleZh: '客户端已断开', retry: false },
   internal: { status: 500, title: 'Something broke on our side', titleZh: '服务器内部错误', retry: true },
-  upstream_refused: { status: 502, title: 'The provider refused the request', titleZh: '上游拒绝了请求', retry: false },
+  upstream_refused: { status: 400, title: 'The provider refused the request', titleZh: '上游拒绝了请求', retry: false },
   upstream_unauthorized: {
-    status: 502,
+    // Not 401: the caller's own credentials are fine, and not 5xx: a repeat cannot help.
+    status: 424,
     title: 'The provider did not accept our credentials',
     titleZh: '上游不接受本系统的凭据',
     retry: false,
@@ -56,8 +77,18 @@ export const errorCatalogue = {
     titleZh: '上游响应中途中断',
     retry: true,
   },
-  upstream_garbled: { status: 502, title: 'The provider answered something unreadable', titleZh: '上游响应无法解析', retry: true },
-  no_provider: { status: 503, title: 'No provider can serve this model now', titleZh: '当前没有可用的上游', retry: true },
+  upstream_garbled: {
+    status: 502,
+    title: 'The provider answered something unreadable',
+    titleZh: '上游响应无法解析',
+    retry: true,
+  },
+  no_provider: {
+    status: 503,
+    title: 'No provider can serve this model now',
+    titleZh: '当前没有可用的上游',
+    retry: true,
+  },
   unavailable: { status: 503, title: 'A part of the hub is not available', titleZh: '系统组件暂不可用', retry: true },
   ledger_unavailable: {
     status: 503,
@@ -79,6 +110,8 @@ export type FailOptions = {
   retryAfterMs?: number
   /** Operators' half of the story: goes to the log, never to a caller. */
   detail?: string
+  /** A vendor's own words for a failure that came from it, for callers that switch on them. */
+  vendor?: { type: string | null; code: string | null }
   /** Field-by-field findings of a validation, safe for the caller. */
   issues?: readonly { path: string; message: string }[]
   cause?: unknown
@@ -91,6 +124,7 @@ export class HubError extends Error {
   readonly retryAfterMs: number | undefined
   readonly detail: string | undefined
   readonly issues: readonly { path: string; message: string }[] | undefined
+  readonly vendor: { type: string | null; code: string | null } | undefined
 
   constructor(code: ErrorCode, message: string, options: FailOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -101,6 +135,7 @@ export class HubError extends Error {
     this.retryAfterMs = options.retryAfterMs
     this.detail = options.detail
     this.issues = options.issues
+    this.vendor = options.vendor
   }
 }
 

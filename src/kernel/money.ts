@@ -10,6 +10,8 @@ export function priceTokens(tokens: number, perMillion: NanoUsd): NanoUsd {
 export function formatUsd(nanoUsd: NanoUsd): string {
   const sign = nanoUsd < 0 ? '-' : ''
   const whole = Math.abs(nanoUsd)
-  const fraction = String(whole % 1_000_000_000).padStart(9, '0').replace(/0+$/, '')
+  const fraction = String(whole % 1_000_000_000)
+    .padStart(9, '0')
+    .replace(/0+$/, '')
   return `${sign}${Math.floor(whole / 1_000_000_000)}${fraction ? `.${fraction}` : ''}`
 }
