@@ -1,0 +1,54 @@
+import { join, resolve } from 'node:path'
+import { fail } from '../../kernel/errors.ts'
+import type { Log } from '../log.ts'
+import type { Database } from './database.ts'
+import { openPostgres } from './postgres.ts'
+import { openSqlite } from './sqlite.ts'
+
+export type DatabaseOptions = {
+  /** `postgres://…`, `sqlite:<path>`, `file:<path>`, or '' for `gatehouse.db` in the data folder. */
+  url: string
+  dataDir: string
+  /** Most connections to PostgreSQL; SQLite has one writer whatever this says. */
+  poolSize?: number
+  /** PostgreSQL only; default 30 s. */
+  statementTimeoutMs?: number
+  log: Log
+}
+
+/**
+ * Opens the main store that `url` names; the only place that looks at its scheme. SQLite is opened and checked here;
+ * PostgreSQL is first spoken to by a query or `ping`. Rejects with `invalid_request` when waiting cannot help.
+ */
+export async function openDatabase<Tables>(options: DatabaseOptions): Promise<Database<Tables>> {
+  const { url, dataDir, log } = options
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
+  if (url === '') return openSqlite<Tables>({ file: resolve(join(dataDir, 'gatehouse.db')), log })
+  if (scheme === 'postgres' || scheme === 'postgresql') {
+    return openPostgres<Tables>({
+      url,
+      poolSize: options.poolSize ?? 10,
+      statementTimeoutMs: options.statementTimeoutMs ?? 30_000,
+      log,
+    })
+  }
+  if (scheme === 'sqlite' || scheme === 'file') return openSqlite<Tables>({ file: sqliteFile(url), log })
+  const found = scheme === undefined ? 'has no scheme' : `has the scheme "${scheme}:"`
+  throw fail(
+    'invalid_request',
+    `The database address ${found}. Use postgres://user:password@host:5432/database, sqlite:<path of a file>, or nothing for gatehouse.db in the data folder.`,
+    { param: 'database.url' },
+  )
+}
+
+function sqliteFile(url: string): string {
+  const path = url.replace(/^(sqlite|file):(\/\/)?/i, '')
+  if (path === '' || path.startsWith(':') || path.includes('?')) {
+    throw fail(
+      'invalid_request',
+      'The SQLite address names no file: write sqlite:<path>, such as sqlite:/var/lib/gatehouse/gatehouse.db, without options and not :memory:.',
+      { param: 'database.url' },
+    )
+  }
+  return resolve(path)
+}

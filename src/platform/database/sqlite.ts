@@ -1,0 +1,101 @@
+import { closeSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { Kysely, sql } from 'kysely'
+import { fail, HubError } from '../../kernel/errors.ts'
+import { checkFolderUse } from '../data-folder.ts'
+import type { Log } from '../log.ts'
+import type { Database } from './database.ts'
+import { isSettingFault, storeError } from './faults.ts'
+import { createLock, sqliteDialect } from './sqlite-driver.ts'
+import { startSqliteThread } from './sqlite-thread.ts'
+
+type SqliteOptions = {
+  file: string
+  /** How long a write waits for another process that holds the file; default 5 s. */
+  busyTimeoutMs?: number
+  log: Log
+}
+
+/**
+ * Opens (or makes) the SQLite file, in WAL mode, and proves that it can be written. Rejects with `invalid_request` and
+ * the remedy when folder or file cannot be used, with `unavailable` when another process holds the file too long.
+ */
+export async function openSqlite<Tables>(options: SqliteOptions): Promise<Database<Tables>> {
+  const { file, busyTimeoutMs = 5000, log } = options
+  assertFolder(file)
+  makePrivate(file)
+  const onCrash = (error: unknown) => {
+    log.error('The SQLite thread ended; the store is lost until a restart', { error, file })
+  }
+  const writer = startSqliteThread({ file, isReadOnly: false, busyTimeoutMs }, onCrash)
+  const reader = startSqliteThread({ file, isReadOnly: true, busyTimeoutMs }, onCrash)
+  try {
+    await writer.call({ kind: 'open' })
+    // After the writer: a file that is not there yet cannot be opened for reading.
+    await reader.call({ kind: 'open' })
+  } catch (error) {
+    await Promise.all([writer.close(), reader.close()])
+    throw openingError(error, file)
+  }
+
+  const lock = createLock()
+  const kysely = new Kysely<Tables>({ dialect: sqliteDialect({ writer, reader, where: `SQLite file ${file}`, lock }) })
+  let closing: Promise<void> | null = null
+  return {
+    engine: 'sqlite',
+    kysely,
+    async ping() {
+      await sql`select 1`.execute(kysely)
+    },
+    close() {
+      closing ??= close()
+      return closing
+    },
+  }
+
+  async function close() {
+    // What has been asked for before is finished first.
+    await lock.acquire()
+    await reader.close()
+    await writer.close()
+  }
+}
+
+/** A new file is for its owner alone, whatever the folder allows; -wal and -shm beside it get the same mode. */
+function makePrivate(file: string) {
+  try {
+    closeSync(openSync(file, 'a', 0o600))
+  } catch {
+    // SQLite meets the same trouble, and its error is told with a remedy.
+  }
+}
+
+function assertFolder(file: string) {
+  const trouble = checkFolderUse(dirname(file), true)
+  if (trouble === null) return
+  const { path, reason, blocker, runningAs } = trouble
+  throw fail(
+    'invalid_request',
+    `The data folder ${path} cannot be used: ${reason}. The hub runs as ${runningAs}; ${blocker.path} is a ${blocker.kind} of ${blocker.owner}, mode ${blocker.mode}. Give the folder to that user (chown, chmod u+rwx), or name another one with --data or GATEHOUSE_DATA_DIR.`,
+    { param: 'data.dir', detail: reason },
+  )
+}
+
+function openingError(error: unknown, file: string): unknown {
+  const code = (error as { code?: unknown }).code
+  if (isSettingFault(error)) {
+    return fail(
+      'invalid_request',
+      `${file} is not a SQLite database, or it is damaged (${String(code)}). Move it away to start with an empty store, restore it from a backup, or name another file in database.url.`,
+      { param: 'database.url', cause: error },
+    )
+  }
+  if (code === 'SQLITE_CANTOPEN' || (typeof code === 'string' && /^SQLITE_(READONLY|PERM|AUTH|CANTOPEN)/.test(code))) {
+    return fail(
+      'invalid_request',
+      `The database file ${file} cannot be opened for writing (${code}). Give the file and the -wal and -shm files beside it to the user the hub runs as (chown, chmod u+rw), or name another file in database.url.`,
+      { param: 'database.url', cause: error },
+    )
+  }
+  return error instanceof HubError ? error : storeError(error, `SQLite file ${file}`)
+}
