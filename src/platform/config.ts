@@ -1,0 +1,126 @@
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+
+/** `[data]`: the folder for everything the hub keeps on this machine. */
+export const dataConfig = z
+  .strictObject({
+    dir: z
+      .string()
+      .min(1)
+      .default('data')
+      .describe('Folder for the embedded store, the journal and the secret key; relative to the working directory.')
+      .meta({ zh: '数据目录：内嵌数据库、账本日志与密钥；相对路径以当前工作目录为准。' }),
+  })
+  .describe('What the hub keeps on this machine.')
+  .meta({ zh: '本机数据。' })
+
+/** `[database]`: the main store. */
+export const databaseConfig = z
+  .strictObject({
+    url: addressOf(['postgres:', 'postgresql:', 'sqlite:', 'file:'], 'postgres://user:password@host:5432/database')
+      .default('')
+      .describe('PostgreSQL address, or sqlite:<path>; empty means the embedded SQLite store in the data folder.')
+      .meta({
+        zh: 'PostgreSQL 地址，或 sqlite:<路径>；留空则使用数据目录中的内嵌 SQLite。',
+        env: 'DATABASE_URL',
+        secret: true,
+      }),
+    pool_size: z.int().min(1).max(200).default(10).describe('Most connections to PostgreSQL from this node.').meta({
+      zh: '本节点到 PostgreSQL 的最大连接数。',
+    }),
+    wait_tries: z.int().min(1).max(10_000).default(30).describe('How often a start tries to reach the database.').meta({
+      zh: '启动时尝试连接数据库的次数。',
+    }),
+    wait_interval_seconds: z.number().min(0.01).max(600).default(2).describe('Pause between two of these tries.').meta({
+      zh: '两次尝试之间的间隔（秒）。',
+    }),
+    statement_timeout_seconds: z
+      .number()
+      .min(0.1)
+      .max(3600)
+      .default(30)
+      .describe('A statement that runs longer is cancelled (PostgreSQL only).')
+      .meta({ zh: '语句执行超过该时间即被取消（仅 PostgreSQL，秒）。' }),
+  })
+  .describe('The main store.')
+  .meta({ zh: '主数据库。' })
+
+/** `[redis]`: what several nodes share; one node alone needs none. */
+export const redisConfig = z
+  .strictObject({
+    url: addressOf(['redis:', 'rediss:'], 'redis://:password@host:6379/0')
+      .default('')
+      .describe('Redis address for counters, leases and announcements shared by several nodes; empty on a single node.')
+      .meta({ zh: 'Redis 地址，多节点共享计数、租约与通知；单节点留空。', env: 'REDIS_URL', secret: true }),
+  })
+  .describe('What several nodes share.')
+  .meta({ zh: '多节点共享状态。' })
+
+/** `[log]`: what is written to standard output. */
+export const logConfig = z
+  .strictObject({
+    level: z
+      .enum(['debug', 'info', 'warn', 'error'])
+      .default('info')
+      .describe('Least important lines still written.')
+      .meta({ zh: '日志级别。', env: 'LOG_LEVEL' }),
+    format: z
+      .enum(['auto', 'json', 'text'])
+      .default('auto')
+      .describe('JSON lines or text for people; auto writes text to a terminal and JSON elsewhere.')
+      .meta({ zh: '输出 JSON 还是便于阅读的文本；auto 在终端输出文本，否则输出 JSON。' }),
+  })
+  .describe('The log on standard output.')
+  .meta({ zh: '标准输出日志。' })
+
+/** `[network]`: outbound connections to addresses that people set. */
+export const networkConfig = z
+  .strictObject({
+    allow_private: z
+      .array(
+        z.string().refine((text) => ipaddr.isValidCIDR(text), {
+          error: 'This is not a CIDR block such as 10.0.0.0/8',
+          params: { zh: '不是 CIDR 网段（例如 10.0.0.0/8）' },
+        }),
+      )
+      .default(['127.0.0.0/8', '::1/128', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'])
+      .describe('Non-public address blocks that providers may live in; [] lets the hub call public addresses only.')
+      .meta({ zh: '允许上游位于的非公网网段；[] 表示只允许公网地址。' }),
+    connect_timeout_seconds: z
+      .number()
+      .min(0.1)
+      .max(300)
+      .default(10)
+      .describe('How long connecting to a provider may take.')
+      .meta({ zh: '连接上游的超时时间（秒）。' }),
+    proxy: addressOf(['http:', 'https:'], 'http://proxy.example.com:3128')
+      .default('')
+      .describe('HTTP proxy for calls to providers; proxy variables of the environment are never used silently.')
+      .meta({ zh: '访问上游所用的 HTTP 代理；不会隐式采用环境变量中的代理。', secret: true }),
+  })
+  .describe('Outbound connections.')
+  .meta({ zh: '出站连接。' })
+
+export type DataConfig = z.infer<typeof dataConfig>
+export type DatabaseConfig = z.infer<typeof databaseConfig>
+export type RedisConfig = z.infer<typeof redisConfig>
+export type LogConfig = z.infer<typeof logConfig>
+export type NetworkConfig = z.infer<typeof networkConfig>
+
+/** '' or a URL of one of `schemes`. The message never repeats the value: it may hold a password. */
+function addressOf(schemes: readonly string[], example: string) {
+  return z.string().refine(
+    (text) => {
+      if (text === '') return true
+      try {
+        return schemes.includes(new URL(text).protocol)
+      } catch {
+        return false
+      }
+    },
+    {
+      error: `This is not an address such as ${example}`,
+      params: { zh: `不是形如 ${example} 的地址` },
+    },
+  )
+}

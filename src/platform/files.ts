@@ -1,0 +1,38 @@
+import { linkSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** The text of `path`, or null when there is no such file. */
+export function readTextIfPresent(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw thrown
+  }
+}
+
+/**
+ * Creates `path` with `text`, readable by its owner only, unless it is there already (`false`). It appears whole or not
+ * at all: of several processes starting at once one wins, and none reads a half-written file.
+ */
+export function createPrivateFile(path: string, text: string): boolean {
+  mkdirSync(dirname(path), { recursive: true })
+  const draft = `${path}.${process.pid}.draft`
+  rmSync(draft, { force: true })
+  writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true })
+  try {
+    linkSync(draft, path)
+    return true
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw thrown
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+/** Bytes this process may still write where `path` lives, and the size of that file system. */
+export function readDiskSpace(path: string): { freeBytes: number; totalBytes: number } {
+  const { bavail, blocks, bsize } = statfsSync(path)
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+}

@@ -1,0 +1,201 @@
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { createManualClock } from '../kernel/clock.ts'
+import { HubError } from '../kernel/errors.ts'
+import { type JournalOptions, openJournal } from './journal.ts'
+import { temporaryFolder } from './journal-testing.ts'
+import type { Log } from './log.ts'
+import { createMetrics } from './metrics.ts'
+
+function listeningLog() {
+  const lines: string[] = []
+  const log: Log = {
+    debug() {},
+    info: (message) => void lines.push(message),
+    warn: (message) => void lines.push(message),
+    error: (message) => void lines.push(message),
+    child: () => log,
+  }
+  return { log, lines }
+}
+
+function open(file: string, options: Partial<JournalOptions> = {}) {
+  return openJournal({
+    file,
+    clock: createManualClock(),
+    log: listeningLog().log,
+    metrics: createMetrics(),
+    ...options,
+  })
+}
+
+test('what was appended is there after a restart, oldest first', async () => {
+  const file = join(temporaryFolder(), 'journal.db')
+  const first = open(file)
+  await first.append('one')
+  await first.append('two')
+  first.close()
+
+  const second = open(file)
+  expect(second.size()).toBe(2)
+  expect(second.read(10).map((entry) => entry.body)).toEqual(['one', 'two'])
+  expect(second.read(1).map((entry) => entry.body)).toEqual(['one'])
+  second.close()
+})
+
+test('everything appended in one turn shares one commit and one promise', async () => {
+  const metrics = createMetrics()
+  const journal = open(join(temporaryFolder(), 'journal.db'), { metrics })
+  const promises = ['a', 'b', 'c'].map((body) => journal.append(body))
+  expect(new Set(promises).size).toBe(1)
+  expect(journal.size()).toBe(0)
+  await promises[0]
+  expect(journal.size()).toBe(3)
+  expect(journal.append('d')).not.toBe(promises[0])
+  await journal.append('e')
+  expect((await metrics.render()).text).toContain('gatehouse_journal_commit_seconds_count 2')
+  journal.close()
+})
+
+test('a promise that resolved means committed: the end of the process loses nothing of it', () => {
+  const file = join(temporaryFolder(), 'journal.db')
+  const program = `
+    import { openJournal } from ${JSON.stringify(`${import.meta.dirname}/journal.ts`)}
+    import { createMetrics } from ${JSON.stringify(`${import.meta.dirname}/metrics.ts`)}
+    import { systemClock } from ${JSON.stringify(`${import.meta.dirname}/../kernel/clock.ts`)}
+    const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
+    const journal = openJournal({ file: ${JSON.stringify(file)}, clock: systemClock, log, metrics: createMetrics() })
+    journal.append('first'); await journal.append('second')
+    process.kill(process.pid, 'SIGKILL')`
+  const ended = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program])
+  expect(ended.signal).toBe('SIGKILL')
+  const journal = open(file)
+  expect(journal.read(10).map((entry) => entry.body)).toEqual(['first', 'second'])
+  journal.close()
+})
+
+test('close commits what was appended in the same turn', async () => {
+  const file = join(temporaryFolder(), 'journal.db')
+  const journal = open(file)
+  const appended = journal.append('last words')
+  journal.close()
+  await appended
+  const again = open(file)
+  expect(again.size()).toBe(1)
+  again.close()
+})
+
+test('remove forgets up to a number and no further, and numbers are never given twice', async () => {
+  const journal = open(join(temporaryFolder(), 'journal.db'))
+  await Promise.all(['a', 'b', 'c'].map((body) => journal.append(body)))
+  const [, second, third] = journal.read(10)
+  journal.remove(second!.seq)
+  expect(journal.read(10)).toEqual([third])
+  expect(journal.size()).toBe(1)
+  journal.remove(third!.seq)
+  await journal.append('d')
+  expect(journal.read(1)[0]!.seq).toBeGreaterThan(third!.seq)
+  journal.close()
+})
+
+test('an entry set aside leaves the queue and stays readable with its reason', async () => {
+  const file = join(temporaryFolder(), 'journal.db')
+  const clock = createManualClock(5000)
+  const journal = open(file, { clock })
+  await journal.append('garbled')
+  await journal.append('sound')
+  journal.setAside(journal.read(1)[0]!, 'not an array')
+  expect(journal.size()).toBe(1)
+  journal.close()
+  const again = open(file)
+  expect(again.read(10).map((entry) => entry.body)).toEqual(['sound'])
+  expect(again.rejects(10)).toMatchObject([{ body: 'garbled', reason: 'not an array', at: 5000 }])
+  again.close()
+})
+
+test('a full journal refuses, says so, and serves again by itself once there is room', async () => {
+  const clock = createManualClock()
+  const { log, lines } = listeningLog()
+  const journal = open(join(temporaryFolder(), 'journal.db'), { clock, log, maxBytes: 512 * 1024 })
+  let failure: unknown
+  for (let i = 0; i < 100 && failure === undefined; i++) {
+    await journal.append('x'.repeat(10_000)).catch((error) => {
+      failure = error
+    })
+  }
+  expect(failure).toBeInstanceOf(HubError)
+  expect(failure).toMatchObject({ code: 'ledger_unavailable', status: 503, retryAfterMs: 1000 })
+  expect((failure as HubError).detail).toContain('free some space')
+  expect(journal.isWritable()).toBe(false)
+
+  await clock.advance(1000)
+  expect(journal.isWritable()).toBe(false)
+
+  const held = journal.size()
+  journal.remove(journal.read(held).at(-1)!.seq)
+  await clock.advance(1000)
+  expect(journal.isWritable()).toBe(true)
+  await journal.append('again')
+  expect(journal.read(10).map((entry) => entry.body)).toEqual(['again'])
+  expect(lines).toEqual([
+    'The journal cannot be written; new requests are refused until it can',
+    'The journal can be written again',
+  ])
+  journal.close()
+})
+
+test('a failed commit keeps nothing of its turn', async () => {
+  const journal = open(join(temporaryFolder(), 'journal.db'), { maxBytes: 256 * 1024 })
+  const turn = [journal.append('small'), journal.append('y'.repeat(400_000))]
+  await expect(Promise.all(turn)).rejects.toMatchObject({ code: 'ledger_unavailable' })
+  expect(journal.size()).toBe(0)
+  expect(journal.read(10)).toEqual([])
+  journal.close()
+})
+
+test('a file that is no database is moved aside, never deleted, and a new journal begun', async () => {
+  const dir = temporaryFolder()
+  const file = join(dir, 'journal.db')
+  writeFileSync(file, 'this was never a database, but somebody may want it'.repeat(100))
+  const { log, lines } = listeningLog()
+  const journal = open(file, { log, clock: createManualClock(Date.UTC(2026, 10, 23)) })
+  await journal.append('fresh')
+  expect(journal.size()).toBe(1)
+  expect(readdirSync(dir)).toContain('journal.db.damaged-2026-11-23T00-00-00-000Z')
+  expect(lines).toEqual(['The journal is damaged; it was moved aside and a new one begun'])
+  journal.close()
+})
+
+test('a journal whose pages are damaged is moved aside at open', async () => {
+  const dir = temporaryFolder()
+  const file = join(dir, 'journal.db')
+  const first = open(file)
+  for (let i = 0; i < 50; i++) await first.append('z'.repeat(2000))
+  first.close()
+  const bytes = readFileSync(file)
+  bytes.fill(0xff, 8192)
+  writeFileSync(file, bytes)
+
+  const second = open(file)
+  expect(second.size()).toBe(0)
+  await second.append('fresh')
+  expect(readdirSync(dir).some((name) => name.startsWith('journal.db.damaged-'))).toBe(true)
+  second.close()
+})
+
+test('a second process on the same journal is refused and told why', async () => {
+  const file = join(temporaryFolder(), 'journal.db')
+  const first = open(file)
+  await first.append('mine')
+  expect(() => open(file)).toThrow(HubError)
+  try {
+    open(file)
+  } catch (error) {
+    expect((error as HubError).detail).toContain('another process has it open')
+  }
+  await first.append('still mine')
+  expect(first.size()).toBe(2)
+  first.close()
+})

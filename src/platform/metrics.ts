@@ -1,0 +1,168 @@
+import { Registry } from 'prom-client'
+import type { Clock } from '../kernel/clock.ts'
+import { systemClock } from '../kernel/clock.ts'
+
+/**
+ * Numbers for Prometheus. Names and units follow https://prometheus.io/docs/practices/naming/ and are refused otherwise.
+ *
+ * `with(labels)` returns the one series of those labels: resolve it once outside a hot path, and counting costs an
+ * addition. A family keeps at most `maxSeries` series; later label sets are counted together under `other`, and
+ * `gatehouse_metrics_overflow_total` says so. A path from outside can thus never fill the memory.
+ */
+export type Metrics = {
+  counter<N extends string = never>(name: string, help: string, labelNames?: readonly N[]): Family<N, CounterSeries>
+  gauge<N extends string = never>(name: string, help: string, labelNames?: readonly N[]): Family<N, GaugeSeries>
+  /** `buckets` are upper bounds in ascending order, in the unit the name ends in. */
+  histogram<N extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly N[],
+    buckets: readonly number[],
+  ): Family<N, HistogramSeries>
+  /** Runs `fill` before each rendering, for numbers that are read rather than counted. */
+  beforeRender(fill: () => void): void
+  /** The exposition text, at most a second old. */
+  render(): Promise<{ contentType: string; text: string }>
+}
+
+export type Family<N extends string, Series> = { with(labels: Record<N, string>): Series }
+export type CounterSeries = { inc(by?: number): void }
+export type GaugeSeries = { set(value: number): void; inc(by?: number): void; dec(by?: number): void }
+export type HistogramSeries = { observe(value: number): void }
+
+/** From a millisecond to ten minutes: for anything a caller waits for. */
+export const durationBuckets = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
+]
+
+const renderEveryMs = 1000
+
+type Sample = { labels: Record<string, string | number>; value: number; metricName?: string }
+type Kind = 'counter' | 'gauge' | 'histogram'
+
+export function createMetrics({
+  clock = systemClock,
+  maxSeries = 1000,
+}: {
+  clock?: Clock
+  maxSeries?: number
+} = {}): Metrics {
+  const registry = new Registry()
+  const fills: (() => void)[] = []
+  let rendered: { at: number; text: Promise<string> } | null = null
+
+  function family<N extends string, Series>(
+    kind: Kind,
+    name: string,
+    help: string,
+    labelNames: readonly N[],
+    create: (labels: Record<string, string>) => { series: Series; read(): Sample[] },
+  ): Family<N, Series> {
+    checkName(kind, name, help, labelNames)
+    const members = new Map<string, { series: Series; read(): Sample[] }>()
+    const member = (values: string[]) => {
+      const key = values.join('\u0000')
+      const known = members.get(key)
+      if (known !== undefined) return known.series
+      const made = create(Object.fromEntries(labelNames.map((label, i) => [label, values[i]!])))
+      members.set(key, made)
+      return made.series
+    }
+    // prom-client's own metrics look each label set up again at every count (0.7 µs); its registry renders anything
+    // that has `get`, so the counting is ours and the format is its.
+    const renderable = {
+      name,
+      help,
+      get: async () => ({ name, help, type: kind, values: [...members.values()].flatMap((each) => each.read()) }),
+    }
+    registry.registerMetric(renderable as unknown as Parameters<Registry['registerMetric']>[0])
+    if (labelNames.length === 0) member([])
+    return {
+      with(labels) {
+        const values = labelNames.map((label) => String(labels[label]))
+        if (members.size < maxSeries || members.has(values.join('\u0000'))) return member(values)
+        overflow.with({ metric: name }).inc()
+        return member(labelNames.map(() => 'other'))
+      },
+    }
+  }
+
+  const metrics: Metrics = {
+    counter: (name, help, labelNames = []) =>
+      family('counter', name, help, labelNames, (labels) => {
+        let value = 0
+        const inc = (by = 1) => {
+          if (by > 0) value += by
+        }
+        return { series: { inc }, read: () => [{ labels, value }] }
+      }),
+    gauge: (name, help, labelNames = []) =>
+      family('gauge', name, help, labelNames, (labels) => {
+        let value = 0
+        const series: GaugeSeries = {
+          set: (next) => {
+            value = next
+          },
+          inc: (by = 1) => {
+            value += by
+          },
+          dec: (by = 1) => {
+            value -= by
+          },
+        }
+        return { series, read: () => [{ labels, value }] }
+      }),
+    histogram: (name, help, labelNames, buckets) =>
+      family('histogram', name, help, labelNames, (labels) => createDistribution(name, labels, buckets)),
+    beforeRender: (fill) => fills.push(fill),
+    async render() {
+      const now = clock.monotonic()
+      if (rendered === null || now - rendered.at >= renderEveryMs) {
+        for (const fill of fills) fill()
+        rendered = { at: now, text: registry.metrics() }
+      }
+      return { contentType: registry.contentType, text: await rendered.text }
+    },
+  }
+  const overflow = metrics.counter(
+    'gatehouse_metrics_overflow_total',
+    'Look-ups of label sets beyond the limit of a metric, counted together as "other".',
+    ['metric'],
+  )
+  return metrics
+}
+
+function createDistribution(name: string, labels: Record<string, string>, buckets: readonly number[]) {
+  const counts = new Float64Array(buckets.length + 1)
+  let sum = 0
+  const observe = (value: number) => {
+    let i = 0
+    while (i < buckets.length && value > buckets[i]!) i++
+    counts[i]!++
+    sum += value
+  }
+  const read = () => {
+    let count = 0
+    const samples: Sample[] = []
+    for (const [i, bound] of [...buckets, '+Inf'].entries()) {
+      count += counts[i]!
+      samples.push({ metricName: `${name}_bucket`, labels: { ...labels, le: bound }, value: count })
+    }
+    samples.push({ metricName: `${name}_sum`, labels, value: sum })
+    samples.push({ metricName: `${name}_count`, labels, value: count })
+    return samples
+  }
+  return { series: { observe }, read }
+}
+
+// The rules of `promtool check metrics` that a name can break.
+function checkName(kind: Kind, name: string, help: string, labelNames: readonly string[]): void {
+  const isReserved = /_(total|sum|count|bucket|info)$/.test(name)
+  const isFit =
+    /^gatehouse_[a-z_]+$/.test(name) &&
+    (kind === 'counter' ? name.endsWith('_total') : !isReserved || (kind === 'gauge' && name.endsWith('_info')))
+  if (!isFit) throw new Error(`${kind} ${name}: the name is not one Prometheus' conventions allow`)
+  if (help === '') throw new Error(`${kind} ${name}: the help text is missing`)
+  const unfit = labelNames.find((label) => !/^[a-z][a-z_]*$/.test(label) || label === 'le' || label === 'quantile')
+  if (unfit !== undefined) throw new Error(`${kind} ${name}: the label ${unfit} is not allowed`)
+}

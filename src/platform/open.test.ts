@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../kernel/clock.ts'
+import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } from './config.ts'
+import { openLog, openPlatform, type PlatformConfig } from './open.ts'
+import { describeWithRedis, redisUrl } from './testing.ts'
+
+function configure(changes: Partial<Record<keyof PlatformConfig, object>> = {}): PlatformConfig {
+  const dir = mkdtempSync(join(tmpdir(), 'gatehouse-platform-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  return {
+    data: dataConfig.parse({ dir, ...changes.data }),
+    database: databaseConfig.parse({ wait_tries: 1, ...changes.database }),
+    redis: redisConfig.parse({ ...changes.redis }),
+    log: logConfig.parse({ format: 'json', ...changes.log }),
+    network: networkConfig.parse({ ...changes.network }),
+  }
+}
+
+async function open(config: PlatformConfig) {
+  const lines: string[] = []
+  const log = openLog(config.log, { write: (line: string) => lines.push(line) })
+  const platform = await openPlatform(config, { clock: systemClock, log, version: '1.2.3', secretKey: '' })
+  onTestFinished(() => platform.close())
+  return { platform, lines }
+}
+
+test('one node needs nothing but a folder', async () => {
+  const { platform, lines } = await open(configure())
+  expect(platform.database.engine).toBe('sqlite')
+  expect(platform.pingRedis).toBe(null)
+  expect(await platform.counter.take('key', 1, 1000)).toMatchObject({ allowed: true })
+  expect(await platform.leases.acquire('job', 1000)).toBe(true)
+  expect((await platform.metrics.render()).text).toContain('gatehouse_build_info{version="1.2.3"')
+  expect(lines.map((line) => JSON.parse(line).message)).toEqual(['Waiting for database', 'Database is ready'])
+})
+
+test('what was sealed before a restart opens after it', async () => {
+  const config = configure()
+  const first = await open(config)
+  const envelope = first.platform.secrets.encrypt('sk-provider', 'provider:prv_1')
+  await first.platform.close()
+  const second = await open(config)
+  expect(second.platform.secrets.decrypt(envelope, 'provider:prv_1')).toBe('sk-provider')
+})
+
+test('a start that fails says why, leaves nothing open, and writes no password', async () => {
+  const config = configure({ database: { url: 'postgres://hub:hunter22@127.0.0.1:1/hub', wait_tries: 1 } })
+  const lines: string[] = []
+  const log = openLog(config.log, { write: (line: string) => lines.push(line) })
+  const opening = openPlatform(config, { clock: systemClock, log, version: '1.2.3', secretKey: '' })
+  await expect(opening).rejects.toMatchObject({ code: 'unavailable' })
+  log.info('the address was postgres://x and hunter22')
+  expect(lines.join()).not.toContain('hunter22')
+})
+
+test('a master key that is none stops the start before the wait for the database', async () => {
+  const config = configure()
+  const lines: string[] = []
+  const log = openLog(config.log, { write: (line: string) => lines.push(line) })
+  const opening = openPlatform(config, { clock: systemClock, log, version: '1.2.3', secretKey: 'too-short' })
+  await expect(opening).rejects.toMatchObject({ code: 'invalid_request', param: 'GATEHOUSE_SECRET_KEY' })
+  expect(lines).toEqual([])
+})
+
+test('a Redis that is away does not keep the hub from starting', async () => {
+  const { platform } = await open(configure({ redis: { url: 'redis://127.0.0.1:1/0' } }))
+  await expect(platform.pingRedis!()).rejects.toMatchObject({ code: 'unavailable' })
+  await expect(platform.counter.take('key', 1, 1000)).rejects.toMatchObject({ code: 'unavailable' })
+})
+
+describeWithRedis('with Redis', () => {
+  test('what nodes share is shared as soon as they are open', async () => {
+    const config = configure({ redis: { url: redisUrl } })
+    const [one, two] = [await open(config), await open(configure({ redis: { url: redisUrl } }))]
+    const key = `open test ${process.pid} ${Date.now()}`
+    await one.platform.counter.take(key, 2, 3_600_000)
+    expect(await two.platform.counter.take(key, 2, 3_600_000)).toMatchObject({ remaining: 0 })
+    expect(await one.platform.leases.acquire(key, 10_000)).toBe(true)
+    expect(await two.platform.leases.acquire(key, 10_000)).toBe(false)
+    await one.platform.pingRedis!()
+  })
+})

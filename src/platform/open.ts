@@ -1,0 +1,188 @@
+import type { Clock } from '../kernel/clock.ts'
+import type { Bus } from './bus/bus.ts'
+import { createMemoryBus } from './bus/memory.ts'
+import { createRedisBus } from './bus/redis.ts'
+import type { DatabaseConfig, DataConfig, LogConfig, NetworkConfig, RedisConfig } from './config.ts'
+import type { Counter } from './counter/counter.ts'
+import { createMemoryCounter } from './counter/memory.ts'
+import { createRedisCounter } from './counter/redis.ts'
+import { type Database, openDatabase, waitForDatabase } from './database/index.ts'
+import { createUpstreams, type Upstreams } from './fetch.ts'
+import type { Leases } from './lease/lease.ts'
+import { createMemoryLeases } from './lease/memory.ts'
+import { createRedisLeases } from './lease/redis.ts'
+import { createLog, type LogControl, type LogOptions } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { watchProcess } from './process-metrics.ts'
+import { openRedis, type Redis, redisFailed, waitForRedis } from './redis.ts'
+import { createSchedule, type Schedule } from './schedule.ts'
+import { createSecrets, loadMasterKey, type Secrets } from './secrets.ts'
+
+export type PlatformConfig = {
+  data: DataConfig
+  database: DatabaseConfig
+  redis: RedisConfig
+  log: LogConfig
+  network: NetworkConfig
+}
+
+export type PlatformOptions = {
+  clock: Clock
+  /** From `openLog`; opened first, so that the wait for the database can be told. */
+  log: LogControl
+  version: string
+  /** The value of GATEHOUSE_SECRET_KEY; '' for the key in the data folder. */
+  secretKey: string
+}
+
+/** All that touches disk, network and process, opened once and handed to the rooms piece by piece. */
+export type Platform<Tables> = {
+  log: LogControl
+  metrics: Metrics
+  database: Database<Tables>
+  counter: Counter
+  bus: Bus
+  leases: Leases
+  schedule: Schedule
+  secrets: Secrets
+  upstreams: Upstreams
+  /** One round trip to Redis; null on a hub without one. */
+  pingRedis: (() => Promise<void>) | null
+  /** Stops jobs, then closes everything in the reverse order of its opening. */
+  close(): Promise<void>
+}
+
+/** Opens the log as configured; `auto` writes text to a terminal and JSON elsewhere. */
+export function openLog(config: LogConfig, stream?: LogOptions['stream']): LogControl {
+  const isTerminal = stream === undefined && process.stdout.isTTY === true
+  const format = config.format === 'auto' ? (isTerminal ? 'text' : 'json') : config.format
+  return createLog({ level: config.level, format, ...(stream && { stream }) })
+}
+
+/**
+ * Opens everything, and decides between one node and many: the only place that looks whether Redis is configured. Waits
+ * for the database as configured and rejects when it does not come; Redis may come later. What was opened before a
+ * failure is closed again.
+ */
+export async function openPlatform<Tables>(
+  config: PlatformConfig,
+  options: PlatformOptions,
+): Promise<Platform<Tables>> {
+  const { clock, log } = options
+  const closers: (() => unknown)[] = []
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) {
+      try {
+        await close()
+      } catch (error) {
+        log.warn('A part could not be closed', { error })
+      }
+    }
+  }
+  function keep<T>(part: T, close: (part: T) => unknown): T {
+    closers.push(() => close(part))
+    return part
+  }
+
+  try {
+    for (const secret of [options.secretKey, ...passwordsOf(config)]) log.scrubber.add(secret)
+    const secrets = createSecrets(loadMasterKey({ secretKey: options.secretKey, dataDir: config.data.dir }))
+    const metrics = createMetrics({ clock })
+    keep(watchProcess(metrics, options.version), (watch) => watch.close())
+    const upstreams = keep(openUpstreams(config.network, log, metrics), (each) => each.close())
+    const redis = config.redis.url === '' ? null : keep(openRedis(config.redis.url, log), (each) => each.disconnect())
+    const shared = openShared(redis, clock, log)
+    for (const part of [shared.counter, shared.leases, shared.bus])
+      keep<{ close(): Promise<void> }>(part, (each) => each.close())
+    const database = keep(await openStore<Tables>(config, options), (each) => each.close())
+    if (redis !== null) await waitForRedis(redis, clock, 2000)
+    const schedule = keep(createSchedule({ clock, leases: shared.leases, log }), (each) => each.stop())
+    return {
+      log,
+      metrics,
+      database,
+      ...shared,
+      schedule,
+      secrets,
+      upstreams,
+      pingRedis: pingOf(redis),
+      close: closeAll,
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+function openUpstreams(network: NetworkConfig, log: LogControl, metrics: Metrics): Upstreams {
+  return createUpstreams({
+    allow: network.allow_private,
+    connectTimeoutMs: network.connect_timeout_seconds * 1000,
+    proxy: network.proxy,
+    log,
+    metrics,
+  })
+}
+
+function openShared(
+  redis: Redis | null,
+  clock: Clock,
+  log: LogControl,
+): { counter: Counter; leases: Leases; bus: Bus } {
+  if (redis === null) {
+    return {
+      counter: createMemoryCounter({ clock }),
+      leases: createMemoryLeases({ clock }),
+      bus: createMemoryBus({ log }),
+    }
+  }
+  return {
+    counter: createRedisCounter({ redis, clock }),
+    leases: createRedisLeases({ redis }),
+    bus: createRedisBus({ redis, log }),
+  }
+}
+
+function openStore<Tables>(
+  { data, database }: PlatformConfig,
+  { clock, log }: PlatformOptions,
+): Promise<Database<Tables>> {
+  const open = () =>
+    openDatabase<Tables>({
+      url: database.url,
+      dataDir: data.dir,
+      poolSize: database.pool_size,
+      statementTimeoutMs: database.statement_timeout_seconds * 1000,
+      log,
+    })
+  return waitForDatabase(open, {
+    tries: database.wait_tries,
+    intervalMs: database.wait_interval_seconds * 1000,
+    clock,
+    log,
+  })
+}
+
+function pingOf(redis: Redis | null): Platform<unknown>['pingRedis'] {
+  if (redis === null) return null
+  return async () => {
+    await redis.ping().catch((cause) => Promise.reject(redisFailed(cause)))
+  }
+}
+
+function passwordsOf({ database, redis, network }: PlatformConfig): string[] {
+  return [database.url, redis.url, network.proxy].flatMap((url) => {
+    if (!URL.canParse(url)) return []
+    const { password } = new URL(url)
+    return [password, decodeLeniently(password)]
+  })
+}
+
+// A bare % is legal in a URL's password and none of our business.
+function decodeLeniently(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
