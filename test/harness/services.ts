@@ -1,0 +1,246 @@
+/**
+ * The real services that tests and benches talk to. Each comes from an environment variable, else from a program found
+ * on this machine and started on a free port in a temporary folder, else (as root on Debian and Ubuntu) from apt-get.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { accessSync, chownSync, constants, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { installPackage } from './install.ts'
+import { freePort, type Guarded, spawnGuarded } from './process.ts'
+
+export type Service = {
+  url: string
+  /** Takes the service away, as an outage does. Nothing happens when it is ours only by environment variable. */
+  stop(): Promise<void>
+  /** Brings it back on the same address with the same data. */
+  start(): Promise<void>
+  /** Ends it and removes its folder. */
+  destroy(): Promise<void>
+}
+
+export type Provided<T> = { service: T } | { missing: string }
+
+export async function providePostgres(): Promise<Provided<Service>> {
+  const url = process.env.GATEHOUSE_TEST_POSTGRES_URL
+  if (url) return { service: foreign(url) }
+  return provide('PostgreSQL', 'GATEHOUSE_TEST_POSTGRES_URL', startPostgres)
+}
+
+export async function provideRedis(): Promise<Provided<Service>> {
+  const url = process.env.GATEHOUSE_TEST_REDIS_URL
+  if (url) return { service: foreign(url) }
+  return provide('Redis', 'GATEHOUSE_TEST_REDIS_URL', startRedis)
+}
+
+/** The path of an nginx that can be started; nothing is started here. */
+export async function provideNginx(): Promise<Provided<string>> {
+  return provide('nginx', 'GATEHOUSE_TEST_NGINX', async () => {
+    const named = process.env.GATEHOUSE_TEST_NGINX
+    return named ?? findOrInstall(() => findProgram('nginx', ['/usr/sbin', '/usr/local/sbin']), 'nginx')
+  })
+}
+
+/** A PostgreSQL server of its own: role and database `gatehouse`, a password, no durability. */
+export async function startPostgres(): Promise<Service> {
+  const bin = findOrInstall(findPostgres, 'postgresql')
+  const account = postgresAccount()
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-postgres-'))
+  if (account !== null) chownSync(folder, account.uid, account.gid)
+  // PostgreSQL refuses to run as root.
+  const as = account === null ? [] : ['setpriv', `--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups']
+  const command = (...args: string[]): [string, ...string[]] => [...as, ...args] as [string, ...string[]]
+  const run = ([program, ...args]: [string, ...string[]]) =>
+    execFileSync(program, args, {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, HOME: folder },
+    })
+
+  const data = join(folder, 'data')
+  const passwordFile = join(folder, 'password')
+  writeFileSync(passwordFile, 'gatehouse\n')
+  if (account !== null) chownSync(passwordFile, account.uid, account.gid)
+  try {
+    run(
+      command(
+        join(bin, 'initdb'),
+        ...['-D', data, '-U', 'gatehouse', '--pwfile', passwordFile, '--auth', 'scram-sha-256'],
+        ...['--encoding', 'UTF8', '--locale', 'C', '--no-sync'],
+      ),
+    )
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  }
+  return serve({
+    folder,
+    url: (port) => `postgres://gatehouse:gatehouse@127.0.0.1:${port}/postgres`,
+    // A second connection request may come before recovery is over; the protocol's own answer tells readiness.
+    isReady: (port) => spawnSync(join(bin, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]).status === 0,
+    spawn: (port) =>
+      spawnGuarded(
+        command(
+          join(bin, 'postgres'),
+          ...['-D', data, '-p', String(port), '-k', '', '-h', '127.0.0.1'],
+          ...['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'],
+          ...['-c', 'max_connections=200', '-c', 'shared_buffers=64MB', '-c', 'log_min_messages=fatal'],
+        ),
+        // Fast shutdown: sessions are cut off, data is kept.
+        { folder, stopSignal: 'INT' },
+      ),
+  })
+}
+
+/** A Redis server of its own, without persistence: what it held is gone when it starts again. */
+export async function startRedis(): Promise<Service> {
+  const program = findOrInstall(() => findProgram('redis-server', []), 'redis-server')
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-redis-'))
+  return serve({
+    folder,
+    url: (port) => `redis://127.0.0.1:${port}/0`,
+    isReady: canConnect,
+    spawn: (port) =>
+      spawnGuarded(
+        [program, '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
+        { folder, stopSignal: 'TERM' },
+      ),
+  })
+}
+
+type Recipe = {
+  folder: string
+  url(port: number): string
+  spawn(port: number): Guarded
+  isReady(port: number): boolean | Promise<boolean>
+}
+
+async function serve({ folder, url, spawn, isReady }: Recipe): Promise<Service> {
+  let port = await freePort()
+  let running: Guarded | null = null
+
+  async function start(): Promise<void> {
+    if (running !== null) return
+    const started = spawn(port)
+    for (let tries = 0; tries < 300; tries++) {
+      if (started.output().exited) break
+      if (await isReady(port)) {
+        running = started
+        return
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    await started.stop()
+    throw new Error(
+      `It did not start on port ${port}: ${started.output().text.trim().split('\n').slice(-3).join(' · ')}`,
+    )
+  }
+
+  async function stop(): Promise<void> {
+    const stopping = running
+    running = null
+    await stopping?.stop()
+  }
+
+  async function destroy(): Promise<void> {
+    await stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+
+  try {
+    // Somebody else may take the port between finding and using it.
+    for (let tries = 0; ; tries++) {
+      try {
+        await start()
+        break
+      } catch (error) {
+        if (tries === 2) throw error
+        port = await freePort()
+      }
+    }
+  } catch (error) {
+    await destroy()
+    throw error
+  }
+  return { url: url(port), start, stop, destroy }
+}
+
+function foreign(url: string): Service {
+  return { url, start: async () => {}, stop: async () => {}, destroy: async () => {} }
+}
+
+async function provide<T>(name: string, variable: string, make: () => Promise<T>): Promise<Provided<T>> {
+  try {
+    return { service: await make() }
+  } catch (error) {
+    const reason = (error instanceof Error ? error.message : String(error)).trim().split('\n').slice(0, 3).join(' · ')
+    return { missing: `${name} is not available: ${reason}. Install it, or set ${variable}.` }
+  }
+}
+
+function findOrInstall(find: () => string | null, debianPackage: string): string {
+  const found = find()
+  if (found !== null) return found
+  installPackage(debianPackage)
+  const installed = find()
+  if (installed === null) throw new Error(`the package ${debianPackage} brought no program that is known here`)
+  return installed
+}
+
+/** The folder of the newest PostgreSQL's server programs. */
+function findPostgres(): string | null {
+  const root = '/usr/lib/postgresql'
+  const versions = readFolder(root).sort((a, b) => Number(b) - Number(a))
+  const folders = [...versions.map((version) => join(root, version, 'bin')), ...searchPath()]
+  return folders.find((folder) => isProgram(join(folder, 'initdb')) && isProgram(join(folder, 'postgres'))) ?? null
+}
+
+function findProgram(name: string, besides: readonly string[]): string | null {
+  return [...searchPath(), ...besides].map((folder) => join(folder, name)).find(isProgram) ?? null
+}
+
+function searchPath(): string[] {
+  return (process.env.PATH ?? '').split(':').filter((folder) => folder !== '')
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function readFolder(path: string): string[] {
+  try {
+    return readdirSync(path)
+  } catch {
+    return []
+  }
+}
+
+/** Null when this process is not root and can run PostgreSQL as it is. */
+function postgresAccount(): { uid: number; gid: number } | null {
+  if (process.getuid?.() !== 0) return null
+  for (const user of ['postgres', 'nobody']) {
+    const [uid, gid] = ['-u', '-g'].map((flag) =>
+      Number(spawnSync('id', [flag, user], { encoding: 'utf8' }).stdout.trim() || 0),
+    )
+    if (uid && gid) return { uid, gid }
+  }
+  throw new Error('PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody')
+}
+
+function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    const finish = (ready: boolean) => {
+      socket.destroy()
+      resolve(ready)
+    }
+    socket.once('connect', () => finish(true))
+    socket.once('error', () => finish(false))
+  })
+}
