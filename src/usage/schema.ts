@@ -72,3 +72,7 @@ export type Ledger = {
   /** False while the journal cannot be written: new requests are to be refused. */
   isWritable(): boolean
 }
+
+export const outcomes = ['success', 'failure', 'truncated', 'aborted', 'refused'] as const satisfies readonly Outcome[]
+
+export const usageSources = ['upstream', 'estimated', 'none'] as const satisfies readonly UsageEntry['usageSource'][]

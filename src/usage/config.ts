@@ -1,0 +1,46 @@
+import { z } from 'zod'
+
+/** `[usage]`: the ledger and how long its rows are kept. */
+export const usageConfig = z
+  .strictObject({
+    durability: z
+      .enum(['crash', 'power-loss'])
+      .default('crash')
+      .describe(
+        'What an answered request survives: the end of the process, or of the machine (one disk sync per commit).',
+      )
+      .meta({ zh: '账本可承受的故障：进程崩溃，或整机断电（每次提交需一次磁盘同步）。' }),
+    journal_max_mb: z
+      .int()
+      .min(16)
+      .max(1_000_000)
+      .default(4096)
+      .describe(
+        'Largest journal on this node, in MiB; when it is full because the store is away, requests are refused.',
+      )
+      .meta({ zh: '本节点账本日志的大小上限（MiB）；主库长期不可用导致写满时拒绝新请求。' }),
+    retention_days: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(30)
+      .describe('Rows of single requests are deleted after so many days; the hourly sums stay.')
+      .meta({ zh: '请求明细保留天数；按小时的汇总长期保留。' }),
+    max_rows: z
+      .int()
+      .min(1000)
+      .default(5_000_000)
+      .describe('Most rows of single requests kept; the oldest go first, the hourly sums stay.')
+      .meta({ zh: '请求明细的最大行数，超出时先删最旧的；按小时的汇总保留。' }),
+    flush_seconds: z
+      .number()
+      .min(0)
+      .max(600)
+      .default(5)
+      .describe('How long a stopping hub moves rows from its journal to the store; the rest waits for the next start.')
+      .meta({ zh: '停止时将日志写入主库的最长时间（秒）；其余留待下次启动。' }),
+  })
+  .describe('The ledger of requests.')
+  .meta({ zh: '请求账本。' })
+
+export type UsageConfig = z.infer<typeof usageConfig>

@@ -1,0 +1,177 @@
+import type { Clock } from '../kernel/clock.ts'
+import { fail, HubError } from '../kernel/errors.ts'
+import type { Journal, JournalEntry } from '../platform/journal.ts'
+import type { Log } from '../platform/log.ts'
+import { durationBuckets, type Metrics } from '../platform/metrics.ts'
+import { readEntry, writeEntry } from './entry-text.ts'
+import type { PriceList } from './price-list.ts'
+import type { RequestLogRow } from './rows.ts'
+import type { Ledger } from './schema.ts'
+import type { UsageStore } from './store.ts'
+
+export type LedgerParts = {
+  journal: Journal
+  store: Pick<UsageStore, 'settle'>
+  prices: PriceList
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}
+
+export type SettlingLedger = Ledger & {
+  /** Moves one batch from the journal to the store; returns how many entries left the journal. */
+  settle(): Promise<number>
+  /** Settles from now on, until `flush` or `stop`. */
+  start(): void
+  /** Stops settling, then moves what it can within `limitMs`; the rest stays in the journal for the next start. */
+  flush(limitMs: number): Promise<void>
+  /** Rows of this node that the store does not have yet. */
+  pending(): number
+  /** Time up to which every row of this node is in the store, epoch ms. */
+  dataAsOf(): number
+}
+
+/** Small enough that reading one back keeps the serving thread for a millisecond or two. */
+const batchRows = 250
+const idleMs = 200
+const longestBackoffMs = 5000
+
+/**
+ * Rows go to the local journal at once and to the store when it answers. The store counts a request id once, so a
+ * batch that was stored but not yet forgotten by the journal may be sent again without harm.
+ */
+export function createLedger({ journal, store, prices, clock, log, metrics }: LedgerParts): SettlingLedger {
+  const settledTotal = metrics
+    .counter('gatehouse_ledger_settled_total', 'Rows moved from the journal to the store.')
+    .with({})
+  const rejectedTotal = metrics
+    .counter(
+      'gatehouse_ledger_rejected_total',
+      'Journal entries that no store would take, kept aside in the journal file.',
+    )
+    .with({})
+  const commitSeconds = metrics
+    .histogram('gatehouse_ledger_commit_seconds', 'Time to store one batch of rows with its sums.', [], durationBuckets)
+    .with({})
+  const pendingRows = metrics
+    .gauge('gatehouse_ledger_pending_rows', 'Rows in the journal that the store lacks.')
+    .with({})
+  metrics.beforeRender(() => pendingRows.set(journal.size()))
+
+  const stopping = new AbortController()
+  let running: Promise<number> | null = null
+  let settledAt = clock.now()
+
+  function settle(): Promise<number> {
+    running ??= settleBatch().finally(() => {
+      running = null
+    })
+    return running
+  }
+
+  async function settleBatch(): Promise<number> {
+    const readAt = clock.now()
+    const entries = journal.read(batchRows)
+    const last = entries.at(-1)
+    if (last === undefined) return 0
+    const rows: { entry: JournalEntry; row: RequestLogRow }[] = []
+    for (const entry of entries) {
+      try {
+        rows.push({ entry, row: readEntry(entry.body) })
+      } catch (error) {
+        setAside(entry, error)
+      }
+    }
+    const startedAt = clock.monotonic()
+    await storeRows(rows)
+    commitSeconds.observe((clock.monotonic() - startedAt) / 1000)
+    journal.remove(last.seq)
+    if (entries.length < batchRows) settledAt = readAt
+    return entries.length
+  }
+
+  /** A row the store refuses for what it holds must not hold up the others: halves are tried until it stands alone. */
+  async function storeRows(rows: readonly { entry: JournalEntry; row: RequestLogRow }[]): Promise<void> {
+    if (rows.length === 0) return
+    try {
+      await store.settle(rows.map(({ row }) => row))
+      settledTotal.inc(rows.length)
+    } catch (error) {
+      if (!isFaultOfARow(error)) throw error
+      if (rows.length === 1) return setAside(rows[0]!.entry, error)
+      const middle = rows.length >> 1
+      await storeRows(rows.slice(0, middle))
+      await storeRows(rows.slice(middle))
+    }
+  }
+
+  function setAside(entry: JournalEntry, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    journal.setAside(entry, reason)
+    rejectedTotal.inc()
+    log.error('A journal entry cannot be settled; it was set aside in the table ledger_rejects of the journal', {
+      error,
+    })
+  }
+
+  async function keepSettling(): Promise<void> {
+    let backoffMs = 0
+    while (!stopping.signal.aborted) {
+      // Waiting a moment lets one transaction carry many rows; under load batches are full and nothing waits.
+      if (journal.size() < batchRows || backoffMs > 0) await clock.sleep(Math.max(idleMs, backoffMs), stopping.signal)
+      if (stopping.signal.aborted || journal.size() === 0) continue
+      try {
+        await settle()
+        if (backoffMs > 0) log.info('The store takes rows of the ledger again', { count: journal.size() })
+        backoffMs = 0
+      } catch (error) {
+        if (backoffMs === 0) {
+          log.warn('The store takes no rows of the ledger; they wait in the journal', { error, count: journal.size() })
+        }
+        backoffMs = Math.min(longestBackoffMs, Math.max(idleMs, backoffMs * 2))
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  return {
+    record(entry) {
+      let text: string
+      try {
+        text = writeEntry(entry, prices.cost(entry))
+      } catch (cause) {
+        return Promise.reject(
+          fail('internal', undefined, { cause, detail: 'the entry of a request cannot be written as JSON' }),
+        )
+      }
+      return journal.append(text)
+    },
+    isWritable: () => journal.isWritable(),
+    settle,
+    start: () => void keepSettling(),
+    async flush(limitMs) {
+      stopping.abort()
+      const deadline = clock.monotonic() + limitMs
+      const timer = new AbortController()
+      const settleAll = async () => {
+        while (journal.size() > 0 && clock.monotonic() < deadline) await settle()
+      }
+      await Promise.race([settleAll().catch(() => {}), clock.sleep(limitMs, timer.signal)])
+      timer.abort()
+      if (journal.size() > 0) {
+        log.warn('Some rows of the ledger wait in the journal for the next start', { count: journal.size() })
+      }
+    },
+    pending: () => journal.size(),
+    dataAsOf: () => (journal.size() === 0 ? clock.now() : settledAt),
+  }
+}
+
+/**
+ * SQLSTATE classes 22, 23 and 54 and their kin in SQLite: the data is wrong, and no repeat can help.
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+function isFaultOfARow(error: unknown): boolean {
+  if (error instanceof HubError || !(error instanceof Error) || !('code' in error)) return false
+  return /^((22|23|54)...|SQLITE_(CONSTRAINT|MISMATCH|TOOBIG|RANGE).*)$/.test(String(error.code))
+}

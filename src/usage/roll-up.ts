@@ -1,0 +1,54 @@
+import { type HourlyRow, hourlyKeys, hourlyMeasures, type RequestLogRow } from './rows.ts'
+
+const hourMs = 3_600_000
+
+/**
+ * Sums rows by hour and by every key. The result is in the order of its keys: writers that meet in PostgreSQL then lock
+ * rows in the same order and never deadlock.
+ */
+export function rollUp(rows: readonly RequestLogRow[]): HourlyRow[] {
+  const sums = new Map<string, HourlyRow>()
+  for (const row of rows) {
+    const one = hourlyOf(row)
+    // No text of a row holds a NUL.
+    const key = hourlyKeys.map((name) => one[name]).join('\0')
+    const sum = sums.get(key)
+    if (sum === undefined) sums.set(key, one)
+    else for (const measure of hourlyMeasures) sum[measure] += one[measure]
+  }
+  return [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, sum]) => sum)
+}
+
+function hourlyOf(row: RequestLogRow): HourlyRow {
+  const when = (yes: boolean) => (yes ? 1 : 0)
+  return {
+    hour: row.started_at - (row.started_at % hourMs),
+    tenant_id: row.tenant_id,
+    user_id: row.user_id,
+    key_id: row.key_id,
+    provider_id: row.provider_id,
+    model_asked: row.model_asked,
+    model_served: row.model_served,
+    endpoint: row.endpoint,
+    outcome: row.outcome,
+    is_synthetic: row.is_synthetic,
+    requests: 1,
+    successes: when(row.outcome === 'success'),
+    failures: when(row.outcome === 'failure'),
+    aborted: when(row.outcome === 'aborted'),
+    truncated: when(row.outcome === 'truncated'),
+    refused: when(row.outcome === 'refused'),
+    attempts: row.attempts,
+    tokens_in: row.tokens_in,
+    tokens_out: row.tokens_out,
+    tokens_cached_read: row.tokens_cached_read,
+    tokens_cached_write: row.tokens_cached_write,
+    tokens_reasoning: row.tokens_reasoning,
+    cost_nano_usd: row.cost_nano_usd ?? 0,
+    unpriced_requests: when(row.cost_nano_usd === null),
+    estimated_requests: when(row.usage_source === 'estimated'),
+    latency_ms_sum: row.latency_ms,
+    first_token_ms_sum: row.first_token_ms ?? 0,
+    first_token_count: when(row.first_token_ms !== null),
+  }
+}

@@ -1,0 +1,204 @@
+import { z } from 'zod'
+import { defineRoute, type Route } from '../http/route.ts'
+import { formatUsd } from '../kernel/money.ts'
+import type { SettlingLedger } from './ledger.ts'
+import { getLog, listLogs, readTime } from './logs.ts'
+import type { Prices } from './prices.ts'
+import type { PriceRow } from './rows.ts'
+import { outcomes, usageSources } from './schema.ts'
+import type { LogFilter, UsageStore } from './store.ts'
+import { nanoFromUsd, usdPattern } from './usd.ts'
+
+const time = z.string().describe('ISO 8601, UTC')
+const count = z.number().int()
+
+const logReply = z.object({
+  id: z.string(),
+  started_at: time,
+  tenant_id: z.string(),
+  user_id: z.string(),
+  key_id: z.string(),
+  key_name: z.string(),
+  endpoint: z.string(),
+  protocol: z.string(),
+  model_asked: z.string(),
+  model_served: z.string(),
+  provider_id: z.string(),
+  provider_name: z.string(),
+  provider_type: z.string(),
+  status: count,
+  outcome: z.enum(outcomes),
+  error_code: z.string(),
+  error_message: z.string(),
+  stream: z.boolean(),
+  tokens_in: count.describe('Cached tokens included.'),
+  tokens_out: count.describe('Reasoning tokens included.'),
+  tokens_cached_read: count,
+  tokens_cached_write: count,
+  tokens_reasoning: count,
+  usage_source: z.enum(usageSources),
+  cost_nano_usd: count.nullable().describe('null when the price is unknown.'),
+  cost_usd: z.string().nullable(),
+  price_id: z.string(),
+  first_token_ms: count.nullable(),
+  latency_ms: count,
+  attempts: count,
+  trace_id: z.string(),
+  client_ip: z.string(),
+  user_agent: z.string(),
+  finish_reason: z.string(),
+  is_synthetic: z.boolean(),
+})
+
+const attemptReply = z.object({
+  provider: z.string(),
+  model: z.string(),
+  status: count,
+  code: z.string(),
+  duration_ms: count,
+})
+
+const usd = z.string().regex(usdPattern, 'must be dollars per million tokens as text, such as "2.5"')
+
+const priceBody = z.strictObject({
+  provider_type: z.string().max(100).default('').describe('Empty: any.'),
+  model: z.string().trim().min(1).max(200).describe('Name sent to the provider, or a prefix followed by *.'),
+  above_tokens_in: count.min(0).default(0).describe('Only for calls with more input tokens than this.'),
+  input_usd: usd.describe('US dollars per million tokens.'),
+  output_usd: usd,
+  cached_read_usd: usd.nullable().default(null).describe('null: as input.'),
+  cached_write_usd: usd.nullable().default(null).describe('null: as input.'),
+  effective_from: z.string().optional().describe('ISO 8601 or epoch ms; absent: now.'),
+  source: z.string().max(500).default('').describe('Where the price is written down.'),
+})
+
+const priceReply = z.object({
+  id: z.string(),
+  provider_type: z.string(),
+  model: z.string(),
+  above_tokens_in: count,
+  input_usd: z.string(),
+  output_usd: z.string(),
+  cached_read_usd: z.string().nullable(),
+  cached_write_usd: z.string().nullable(),
+  effective_from: time,
+  origin: z.enum(['book', 'operator']),
+  source: z.string(),
+  created_at: time,
+})
+
+export type UsageRouteParts = {
+  store: Pick<UsageStore, 'listLogs' | 'findLog'>
+  prices: Pick<Prices, 'list' | 'add'>
+  ledger: Pick<SettlingLedger, 'pending' | 'dataAsOf'>
+  now: () => number
+}
+
+/** `/api/logs` and `/api/prices`. */
+export function usageRoutes({ store, prices, ledger, now }: UsageRouteParts): Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/logs',
+      access: 'tenant_admin',
+      summary: 'Requests, newest first, whether or not their provider or key still exists.',
+      tag: 'usage',
+      query: z.strictObject({
+        provider: z.string().max(200).optional().describe('Id or name.'),
+        model: z.string().max(200).optional().describe('As asked or as served.'),
+        key_id: z.string().max(100).optional(),
+        status: z.coerce.number().int().min(0).max(999).optional(),
+        outcome: z.enum(outcomes).optional(),
+        from: z.string().max(40).optional().describe('ISO 8601 or epoch ms, inclusive.'),
+        to: z.string().max(40).optional().describe('ISO 8601 or epoch ms, exclusive.'),
+        stream: z.enum(['true', 'false']).optional(),
+        trace_id: z.string().max(100).optional(),
+        q: z.string().min(1).max(200).optional().describe("Part of the error's text."),
+        limit: z.coerce.number().int().min(1).max(200).default(50),
+        cursor: z.string().max(500).optional(),
+      }),
+      reply: z.object({
+        data: z.array(logReply),
+        next_cursor: z.string().nullable(),
+        data_as_of: time.describe('Every request this node had answered by then is in the list.'),
+        pending: count.describe('Requests this node has recorded that are not in the list yet.'),
+      }),
+      async handle({ principal, query }) {
+        const filter: LogFilter = {
+          provider: query.provider,
+          model: query.model,
+          keyId: query.key_id,
+          status: query.status,
+          outcome: query.outcome,
+          from: query.from === undefined ? undefined : readTime(query.from, 'from'),
+          to: query.to === undefined ? undefined : readTime(query.to, 'to'),
+          stream: query.stream === undefined ? undefined : query.stream === 'true',
+          traceId: query.trace_id,
+          errorText: query.q,
+        }
+        const state = { data_as_of: new Date(ledger.dataAsOf()).toISOString(), pending: ledger.pending() }
+        return { ...(await listLogs(store, principal!, filter, query)), ...state }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/logs/:id',
+      access: 'tenant_admin',
+      summary: 'One request with every attempt made for it.',
+      tag: 'usage',
+      params: z.object({ id: z.string().max(100) }),
+      reply: logReply.extend({ attempt_log: z.array(attemptReply) }),
+      handle: ({ principal, params }) => getLog(store, principal!, params.id),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/prices',
+      access: 'super_admin',
+      summary: 'Every version of every price.',
+      tag: 'usage',
+      reply: z.array(priceReply),
+      handle: async () => (await prices.list()).map(priceView),
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/api/prices',
+      access: 'super_admin',
+      summary: 'Adds a version of a price; what was charged before stays as it was.',
+      tag: 'usage',
+      body: priceBody,
+      reply: priceReply,
+      status: 201,
+      async handle({ body }) {
+        const row = await prices.add({
+          provider_type: body.provider_type,
+          model: body.model,
+          above_tokens_in: body.above_tokens_in,
+          input: nanoFromUsd(body.input_usd),
+          output: nanoFromUsd(body.output_usd),
+          cached_read: body.cached_read_usd === null ? null : nanoFromUsd(body.cached_read_usd),
+          cached_write: body.cached_write_usd === null ? null : nanoFromUsd(body.cached_write_usd),
+          effective_from: body.effective_from === undefined ? now() : readTime(body.effective_from, 'effective_from'),
+          source: body.source,
+        })
+        return priceView(row)
+      },
+    }),
+  ]
+}
+
+function priceView(row: PriceRow) {
+  return {
+    id: row.id,
+    provider_type: row.provider_type,
+    model: row.model,
+    above_tokens_in: row.above_tokens_in,
+    input_usd: formatUsd(row.input),
+    output_usd: formatUsd(row.output),
+    cached_read_usd: row.cached_read === null ? null : formatUsd(row.cached_read),
+    cached_write_usd: row.cached_write === null ? null : formatUsd(row.cached_write),
+    effective_from: new Date(row.effective_from).toISOString(),
+    origin: row.origin,
+    source: row.source,
+    created_at: new Date(row.created_at).toISOString(),
+  }
+}

@@ -1,0 +1,112 @@
+import type { Outcome, UsageEntry } from './schema.ts'
+
+/** The tables of this room, as both engines give them back. Money is nano-USD, times are epoch ms UTC. */
+export type UsageTables = { request_logs: RequestLogRow; usage_hourly: HourlyRow; prices: PriceRow }
+
+export type RequestLogRow = {
+  id: string
+  started_at: number
+  tenant_id: string
+  user_id: string
+  key_id: string
+  key_name: string
+  endpoint: string
+  protocol: string
+  model_asked: string
+  model_served: string
+  provider_id: string
+  provider_name: string
+  provider_type: string
+  status: number
+  outcome: Outcome
+  error_code: string
+  error_message: string
+  stream: number
+  tokens_in: number
+  tokens_out: number
+  tokens_cached_read: number
+  tokens_cached_write: number
+  tokens_reasoning: number
+  usage_source: UsageEntry['usageSource']
+  /** null when no price is known: never 0 for that. */
+  cost_nano_usd: number | null
+  price_id: string
+  first_token_ms: number | null
+  latency_ms: number
+  attempts: number
+  attempt_log: string
+  trace_id: string
+  client_ip: string
+  user_agent: string
+  finish_reason: string
+  is_synthetic: number
+}
+
+export const hourlyKeys = [
+  'hour',
+  'tenant_id',
+  'user_id',
+  'key_id',
+  'provider_id',
+  'model_asked',
+  'model_served',
+  'endpoint',
+  'outcome',
+  'is_synthetic',
+] as const
+
+export const hourlyMeasures = [
+  'requests',
+  'successes',
+  'failures',
+  'aborted',
+  'truncated',
+  'refused',
+  'attempts',
+  'tokens_in',
+  'tokens_out',
+  'tokens_cached_read',
+  'tokens_cached_write',
+  'tokens_reasoning',
+  'cost_nano_usd',
+  'unpriced_requests',
+  'estimated_requests',
+  'latency_ms_sum',
+  'first_token_ms_sum',
+  'first_token_count',
+] as const
+
+type HourlyMeasure = (typeof hourlyMeasures)[number]
+
+/** Sums of the requests of one hour that share every key. All measures are additive. */
+export type HourlyRow = {
+  hour: number
+  tenant_id: string
+  user_id: string
+  key_id: string
+  provider_id: string
+  model_asked: string
+  model_served: string
+  endpoint: string
+  outcome: Outcome
+  is_synthetic: number
+} & Record<HourlyMeasure, number>
+
+/** One version of one price. Rates are nano-USD per million tokens; a null cached rate means the input rate. */
+export type PriceRow = {
+  id: string
+  /** '' for any. */
+  provider_type: string
+  /** An exact name, or a prefix followed by `*`. */
+  model: string
+  /** Applies to calls with more input tokens than this; 0 for all. */
+  above_tokens_in: number
+  input: number
+  output: number
+  cached_read: number | null
+  cached_write: number | null
+  effective_from: number
+  origin: 'book' | 'operator'
+  source: string
+  created_at: number
+}

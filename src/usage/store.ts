@@ -1,0 +1,215 @@
+import { type Kysely, sql, type Transaction } from 'kysely'
+import { insertMany } from '../platform/database/insert-many.ts'
+import { bumpRevision, readRevision } from '../platform/database/revisions.ts'
+import { rollUp } from './roll-up.ts'
+import { hourlyKeys, hourlyMeasures, type PriceRow, type RequestLogRow, type UsageTables } from './rows.ts'
+
+/** What a list of requests is narrowed by; absent members narrow nothing. Times are epoch ms, `to` is exclusive. */
+export type LogFilter = {
+  tenantId?: string | undefined
+  /** Id or name. */
+  provider?: string | undefined
+  /** As asked or as served. */
+  model?: string | undefined
+  keyId?: string | undefined
+  status?: number | undefined
+  outcome?: string | undefined
+  from?: number | undefined
+  to?: number | undefined
+  stream?: boolean | undefined
+  traceId?: string | undefined
+  /** Part of the error's text, in any case. */
+  errorText?: string | undefined
+}
+
+export type LogPosition = { startedAt: number; id: string }
+
+export type UsageStore = ReturnType<typeof createUsageStore>
+
+const logColumns = columnsOf<RequestLogRow>({
+  id: 0,
+  started_at: 0,
+  tenant_id: 0,
+  user_id: 0,
+  key_id: 0,
+  key_name: 0,
+  endpoint: 0,
+  protocol: 0,
+  model_asked: 0,
+  model_served: 0,
+  provider_id: 0,
+  provider_name: 0,
+  provider_type: 0,
+  status: 0,
+  outcome: 0,
+  error_code: 0,
+  error_message: 0,
+  stream: 0,
+  tokens_in: 0,
+  tokens_out: 0,
+  tokens_cached_read: 0,
+  tokens_cached_write: 0,
+  tokens_reasoning: 0,
+  usage_source: 0,
+  cost_nano_usd: 0,
+  price_id: 0,
+  first_token_ms: 0,
+  latency_ms: 0,
+  attempts: 0,
+  attempt_log: 0,
+  trace_id: 0,
+  client_ip: 0,
+  user_agent: 0,
+  finish_reason: 0,
+  is_synthetic: 0,
+})
+
+const priceColumns = columnsOf<PriceRow>({
+  id: 0,
+  provider_type: 0,
+  model: 0,
+  above_tokens_in: 0,
+  input: 0,
+  output: 0,
+  cached_read: 0,
+  cached_write: 0,
+  effective_from: 0,
+  origin: 0,
+  source: 0,
+  created_at: 0,
+})
+
+/** Every query of this room. */
+export function createUsageStore(db: Kysely<UsageTables>) {
+  return {
+    /**
+     * Stores rows and adds those that were new to the hourly sums, in one transaction: a row handed in twice, in one
+     * call or in two, is stored and counted once. Returns how many were new.
+     */
+    async settle(rows: readonly RequestLogRow[]): Promise<number> {
+      const byId = new Map<string, RequestLogRow>()
+      for (const row of rows) if (!byId.has(row.id)) byId.set(row.id, row)
+      const values = [...byId.values()].map((row) => logColumns.map((column) => row[column]))
+      return db.transaction().execute(async (trx) => {
+        const inserted = await insertMany(trx, 'request_logs', logColumns, values, {
+          ignoreConflictOn: 'id',
+          returning: 'id',
+        })
+        const isAllNew = inserted.length === byId.size
+        await addToHours(trx, isAllNew ? [...byId.values()] : inserted.map((id) => byId.get(id)!))
+        return inserted.length
+      })
+    },
+
+    /** Newest first; `attempt_log` is left out, it is read one request at a time. */
+    listLogs(filter: LogFilter, before: LogPosition | null, limit: number) {
+      let query = narrow(filter).select(listColumns)
+      if (before) {
+        query = query.where((eb) => eb(eb.refTuple('started_at', 'id'), '<', eb.tuple(before.startedAt, before.id)))
+      }
+      return query.orderBy('started_at', 'desc').orderBy('id', 'desc').limit(limit).execute()
+    },
+
+    findLog: (id: string, tenantId?: string): Promise<RequestLogRow | undefined> =>
+      narrow(tenantId === undefined ? {} : { tenantId })
+        .selectAll()
+        .where('id', '=', id)
+        .executeTakeFirst(),
+
+    countLogs: async (): Promise<number> =>
+      (
+        await db
+          .selectFrom('request_logs')
+          .select((eb) => eb.fn.countAll<number>().as('n'))
+          .executeTakeFirstOrThrow()
+      ).n,
+
+    /** Deletes up to `limit` of the oldest rows, only such as are older than `olderThan` when given. */
+    async deleteOldest(limit: number, olderThan?: number): Promise<number> {
+      let oldest = db.selectFrom('request_logs').select('id')
+      if (olderThan !== undefined) oldest = oldest.where('started_at', '<', olderThan)
+      const result = await db
+        .deleteFrom('request_logs')
+        .where('id', 'in', oldest.orderBy('started_at').orderBy('id').limit(limit))
+        .executeTakeFirst()
+      return Number(result.numDeletedRows)
+    },
+
+    /** Deletes up to `limit` synthetic rows; the synthetic sums go with the last of them. */
+    async deleteSynthetic(limit: number): Promise<number> {
+      const some = db.selectFrom('request_logs').select('id').where('is_synthetic', '=', 1).limit(limit)
+      const result = await db.deleteFrom('request_logs').where('id', 'in', some).executeTakeFirst()
+      const deleted = Number(result.numDeletedRows)
+      if (deleted < limit) await db.deleteFrom('usage_hourly').where('is_synthetic', '=', 1).execute()
+      return deleted
+    },
+
+    listPrices: (): Promise<PriceRow[]> =>
+      db.selectFrom('prices').selectAll().orderBy('model').orderBy('effective_from').orderBy('id').execute(),
+
+    /** Adds prices whose id is not there yet; what is there is never changed. Returns how many were new. */
+    addPrices: (rows: readonly PriceRow[]): Promise<number> =>
+      db.transaction().execute(async (trx) => {
+        const values = rows.map((row) => priceColumns.map((column) => row[column]))
+        const added = await insertMany(trx, 'prices', priceColumns, values, { ignoreConflictOn: 'id', returning: 'id' })
+        if (added.length > 0) await bumpRevision(trx, 'prices')
+        return added.length
+      }),
+
+    priceRevision: (): Promise<number> => readRevision(db, 'prices'),
+  }
+
+  function narrow(filter: LogFilter) {
+    let query = db.selectFrom('request_logs')
+    const { tenantId, provider, model, keyId, status, outcome, from, to, stream, traceId, errorText } = filter
+    if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId)
+    if (provider !== undefined) {
+      query = query.where((eb) => eb.or([eb('provider_id', '=', provider), eb('provider_name', '=', provider)]))
+    }
+    if (model !== undefined) {
+      query = query.where((eb) => eb.or([eb('model_asked', '=', model), eb('model_served', '=', model)]))
+    }
+    if (keyId !== undefined) query = query.where('key_id', '=', keyId)
+    if (status !== undefined) query = query.where('status', '=', status)
+    if (outcome !== undefined) query = query.where('outcome', '=', outcome as RequestLogRow['outcome'])
+    if (from !== undefined) query = query.where('started_at', '>=', from)
+    if (to !== undefined) query = query.where('started_at', '<', to)
+    if (stream !== undefined) query = query.where('stream', '=', stream ? 1 : 0)
+    if (traceId !== undefined) query = query.where('trace_id', '=', traceId)
+    if (errorText !== undefined) {
+      const pattern = `%${errorText.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%`
+      query = query.where(sql<boolean>`lower(error_message) like ${pattern} escape '\\'`)
+    }
+    return query
+  }
+}
+
+const listColumns = logColumns.filter((column) => column !== 'attempt_log')
+
+async function addToHours(trx: Transaction<UsageTables>, rows: readonly RequestLogRow[]): Promise<void> {
+  const sums = rollUp(rows)
+  // Bounded by the parameters of one statement.
+  for (let start = 0; start < sums.length; start += 100) {
+    await trx
+      .insertInto('usage_hourly')
+      .values(sums.slice(start, start + 100))
+      .onConflict((conflict) =>
+        conflict
+          .columns([...hourlyKeys])
+          .doUpdateSet(
+            Object.fromEntries(
+              hourlyMeasures.map((name) => [
+                name,
+                sql`${sql.ref(`usage_hourly.${name}`)} + ${sql.ref(`excluded.${name}`)}`,
+              ]),
+            ),
+          ),
+      )
+      .execute()
+  }
+}
+
+/** The columns of a row in one fixed order; the compiler refuses a list that lacks one. */
+function columnsOf<Row>(columns: Record<keyof Row, 0>): (keyof Row & string)[] {
+  return Object.keys(columns) as (keyof Row & string)[]
+}
