@@ -41,27 +41,37 @@ export type ChatRequest = {
 export type Extras = { [protocol: string]: Record<string, unknown> | undefined }
 
 export type ChatMessage =
-  | { role: 'system'; parts: ChatTextPart[]; developer: boolean }
-  | { role: 'user'; parts: ChatPart[]; name: string | null }
-  | { role: 'assistant'; parts: ChatAssistantPart[]; name: string | null }
-  | { role: 'tool'; callId: string; toolName: string | null; parts: ChatPart[]; isError: boolean }
+  | { role: 'system'; parts: ChatTextPart[]; developer: boolean; extras?: Extras }
+  | { role: 'user'; parts: ChatPart[]; name: string | null; extras?: Extras }
+  | { role: 'assistant'; parts: ChatAssistantPart[]; name: string | null; extras?: Extras }
+  | { role: 'tool'; callId: string; toolName: string | null; parts: ChatPart[]; isError: boolean; extras?: Extras }
 
 export type ChatTextPart = { kind: 'text'; text: string; extras?: Extras }
-export type ChatImagePart = { kind: 'image'; source: ChatMedia; detail: 'low' | 'high' | 'auto' | null; extras?: Extras }
+export type ChatImagePart = {
+  kind: 'image'
+  source: ChatMedia
+  detail: 'low' | 'high' | 'auto' | null
+  extras?: Extras
+}
 export type ChatAudioPart = { kind: 'audio'; base64: string; format: string }
 export type ChatFilePart = { kind: 'file'; source: ChatMedia | { kind: 'id'; id: string }; name: string | null }
 /** Bytes are base64 without a data: prefix. */
 export type ChatMedia = { kind: 'base64'; mediaType: string; base64: string } | { kind: 'url'; url: string }
 export type ChatPart = ChatTextPart | ChatImagePart | ChatAudioPart | ChatFilePart
 
-export type ChatAssistantPart =
-  | ChatTextPart
-  | ChatRefusalPart
-  | ChatReasoningPart
-  | ChatToolCallPart
+export type ChatAssistantPart = ChatTextPart | ChatRefusalPart | ChatReasoningPart | ChatToolCallPart
 export type ChatRefusalPart = { kind: 'refusal'; text: string }
-/** `signature` is the vendor's proof of its own thinking and must return byte for byte. */
-export type ChatReasoningPart = { kind: 'reasoning'; text: string; signature: string | null; redacted: boolean; extras?: Extras }
+/**
+ * `signature` is the vendor's proof of its own thinking and must return byte for byte. A redacted part has no text:
+ * its `signature` is the sealed thinking itself.
+ */
+export type ChatReasoningPart = {
+  kind: 'reasoning'
+  text: string
+  signature: string | null
+  redacted: boolean
+  extras?: Extras
+}
 /** `arguments` is the JSON text the model wrote; '' and '{}' both mean none. */
 export type ChatToolCallPart = { kind: 'tool_call'; id: string; name: string; arguments: string; extras?: Extras }
 
@@ -79,7 +89,13 @@ export type ChatToolChoice = { kind: 'auto' } | { kind: 'none' } | { kind: 'requ
 export type ChatResponseFormat =
   | { kind: 'text' }
   | { kind: 'json' }
-  | { kind: 'json_schema'; name: string; description: string | null; schema: Record<string, unknown>; strict: boolean | null }
+  | {
+      kind: 'json_schema'
+      name: string
+      description: string | null
+      schema: Record<string, unknown>
+      strict: boolean | null
+    }
 
 export type ChatReasoning = {
   effort: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | null
@@ -126,7 +142,8 @@ export type ChatEvent =
   | { kind: 'text'; index: number; text: string }
   | { kind: 'refusal'; index: number; text: string }
   | { kind: 'reasoning'; index: number; text: string }
-  | { kind: 'reasoning_signature'; index: number; signature: string }
+  /** Closes the reasoning block before it; with `redacted` it is a block of its own, sealed, without text. */
+  | { kind: 'reasoning_signature'; index: number; signature: string; redacted?: boolean; extras?: Extras }
   /** `call` numbers the tool calls of one choice from 0; calls may interleave. */
   | { kind: 'tool_call_start'; index: number; call: number; id: string; name: string; extras?: Extras }
   | { kind: 'tool_call_arguments'; index: number; call: number; text: string }
@@ -151,6 +168,8 @@ export type UpstreamFailure = {
     | 'content_filter'
     | 'server_error'
     | 'timeout'
+    /** The hub's own rules forbid the provider's address. */
+    | 'forbidden_address'
   /** HTTP status the provider answered, or the one its in-band error stands for. */
   status: number
   message: string

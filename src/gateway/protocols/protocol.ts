@@ -1,5 +1,5 @@
-import type { ChatEvent, ChatRequest, ChatResult, ChatUsage, UpstreamFailure } from '../chat.ts'
 import type { HubError } from '../../kernel/errors.ts'
+import type { ChatEvent, ChatRequest, ChatResult, ChatUsage, UpstreamFailure } from '../chat.ts'
 
 export type JsonObject = { [name: string]: unknown }
 

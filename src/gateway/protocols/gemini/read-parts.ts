@@ -1,0 +1,91 @@
+import type { ChatAssistantPart, ChatFinish, ChatUsage, Extras } from '../../chat.ts'
+import { makeCallId } from './call-ids.ts'
+import { asCount, asObject, asText, protocolName } from './wire.ts'
+
+/** Gives the call its number within the answer; asked for calls only. */
+type NumberCall = () => number
+
+/**
+ * One part of a candidate, null for what has no place in a chat answer: images, code that Google ran and its output.
+ * Signatures ride in `extras.gemini` of the part they came with.
+ */
+export function readPart(
+  wire: unknown,
+  answer: { responseId: string; choice: number },
+  numberCall: NumberCall,
+): ChatAssistantPart | null {
+  const part = asObject(wire) ?? {}
+  const signature = asText(part.thoughtSignature)
+  const extras: { extras?: Extras } =
+    signature === '' ? {} : { extras: { [protocolName]: { thoughtSignature: signature } } }
+  const call = asObject(part.functionCall)
+  if (call !== null) {
+    const place = numberCall()
+    return {
+      kind: 'tool_call',
+      id: asText(call.id) || makeCallId(answer.responseId, answer.choice, place),
+      name: asText(call.name),
+      arguments: JSON.stringify(asObject(call.args) ?? {}),
+      ...extras,
+    }
+  }
+  const text = asText(part.text)
+  if (part.thought === true) {
+    if (text === '' && signature === '') return null
+    return { kind: 'reasoning', text, signature: signature === '' ? null : signature, redacted: false, ...extras }
+  }
+  return text === '' ? null : { kind: 'text', text, ...extras }
+}
+
+/** Reasons that are not the model's own end. What is missing here (STOP, OTHER, newer ones) ends as it stands. */
+const finishes = new Map<unknown, ChatFinish>([
+  ['MAX_TOKENS', 'length'],
+  ['SAFETY', 'content_filter'],
+  ['RECITATION', 'content_filter'],
+  ['LANGUAGE', 'content_filter'],
+  ['BLOCKLIST', 'content_filter'],
+  ['PROHIBITED_CONTENT', 'content_filter'],
+  ['SPII', 'content_filter'],
+  ['IMAGE_SAFETY', 'content_filter'],
+  ['IMAGE_PROHIBITED_CONTENT', 'content_filter'],
+  ['IMAGE_RECITATION', 'content_filter'],
+])
+
+/** The model broke off inside a tool call: there is no answer, and calling it a stop would be a lie. */
+const broken = new Set<unknown>([
+  'MALFORMED_FUNCTION_CALL',
+  'UNEXPECTED_TOOL_CALL',
+  'TOO_MANY_TOOL_CALLS',
+  'MALFORMED_RESPONSE',
+  'MISSING_THOUGHT_SIGNATURE',
+])
+
+export function isBroken(reason: unknown): boolean {
+  return broken.has(reason)
+}
+
+/** Gemini says STOP after function calls too. */
+export function readFinish(reason: unknown, hasCalls: boolean): ChatFinish {
+  return finishes.get(reason) ?? (hasCalls ? 'tool_calls' : 'stop')
+}
+
+/** Thoughts are counted beside `candidatesTokenCount`, cached tokens inside of `promptTokenCount`. */
+export function readUsage(wire: unknown): ChatUsage | null {
+  const usage = asObject(wire)
+  const prompt = asCount(usage?.promptTokenCount)
+  if (usage === null || prompt === null) return null
+  const thoughts = asCount(usage.thoughtsTokenCount) ?? 0
+  return {
+    tokensIn: prompt + (asCount(usage.toolUsePromptTokenCount) ?? 0),
+    tokensOut: (asCount(usage.candidatesTokenCount) ?? 0) + thoughts,
+    tokensCachedRead: asCount(usage.cachedContentTokenCount) ?? 0,
+    tokensCachedWrite: 0,
+    tokensReasoning: thoughts,
+  }
+}
+
+/** A prompt that Google refuses has a reason and no candidates. */
+export function isBlocked(feedback: unknown): boolean {
+  const reason = asText(asObject(feedback)?.blockReason)
+  return reason !== '' && reason !== 'BLOCKED_REASON_UNSPECIFIED'
+}
