@@ -1,0 +1,97 @@
+import type { Clock } from '../kernel/clock.ts'
+import { fail, type HubError } from '../kernel/errors.ts'
+import { attemptStream, type InFlight, type StreamEnd } from './attempt.ts'
+import { type Answerer, type Call, type Ending, leftByCaller } from './call.ts'
+import type { UpstreamFailure } from './chat.ts'
+import { failure, toCallerError } from './failures.ts'
+import type { OpenStreams } from './open-streams.ts'
+import type { Seen } from './pipes.ts'
+import { createStreamReply, type StreamReply } from './stream-reply.ts'
+
+/** Answers piece by piece, as they come. */
+export function answerStreamed(
+  call: Call,
+  inFlight: InFlight,
+  parts: { clock: Clock; streams: OpenStreams; deadlineAt: number },
+): Answerer {
+  // Writes no events, only what the protocol says of failures and of silence.
+  const writer = call.protocol.createStreamWriter({ id: '', model: '', createdMs: call.startedAt, includeUsage: false })
+  const reply = createStreamReply(
+    call.response,
+    call.headers,
+    () => parts.clock.monotonic(),
+    () => inFlight.call?.resume(),
+  )
+  const unwatch = parts.streams.watch({
+    reply,
+    deadlineAt: parts.deadlineAt,
+    comment: writer.keepAlive(),
+    expire: () => inFlight.expire?.(failure('timeout', 504, 'The call ran into its deadline.')),
+  })
+  const ownHeaders = call.headers.length
+  const say = (error: HubError) => reply.end(writer.fail(error))
+
+  return {
+    async attempt(candidate, exchange, timeoutMs) {
+      const pipe = exchange.openPipe()
+      const result = await attemptStream(candidate, { ...exchange.request, timeoutMs }, inFlight, {
+        pipe,
+        reply,
+        readRefusal: exchange.readRefusal,
+        onAnswer(headers) {
+          // The reply reads this list when its head leaves: those of a failed attempt are dropped again.
+          call.headers.length = ownHeaders
+          call.headers.push(...exchange.passHeaders(headers))
+        },
+        onFirstContent: () => call.meter.firstContent(),
+      })
+      return result.kind === 'done'
+        ? { kind: 'done', value: toEnding(result.value, pipe.seen, call, reply, say) }
+        : result
+    },
+    fail(error) {
+      if (!reply.isOpen()) throw error
+      // A comment has gone out to keep the connection, and the status with it.
+      return {
+        outcome: 'failure',
+        status: 200,
+        error,
+        finish: '',
+        spent: null,
+        send: (instead) => say(instead ?? error),
+      }
+    },
+    close: unwatch,
+  }
+}
+
+function toEnding(
+  end: StreamEnd,
+  { usage, contentBytes, contentEvents, finish, tail }: Seen,
+  call: Call,
+  reply: StreamReply,
+  say: (error: HubError) => void,
+): Ending {
+  const spent = { usage, contentBytes, contentEvents }
+  if (end.outcome === 'aborted') return leftByCaller(call, spent)
+  const error = end.failure === null ? null : midStreamError(end.failure)
+  return {
+    outcome: end.outcome,
+    status: 200,
+    error,
+    finish: error === null ? finish : '',
+    spent,
+    send(instead) {
+      const failed = instead ?? error
+      if (failed === null) reply.end(tail)
+      else say(failed)
+    },
+  }
+}
+
+/** A connection that broke in the middle is a cut answer, whatever broke it. */
+function midStreamError(failed: UpstreamFailure): HubError {
+  return failed.status === 0 && failed.code !== 'timeout'
+    ? fail('upstream_truncated', failed.message)
+    : toCallerError(failed)
+}

@@ -1,0 +1,53 @@
+import { attemptWhole, type InFlight } from './attempt.ts'
+import { type Answerer, type Call, type Ending, leftByCaller } from './call.ts'
+import type { UpstreamFailure } from './chat.ts'
+import type { Exchange, WholeRead } from './exchange.ts'
+import { failure } from './failures.ts'
+
+/** Answers in one piece: read to the end, then sent with its length. */
+export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: number }): Answerer {
+  return {
+    async attempt(candidate, exchange, timeoutMs) {
+      const result = await attemptWhole(candidate, { ...exchange.request, timeoutMs }, inFlight, {
+        maxBytes: limits.maxBytes,
+        readRefusal: exchange.readRefusal,
+      })
+      if (result.kind !== 'done') return result
+      if (result.value === null) {
+        return { kind: 'done', value: leftByCaller(call, { usage: null, contentBytes: 0, contentEvents: 0 }) }
+      }
+      const read = readAnswer(exchange, result.value.body)
+      if ('failure' in read) return { kind: 'failed', failure: read.failure }
+      call.headers.push(...exchange.passHeaders(result.value.headers))
+      return { kind: 'done', value: toEnding(call, read) }
+    },
+    fail(error) {
+      throw error
+    },
+  }
+}
+
+/** A provider that answers 200 with a page of HTML, or with an error inside, has failed. */
+function readAnswer(exchange: Exchange, body: Buffer): WholeRead | { failure: UpstreamFailure } {
+  try {
+    return exchange.readWhole(body)
+  } catch {
+    return { failure: failure('server_error', 502, 'The provider answered something that is not an answer.') }
+  }
+}
+
+function toEnding(call: Call, read: WholeRead): Ending {
+  return {
+    outcome: 'success',
+    status: 200,
+    error: null,
+    finish: read.finish,
+    spent: { usage: read.usage, contentBytes: read.body.length, contentEvents: 1 },
+    send(instead) {
+      if (instead) throw instead
+      const length = String(read.body.length)
+      call.response.writeHead(200, ['content-type', 'application/json', 'content-length', length, ...call.headers])
+      call.response.end(read.body)
+    },
+  }
+}

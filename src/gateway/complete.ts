@@ -1,0 +1,122 @@
+import type { Clock } from '../kernel/clock.ts'
+import { fail } from '../kernel/errors.ts'
+import { mayUseModel, type Principal } from '../kernel/principal.ts'
+import type { Counter } from '../platform/counter/counter.ts'
+import { answerStreamed } from './answer-streamed.ts'
+import { answerWhole } from './answer-whole.ts'
+import type { Asked } from './asked.ts'
+import type { InFlight } from './attempt.ts'
+import { type Answerer, type Call, type Ending, leftByCaller } from './call.ts'
+import type { GatewayConfig } from './config.ts'
+import { type ExchangeSource, prepareExchange } from './exchange.ts'
+import { failure, toCallerError } from './failures.ts'
+import type { Candidate, RoutingTable, ServedModel } from './models.ts'
+import type { OpenStreams } from './open-streams.ts'
+import { type Attempted, failOver } from './routing/failover.ts'
+import { planRoute } from './routing/plan.ts'
+
+export type Completer = {
+  table(): RoutingTable
+  counter: Counter
+  clock: Clock
+  random: () => number
+  config: GatewayConfig
+  streams: OpenStreams
+} & ExchangeSource
+
+/**
+ * One completion, told once: find the model, check the limits, plan, ask provider after provider until one answers.
+ * What is returned has been sent to the caller except for its last byte.
+ *
+ * @throws HubError before anything was sent: unknown model, limits, a request no provider can serve, or what the last
+ *   provider said.
+ */
+export async function complete(asked: Asked, call: Call, own: Completer): Promise<Ending> {
+  const model = findModel(asked, call.principal, own.table())
+  await takeFromLimit(call.principal, own.counter)
+  const plan = planRoute(model, asked.needs, own.random)
+
+  const inFlight: InFlight = { call: null, abandon: null, expire: null }
+  const isGone = () => call.response.destroyed || call.response.closed
+  const onClose = () => inFlight.abandon?.()
+  call.response.on('close', onClose)
+  const deadlineAt = call.startedMono + own.config.deadline_seconds * 1000
+  const answerer = asked.stream
+    ? answerStreamed(call, inFlight, { clock: own.clock, streams: own.streams, deadlineAt })
+    : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes })
+  try {
+    const result = await failOver(
+      plan,
+      (candidate) => attemptOne(candidate, model, asked, call, own, answerer, deadlineAt),
+      {
+        deadlineAt,
+        maxAttempts: own.config.max_attempts,
+        maxWaitMs: own.config.max_retry_wait_seconds * 1000,
+        clock: own.clock,
+        random: own.random,
+        isAbandoned: isGone,
+        sleep: (ms) => {
+          const stop = new AbortController()
+          inFlight.abandon = () => stop.abort()
+          return own.clock.sleep(ms, stop.signal)
+        },
+      },
+    )
+    if (result.kind === 'done') return result.value
+    if (isGone()) return leftByCaller(call, null)
+    return answerer.fail(toCallerError(result.failure))
+  } finally {
+    answerer.close?.()
+    call.response.off('close', onClose)
+  }
+}
+
+function findModel(asked: Asked, principal: Principal, table: RoutingTable): ServedModel {
+  const model = table.models.get(asked.model)
+  // One answer for "absent" and "not yours": the list of models is nobody's to probe.
+  if (!model || !mayUseModel(principal, asked.model)) {
+    throw fail(
+      'model_not_found',
+      `The model '${asked.model.slice(0, 200)}' does not exist or this key may not use it.`,
+      {
+        param: 'model',
+      },
+    )
+  }
+  return model
+}
+
+async function takeFromLimit({ keyId, rateLimit }: Principal, counter: Counter): Promise<void> {
+  if (rateLimit === null) return
+  const taken = await counter.take(`key:${keyId}`, rateLimit, 60_000)
+  if (!taken.allowed) {
+    throw fail('rate_limited', `This key may make ${rateLimit} requests a minute.`, { retryAfterMs: taken.resetMs })
+  }
+}
+
+async function attemptOne(
+  candidate: Candidate,
+  model: ServedModel,
+  asked: Asked,
+  call: Call,
+  own: Completer,
+  answerer: Answerer,
+  deadlineAt: number,
+): Promise<Attempted<Ending>> {
+  const { provider } = candidate
+  if (provider.rateLimit !== null) {
+    const taken = await own.counter.take(`provider:${provider.id}`, provider.rateLimit, 60_000)
+    if (!taken.allowed) {
+      const message = `The provider's limit of ${provider.rateLimit} requests a minute is used up.`
+      return { kind: 'skipped', failure: failure('rate_limited', 429, message, taken.resetMs) }
+    }
+  }
+  const prepared = await prepareExchange(candidate, model, asked, call, own)
+  if (prepared.kind === 'skipped') return prepared
+
+  const endAttempt = call.meter.startAttempt(candidate)
+  const timeoutMs = Math.max(1, Math.min(candidate.timeoutMs, deadlineAt - own.clock.monotonic()))
+  const result = await answerer.attempt(candidate, prepared.exchange, timeoutMs)
+  endAttempt(result.kind === 'done' ? null : result.failure)
+  return result
+}

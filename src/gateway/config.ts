@@ -1,0 +1,79 @@
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+
+/** `[gateway]`: the path of calls to models. Times are seconds, sizes bytes. */
+export const gatewayConfig = z
+  .strictObject({
+    deadline_seconds: z
+      .int()
+      .min(1)
+      .max(86_400)
+      .default(1800)
+      .describe('Longest a call may take in all, attempts and streaming included.')
+      .meta({ zh: '单次调用的总时限（秒），含重试与流式输出。' }),
+    keep_alive_seconds: z
+      .int()
+      .min(1)
+      .max(300)
+      .default(15)
+      .describe('A stream silent for so long gets a comment line, so that nothing on the way to the caller cuts it.')
+      .meta({ zh: '流静默超过该时长（秒）即发送注释行，避免中间设备断开连接。' }),
+    slow_reader_seconds: z
+      .int()
+      .min(1)
+      .max(3600)
+      .default(120)
+      .describe('A caller that reads nothing of its stream for so long is cut off.')
+      .meta({ zh: '客户端超过该时长（秒）不读取流则断开。' }),
+    max_retry_wait_seconds: z
+      .number()
+      .min(0)
+      .max(600)
+      .default(20)
+      .describe('Longest wait before an attempt is repeated; a provider that asks for more is not waited for.')
+      .meta({ zh: '重试前的最长等待（秒）；上游要求更久则不再等待。' }),
+    max_attempts: z
+      .int()
+      .min(1)
+      .max(50)
+      .default(8)
+      .describe('Most attempts of one call over all providers.')
+      .meta({ zh: '单次调用在所有上游上的最大尝试次数。' }),
+    max_answer_bytes: z
+      .int()
+      .min(65_536)
+      .default(64 * 1024 * 1024)
+      .describe('Largest answer of a provider that is not streamed.')
+      .meta({ zh: '非流式响应的大小上限（字节）。' }),
+    max_image_bytes: z
+      .int()
+      .min(1024)
+      .default(20 * 1024 * 1024)
+      .describe('Largest image fetched for a caller, for providers that take images only as bytes.')
+      .meta({ zh: '代客户端下载的图片大小上限（字节），用于只接受图片内容的上游。' }),
+    image_allow_private: z
+      .array(
+        z.string().refine((text) => ipaddr.isValidCIDR(text), {
+          error: 'This is not a CIDR block such as 10.0.0.0/8',
+          params: { zh: '不是 CIDR 网段（例如 10.0.0.0/8）' },
+        }),
+      )
+      .default([])
+      .describe('Non-public address blocks from which images may be fetched for callers; [] means public ones only.')
+      .meta({ zh: '允许代客户端下载图片的非公网网段；[] 表示只允许公网地址。' }),
+    default_max_output_tokens: z
+      .int()
+      .min(1)
+      .default(4096)
+      .describe('Output limit sent to providers that require one when neither caller nor model sets it.')
+      .meta({ zh: '上游要求输出上限而调用方与模型均未设置时所用的值（token）。' }),
+    import_capabilities: z
+      .boolean()
+      .default(true)
+      .describe('Whether imported models are marked able to use tools, structured output and images.')
+      .meta({ zh: '导入的模型是否默认标记为支持工具、结构化输出与图片。' }),
+  })
+  .describe('Calls to models.')
+  .meta({ zh: '模型调用。' })
+
+export type GatewayConfig = z.infer<typeof gatewayConfig>

@@ -1,0 +1,222 @@
+import type { Clock } from '../kernel/clock.ts'
+import { fail } from '../kernel/errors.ts'
+import { createId } from '../kernel/ids.ts'
+import { isUniqueViolation } from '../platform/database/faults.ts'
+import type { Secrets } from '../platform/secrets.ts'
+import { providerOfType } from './providers/index.ts'
+import type {
+  ModelCreate,
+  ModelPatch,
+  ModelProviderCreate,
+  ModelProviderPatch,
+  ProviderCreate,
+  ProviderPatch,
+} from './schema.ts'
+import type { GatewayStore, ModelProviderRow, ModelRow, NamedModelProviderRow, ProviderRow } from './store.ts'
+
+export type ConfigureSource = {
+  store: GatewayStore
+  secrets: Secrets
+  clock: Clock
+  checkUrl(url: string, param: string): unknown
+  /** Told of every change, after it is stored; resolves when this node uses it. */
+  changed(): Promise<void>
+}
+
+export type Configure = ReturnType<typeof createConfigure>
+
+/** Changes of providers, models and their associations. What is stored is valid, and in use when the verb returns. */
+export function createConfigure({ store, secrets, clock, checkUrl, changed }: ConfigureSource) {
+  const provider = async (idOrName: string) => (await store.findProvider(idOrName)) ?? missing('provider', idOrName)
+  const model = async (idOrName: string) => (await store.findModel(idOrName)) ?? missing('model', idOrName)
+  const modelProvider = async (id: string) => (await store.findModelProvider(id)) ?? missing('association', id)
+  const seal = (id: string, apiKey: string) => ({
+    api_key_cipher: apiKey === '' ? '' : secrets.encrypt(apiKey, `provider:${id}`),
+    // Four characters of a short key would be half of it.
+    api_key_last_four: apiKey.length >= 12 ? apiKey.slice(-4) : '',
+  })
+  const checkProvider = (type: string, baseUrl: string | null, hasKey: boolean) => {
+    const kind = providerOfType(type)!
+    if (baseUrl !== null && baseUrl !== '') checkUrl(baseUrl, 'base_url')
+    else if (kind.defaultBaseUrl === null) {
+      throw fail('invalid_request', `A provider of type ${type} needs base_url: the address of its API.`, {
+        param: 'base_url',
+      })
+    }
+    if (kind.needsKey && !hasKey) {
+      throw fail('invalid_request', `A provider of type ${type} needs api_key.`, { param: 'api_key' })
+    }
+  }
+
+  return {
+    provider,
+    model,
+    modelProvider,
+
+    async createProvider(input: ProviderCreate, isSynthetic = false): Promise<ProviderRow> {
+      checkProvider(input.type, input.base_url, input.api_key !== '')
+      const { api_key, base_url, enabled, ...rest } = input
+      const now = clock.now()
+      const id = createId('provider', now)
+      const row: ProviderRow = {
+        ...rest,
+        id,
+        ...seal(id, api_key),
+        base_url: base_url ?? '',
+        enabled: enabled ? 1 : 0,
+        is_synthetic: isSynthetic ? 1 : 0,
+        created_at: now,
+        updated_at: now,
+      }
+      await unique(store.insertProvider(row), `A provider named '${input.name}' already exists.`, 'name')
+      await changed()
+      return row
+    },
+
+    async updateProvider(idOrName: string, patch: ProviderPatch): Promise<ProviderRow> {
+      const row = await provider(idOrName)
+      const baseUrl = patch.base_url === undefined ? row.base_url : patch.base_url
+      const hasKey = patch.api_key === undefined ? row.api_key_cipher !== '' : patch.api_key !== ''
+      checkProvider(patch.type ?? row.type, baseUrl, hasKey)
+      const { api_key, base_url, enabled, ...rest } = patch
+      const change = {
+        ...rest,
+        ...(api_key === undefined ? {} : seal(row.id, api_key)),
+        ...(base_url === undefined ? {} : { base_url: base_url ?? '' }),
+        ...(enabled === undefined ? {} : { enabled: enabled ? 1 : 0 }),
+        updated_at: clock.now(),
+      }
+      await unique(
+        store.update('providers', row.id, change),
+        `A provider named '${patch.name}' already exists.`,
+        'name',
+      )
+      await changed()
+      return provider(row.id)
+    },
+
+    async createModel(input: ModelCreate): Promise<ModelRow> {
+      const row = newModel(input, clock.now())
+      await unique(store.insertModel(row), `A model named '${input.name}' already exists.`, 'name')
+      await changed()
+      return row
+    },
+
+    async updateModel(idOrName: string, patch: ModelPatch): Promise<ModelRow> {
+      const row = await model(idOrName)
+      const { enabled, ...rest } = patch
+      const change = {
+        ...rest,
+        ...(enabled === undefined ? {} : { enabled: enabled ? 1 : 0 }),
+        updated_at: clock.now(),
+      }
+      await unique(store.update('models', row.id, change), `A model named '${patch.name}' already exists.`, 'name')
+      await changed()
+      return model(row.id)
+    },
+
+    async createModelProvider(input: ModelProviderCreate): Promise<NamedModelProviderRow> {
+      const [owner, served] = [await provider(input.provider_id), await model(input.model_id)]
+      const row = newModelProvider({ ...input, model_id: served.id, provider_id: owner.id }, clock.now())
+      await unique(
+        store.insertModelProvider(row),
+        `The provider '${owner.name}' already serves '${served.name}' as '${input.provider_model}'.`,
+        'provider_model',
+      )
+      await changed()
+      return modelProvider(row.id)
+    },
+
+    async updateModelProvider(id: string, patch: ModelProviderPatch): Promise<NamedModelProviderRow> {
+      const row = await modelProvider(id)
+      await unique(
+        store.update('model_providers', row.id, { ...asColumns(patch), updated_at: clock.now() }),
+        `The provider '${row.provider_name}' already serves '${row.model_name}' as '${patch.provider_model}'.`,
+        'provider_model',
+      )
+      await changed()
+      return modelProvider(id)
+    },
+
+    /**
+     * Makes models of a provider usable: pairs of the name callers ask for and the name the provider knows. Returns how
+     * many associations are new; what exists stays as it is.
+     */
+    async importModels(
+      owner: ProviderRow,
+      names: readonly (readonly [string, string])[],
+      can: boolean,
+      isSynthetic = false,
+    ): Promise<number> {
+      const now = clock.now()
+      const rest = { max_retry: null, timeout: null, max_output_tokens: null, enabled: true }
+      const models = names.map(([name]) => ({
+        ...newModel({ ...rest, name, remark: `Imported from ${owner.name}`.slice(0, 255) }, now),
+        is_synthetic: isSynthetic ? 1 : 0,
+      }))
+      const providerModels = new Map(names)
+      const able = { tool_call: can, structured_output: can, image: can, enabled: true }
+      const imported = await store.importModels(models, (modelId, name) =>
+        newModelProvider(
+          {
+            ...able,
+            model_id: modelId,
+            provider_id: owner.id,
+            provider_model: providerModels.get(name)!,
+            priority: null,
+            weight: 1,
+          },
+          now,
+        ),
+      )
+      await changed()
+      return imported
+    },
+
+    async removeSynthetic(): Promise<void> {
+      await store.removeSynthetic()
+      await changed()
+    },
+
+    async remove(table: 'providers' | 'models' | 'model_providers', id: string): Promise<void> {
+      await store.remove(table, id)
+      await changed()
+    },
+  }
+}
+
+function newModel(input: ModelCreate, now: number): ModelRow {
+  const { enabled, ...rest } = input
+  return {
+    ...rest,
+    id: createId('model', now),
+    enabled: enabled ? 1 : 0,
+    is_synthetic: 0,
+    created_at: now,
+    updated_at: now,
+  }
+}
+
+function newModelProvider(input: ModelProviderCreate, now: number): ModelProviderRow {
+  const columns = asColumns(input) as Omit<ModelProviderRow, 'id' | 'created_at' | 'updated_at'>
+  return { ...columns, id: createId('modelProvider', now), created_at: now, updated_at: now }
+}
+
+/** Booleans are 0 and 1 in both stores. */
+function asColumns(input: ModelProviderPatch): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(input).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]),
+  )
+}
+
+async function unique(work: Promise<unknown>, message: string, param: string): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    throw isUniqueViolation(error) ? fail('conflict', message, { param }) : error
+  }
+}
+
+function missing(what: string, idOrName: string): never {
+  throw fail('not_found', `There is no ${what} '${idOrName.slice(0, 100)}'.`)
+}

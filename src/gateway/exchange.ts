@@ -1,0 +1,147 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { fail, HubError } from '../kernel/errors.ts'
+import type { Asked } from './asked.ts'
+import type { Call } from './call.ts'
+import type { ChatRequest, ChatUsage, UpstreamFailure } from './chat.ts'
+import { failure } from './failures.ts'
+import type { Candidate, ServedModel } from './models.ts'
+import { createRelayPipe, createTranslatingPipe, type Pipe } from './pipes.ts'
+import { editResult } from './protocols/openai-chat/index.ts'
+import type { JsonObject, ReplyContext } from './protocols/protocol.ts'
+import type { UpstreamRequest } from './upstream.ts'
+
+/** How one candidate is asked and how its answer is read: by passing bytes, or by translating. */
+export type Exchange = {
+  request: Omit<UpstreamRequest, 'timeoutMs'>
+  /** Throws, or returns the failure inside, when a body that came with status 200 is not an answer. */
+  readWhole(body: Buffer): WholeRead | { failure: UpstreamFailure }
+  openPipe(): Pipe
+  readRefusal(status: number, headers: IncomingHttpHeaders, body: string): UpstreamFailure
+  /** The provider's headers that a caller may see, as a flat list. */
+  passHeaders(headers: IncomingHttpHeaders): string[]
+}
+
+export type WholeRead = { body: Buffer; usage: ChatUsage | null; finish: string }
+
+export type ExchangeSource = {
+  /** Replaces images given by address with their bytes. */
+  fetchImages(chat: ChatRequest): Promise<ChatRequest>
+  defaultMaxOutputTokens: number
+}
+
+/** `skipped` when this provider cannot express the request: another may. */
+export async function prepareExchange(
+  candidate: Candidate,
+  model: ServedModel,
+  asked: Asked,
+  call: Call,
+  source: ExchangeSource,
+): Promise<{ kind: 'ready'; exchange: Exchange } | { kind: 'skipped'; failure: UpstreamFailure }> {
+  const { protocol } = candidate.provider.kind
+  if (protocol.name === call.protocol.name) return { kind: 'ready', exchange: relay(candidate, asked, call) }
+  try {
+    return { kind: 'ready', exchange: await translate(candidate, model, asked, call, source) }
+  } catch (error) {
+    if (!(error instanceof HubError) || error.code !== 'unsupported_parameter') throw error
+    return {
+      kind: 'skipped',
+      failure: {
+        ...failure('invalid_request', 400, error.message),
+        param: error.param ?? null,
+        vendorCode: error.code,
+      },
+    }
+  }
+}
+
+/** Same protocol on both sides. */
+function relay(candidate: Candidate, asked: Asked, call: Call): Exchange {
+  const { protocol } = candidate.provider.kind
+  return {
+    request: toRequest(candidate, asked, call, asked.bytesFor(candidate.providerModel)),
+    readWhole(body) {
+      const read = editResult(body, { askedModel: asked.model })
+      if (read.errorJson !== null) return { failure: protocol.readError(500, {}, JSON.stringify(read.errorJson)) }
+      if (!read.body.includes('"choices"')) throw fail('upstream_garbled')
+      return read
+    },
+    openPipe: () => createRelayPipe({ askedModel: asked.model, hideUsage: !asked.includeUsage, protocol }),
+    readRefusal: (status, headers, body) => protocol.readError(status, headers, body),
+    passHeaders,
+  }
+}
+
+/** Two protocols, with the middle form between them. */
+async function translate(
+  candidate: Candidate,
+  model: ServedModel,
+  asked: Asked,
+  call: Call,
+  source: ExchangeSource,
+): Promise<Exchange> {
+  const { kind } = candidate.provider
+  const { protocol } = kind
+  const chat = kind.takesImageUrls ? asked.chat() : await source.fetchImages(asked.chat())
+  const { body, dropped } = protocol.writeRequest(chat, {
+    model: candidate.providerModel,
+    defaultMaxOutputTokens: model.maxOutputTokens ?? source.defaultMaxOutputTokens,
+  })
+  const context: ReplyContext = {
+    id: call.requestId,
+    model: asked.model,
+    createdMs: call.startedAt,
+    includeUsage: asked.includeUsage,
+  }
+  return {
+    request: toRequest(candidate, asked, call, JSON.stringify(body)),
+    readWhole(bytes) {
+      const wire = JSON.parse(bytes.toString('utf8')) as JsonObject
+      if ('error' in wire) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
+      const result = protocol.readResult(wire)
+      return {
+        body: Buffer.from(JSON.stringify(call.protocol.writeResult(result, context))),
+        usage: result.usage,
+        finish: result.choices[0]?.finish ?? '',
+      }
+    },
+    openPipe: () => createTranslatingPipe(protocol.createStreamReader(), call.protocol.createStreamWriter(context)),
+    readRefusal: (status, headers, text) => protocol.readError(status, headers, text),
+    passHeaders: (headers) =>
+      dropped.length === 0
+        ? passHeaders(headers)
+        : [...passHeaders(headers), 'x-gatehouse-dropped-params', dropped.join(',')],
+  }
+}
+
+function toRequest(candidate: Candidate, asked: Asked, call: Call, body: Buffer | string): Exchange['request'] {
+  return {
+    path: candidate.provider.kind.protocol.chatPath(candidate.providerModel, asked.stream),
+    body,
+    stream: asked.stream,
+    requestId: call.requestId,
+    traceparent: call.traceparent,
+  }
+}
+
+/** What providers say of their own limits and of the call; never cookies, servers, addresses or accounts. */
+const passable: readonly (readonly [string, string])[] = [
+  ['x-request-id', 'x-upstream-request-id'],
+  ['request-id', 'x-upstream-request-id'],
+  ['openai-processing-ms', 'openai-processing-ms'],
+  ['openai-version', 'openai-version'],
+  ['x-ratelimit-limit-requests', 'x-ratelimit-limit-requests'],
+  ['x-ratelimit-limit-tokens', 'x-ratelimit-limit-tokens'],
+  ['x-ratelimit-remaining-requests', 'x-ratelimit-remaining-requests'],
+  ['x-ratelimit-remaining-tokens', 'x-ratelimit-remaining-tokens'],
+  ['x-ratelimit-reset-requests', 'x-ratelimit-reset-requests'],
+  ['x-ratelimit-reset-tokens', 'x-ratelimit-reset-tokens'],
+]
+
+function passHeaders(headers: IncomingHttpHeaders): string[] {
+  const passed: string[] = []
+  for (const [name, as] of passable) {
+    const value = headers[name]
+    if (typeof value === 'string') passed.push(as, value)
+  }
+  return passed
+}

@@ -1,0 +1,77 @@
+import { type ErrorCode, fail, type HubError } from '../kernel/errors.ts'
+import { isRefusedAddress } from '../platform/fetch.ts'
+import type { UpstreamFailure } from './chat.ts'
+
+/** Between a provider's failure and ours: what went wrong on the wire becomes words, and words become an answer. */
+
+export function failure(
+  code: UpstreamFailure['code'],
+  status: number,
+  message: string,
+  retryAfterMs: number | null = null,
+): UpstreamFailure {
+  return { code, status, message, vendorType: null, vendorCode: null, param: null, retryAfterMs }
+}
+
+const networkMessages: Record<string, string> = {
+  UND_ERR_CONNECT_TIMEOUT: 'The provider did not accept a connection in time.',
+  UND_ERR_HEADERS_TIMEOUT: 'The provider did not begin its answer in time.',
+  UND_ERR_BODY_TIMEOUT: 'The provider fell silent in the middle of its answer.',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: "The provider's answer was shorter than it said.",
+  ECONNREFUSED: 'The provider refused the connection.',
+  ECONNRESET: 'The provider cut the connection.',
+  UND_ERR_SOCKET: 'The provider cut the connection.',
+  ENOTFOUND: "The provider's name cannot be resolved.",
+  EAI_AGAIN: "The provider's name cannot be resolved at the moment.",
+}
+
+/** A fault of the connection. Its own text may hold addresses, so only its code is used for the caller. */
+export function networkFailure(error: Error): UpstreamFailure {
+  if (isRefusedAddress(error)) {
+    return failure('forbidden_address', 0, `The provider's address is not allowed from here: ${error.message}`)
+  }
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const kind = code.endsWith('_TIMEOUT') || code === 'ETIMEDOUT' ? 'timeout' : 'server_error'
+  return failure(kind, 0, networkMessages[code] ?? 'The connection to the provider failed.')
+}
+
+const codes: Record<UpstreamFailure['code'], ErrorCode> = {
+  invalid_request: 'upstream_refused',
+  context_too_long: 'upstream_refused',
+  authentication: 'upstream_unauthorized',
+  permission: 'upstream_unauthorized',
+  not_found: 'upstream_refused',
+  rate_limited: 'upstream_rate_limited',
+  insufficient_quota: 'upstream_rate_limited',
+  overloaded: 'upstream_overloaded',
+  content_filter: 'upstream_refused',
+  server_error: 'upstream_failed',
+  timeout: 'upstream_timeout',
+  forbidden_address: 'upstream_unreachable',
+}
+
+/** The error a caller sees. The provider's status is kept where it means the same to the caller. */
+export function toCallerError(failed: UpstreamFailure): HubError {
+  const code = failed.status === 0 && failed.code === 'server_error' ? 'upstream_unreachable' : codes[failed.code]
+  const status = statusFor(failed)
+  return fail(code, failed.message, {
+    ...(status === null ? {} : { status }),
+    ...(failed.param === null ? {} : { param: failed.param }),
+    ...(failed.retryAfterMs === null ? {} : { retryAfterMs: failed.retryAfterMs }),
+    vendor: { type: failed.vendorType, code: failed.vendorCode ?? vendorCodes[failed.code] ?? null },
+  })
+}
+
+/** Codes that clients of OpenAI's API switch on. */
+const vendorCodes: Partial<Record<UpstreamFailure['code'], string>> = {
+  context_too_long: 'context_length_exceeded',
+  insufficient_quota: 'insufficient_quota',
+  content_filter: 'content_filter',
+}
+
+function statusFor({ code, status }: UpstreamFailure): number | null {
+  if (code === 'authentication' || code === 'permission' || status === 0) return null
+  // Anthropic's own number for "overloaded", which other clients do not know.
+  if (status === 529) return 503
+  return status >= 400 && status <= 599 ? status : null
+}

@@ -1,0 +1,145 @@
+import type { IncomingMessage } from 'node:http'
+import type { Kysely } from 'kysely'
+import type { Route } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Principal } from '../kernel/principal.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import type { Counter } from '../platform/counter/counter.ts'
+import type { Upstreams } from '../platform/fetch.ts'
+import type { Log } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import type { Secrets } from '../platform/secrets.ts'
+import { createSnapshot } from '../platform/snapshot.ts'
+import type { Ledger } from '../usage/index.ts'
+import type { GatewayConfig } from './config.ts'
+import { createConfigure } from './configure.ts'
+import { fetchImages } from './images.ts'
+import { createLlmRoutes, type LlmRoutes } from './llm-routes.ts'
+import { createGatewayMetrics } from './meter.ts'
+import { loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
+import { watchStreams } from './open-streams.ts'
+import { listRemoteModels } from './remote-models.ts'
+import { gatewayRoutes } from './routes.ts'
+import { createGatewayStore, type GatewayTables } from './store.ts'
+import { createSynthetic, type Synthetic } from './synthetic.ts'
+
+export type GatewayParts = {
+  db: Kysely<GatewayTables>
+  secrets: Secrets
+  /** For providers, whose addresses operators set. */
+  upstreams: Upstreams
+  /** For images, whose addresses callers set. */
+  imageFetch: Pick<Upstreams, 'get'>
+  counter: Counter
+  bus: Bus
+  ledger: Ledger
+  authenticate(request: IncomingMessage): Principal | Promise<Principal>
+  corsHeaders(origin: string | undefined): string[]
+  guardSecret(secret: string): void
+  maxBodyBytes: number
+  clock: Clock
+  log: Log
+  metrics: Metrics
+  /** [0, 1) */
+  random?: () => number
+}
+
+export type Gateway = {
+  llm: LlmRoutes
+  routes: Route[]
+  /** Loads the routing table; rejects when it cannot be read. */
+  start(): Promise<void>
+  stop(): void
+  /** How many providers are enabled, and how many of them failed at their last call. */
+  providerHealth(): { enabled: number; failing: number }
+  synthetic: Synthetic
+}
+
+export function createGateway(parts: GatewayParts, config: GatewayConfig): Gateway {
+  const { clock, log, secrets, upstreams, bus } = parts
+  const store = createGatewayStore(parts.db)
+  const source = { secrets, pool: (origin: string) => upstreams.pool(origin), guardSecret: parts.guardSecret }
+  const table = createSnapshot<RoutingTable>({
+    name: 'routes',
+    load: () => loadRoutingTable({ ...source, store }),
+    revision: store.revision,
+    clock,
+    log,
+  })
+  const streams = watchStreams(clock, {
+    keepAliveMs: config.keep_alive_seconds * 1000,
+    slowReaderMs: config.slow_reader_seconds * 1000,
+  })
+  const metrics = createGatewayMetrics(parts.metrics)
+  const lastResults = new Map<string, boolean>()
+
+  const configure = createConfigure({
+    store,
+    secrets,
+    clock,
+    checkUrl: (url, param) => upstreams.checkUrl(url, param),
+    async changed() {
+      bus.announce('config.changed', { kind: 'routes' })
+      await table.refresh()
+    },
+  })
+  bus.on('config.changed', ({ kind }) => {
+    if (kind === 'routes') void table.refresh()
+  })
+
+  const llm = createLlmRoutes({
+    table: () => table.get(),
+    counter: parts.counter,
+    clock,
+    random: parts.random ?? Math.random,
+    config,
+    streams,
+    defaultMaxOutputTokens: config.default_max_output_tokens,
+    fetchImages: (chat) =>
+      fetchImages(chat, async (url) => {
+        const { status, headers, body } = await parts.imageFetch.get(url, {
+          maxBytes: config.max_image_bytes,
+          timeoutMs: 15_000,
+        })
+        return { status, mediaType: String(headers['content-type'] ?? ''), body }
+      }),
+    authenticate: parts.authenticate,
+    ledger: parts.ledger,
+    log,
+    maxBodyBytes: parts.maxBodyBytes,
+    corsHeaders: parts.corsHeaders,
+    gatewayMetrics: {
+      request: metrics.request,
+      attempt(provider, result) {
+        // A caller's bad request says nothing about the provider's health.
+        if (result !== 'invalid_request' && result !== 'content_filter') lastResults.set(provider, result === 'ok')
+        metrics.attempt(provider, result)
+      },
+    },
+  })
+
+  return {
+    llm,
+    synthetic: createSynthetic(configure, store),
+    routes: gatewayRoutes({
+      store,
+      configure,
+      importCapabilities: config.import_capabilities,
+      clock,
+      remoteModels: (row) =>
+        listRemoteModels(reviveProvider(row, source), (url, options) => upstreams.get(url, options)),
+    }),
+    start: () => table.ready(),
+    stop() {
+      table.stop()
+      streams.stop()
+    },
+    providerHealth() {
+      const { providers } = table.get()
+      return {
+        enabled: providers.length,
+        failing: providers.filter((provider) => lastResults.get(provider.name) === false).length,
+      }
+    },
+  }
+}

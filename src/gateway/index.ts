@@ -1,0 +1,8 @@
+/**
+ * The LLM gateway: every call of a company to a model goes through here. It knows which provider serves which model
+ * under which name, asks one after another until one answers, speaks each one's protocol, and enters exactly one row
+ * into the ledger for each call. It does not know who people are (it is told), and it keeps no conversation.
+ */
+export { type GatewayConfig, gatewayConfig } from './config.ts'
+export { createGateway, type Gateway, type GatewayParts } from './gateway.ts'
+export type { GatewayTables } from './store.ts'

@@ -1,0 +1,121 @@
+import type { Dispatcher } from 'undici'
+import type { Secrets } from '../platform/secrets.ts'
+import type { Provider } from './providers/index.ts'
+import { providerOfType } from './providers/index.ts'
+import type { GatewayStore, ModelProviderRow, ModelRow, ProviderRow } from './store.ts'
+
+/**
+ * The routing configuration as the data path uses it: names resolved, addresses split, credentials decrypted, all once
+ * per change and never per call.
+ */
+export type RoutingTable = {
+  models: ReadonlyMap<string, ServedModel>
+  providers: readonly LiveProvider[]
+}
+
+export type ServedModel = {
+  id: string
+  name: string
+  createdAt: number
+  maxOutputTokens: number | null
+  /** Enabled ways to serve it, in no order yet. */
+  candidates: readonly Candidate[]
+}
+
+export type Candidate = {
+  id: string
+  provider: LiveProvider
+  /** The name the provider receives. */
+  providerModel: string
+  priority: number
+  weight: number
+  can: { tools: boolean; structuredOutput: boolean; images: boolean }
+  timeoutMs: number
+  maxRetries: number
+}
+
+export type LiveProvider = {
+  id: string
+  name: string
+  kind: Provider
+  /** The connections to `origin`; asked for at each call, because idle ones are closed. */
+  dispatcher(): Dispatcher
+  origin: string
+  /** Path of the base URL, without a slash at its end. */
+  basePath: string
+  /** Credentials as a flat header list. */
+  headers: readonly string[]
+  rateLimit: number | null
+}
+
+export type RoutingSource = {
+  store: GatewayStore
+  secrets: Secrets
+  pool(origin: string): Dispatcher
+  /** Told each provider's secrets, so that no log line and no answer can carry one. */
+  guardSecret(secret: string): void
+}
+
+/** Reads everything and builds the table. A provider whose key cannot be decrypted fails the load: the old table stays. */
+export async function loadRoutingTable(source: RoutingSource): Promise<RoutingTable> {
+  const rows = await source.store.readAll()
+  const providers = new Map<string, LiveProvider>()
+  const rowOf = new Map(rows.providers.map((row) => [row.id, row]))
+  for (const row of rows.providers) {
+    if (row.enabled === 1) providers.set(row.id, reviveProvider(row, source))
+  }
+  const models = new Map<string, ServedModel>()
+  for (const model of rows.models) {
+    if (model.enabled !== 1) continue
+    const candidates = rows.modelProviders
+      .filter((link) => link.model_id === model.id && link.enabled === 1 && providers.has(link.provider_id))
+      .map((link) => toCandidate(link, model, rowOf.get(link.provider_id)!, providers.get(link.provider_id)!))
+    models.set(model.name, {
+      id: model.id,
+      name: model.name,
+      createdAt: model.created_at,
+      maxOutputTokens: model.max_output_tokens,
+      candidates,
+    })
+  }
+  return { models, providers: [...providers.values()] }
+}
+
+/** A stored provider, ready to be called. */
+export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'store'>): LiveProvider {
+  const kind = providerOfType(row.type)!
+  const apiKey = row.api_key_cipher === '' ? '' : source.secrets.decrypt(row.api_key_cipher, `provider:${row.id}`)
+  if (apiKey !== '') source.guardSecret(apiKey)
+  const url = new URL(row.base_url === '' ? kind.defaultBaseUrl! : row.base_url)
+  return {
+    id: row.id,
+    name: row.name,
+    kind,
+    dispatcher: () => source.pool(url.origin),
+    origin: url.origin,
+    basePath: trimBasePath(url.pathname, kind.redundantSuffix),
+    headers: kind.headers(apiKey),
+    rateLimit: row.rate_limit,
+  }
+}
+
+function trimBasePath(path: string, redundantSuffix: string | null): string {
+  const trimmed = path.replace(/\/+$/, '')
+  return redundantSuffix !== null && trimmed.endsWith(redundantSuffix)
+    ? trimmed.slice(0, -redundantSuffix.length)
+    : trimmed
+}
+
+function toCandidate(link: ModelProviderRow, model: ModelRow, row: ProviderRow, provider: LiveProvider): Candidate {
+  return {
+    id: link.id,
+    provider,
+    providerModel: link.provider_model,
+    priority: link.priority ?? row.priority,
+    weight: row.weight * link.weight,
+    can: { tools: link.tool_call === 1, structuredOutput: link.structured_output === 1, images: link.image === 1 },
+    // What is said nearer to the call wins: model before provider.
+    timeoutMs: (model.timeout ?? row.timeout) * 1000,
+    maxRetries: model.max_retry ?? row.max_retries,
+  }
+}

@@ -1,0 +1,41 @@
+import type { Clock } from '../kernel/clock.ts'
+import type { StreamReply } from './stream-reply.ts'
+
+/** One sweep over all streams in place of several timers on each. */
+export type OpenStreams = {
+  /** Returns the verb that ends the watch. */
+  watch(stream: WatchedStream): () => void
+  count(): number
+  stop(): void
+}
+
+export type WatchedStream = {
+  reply: StreamReply
+  /** Monotonic time by which the stream must have ended. */
+  deadlineAt: number
+  /** What keeps the connection open while the provider is silent. */
+  comment: string
+  expire(): void
+}
+
+export function watchStreams(clock: Clock, limits: { keepAliveMs: number; slowReaderMs: number }): OpenStreams {
+  const streams = new Set<WatchedStream>()
+  const timer = setInterval(() => {
+    const now = clock.monotonic()
+    for (const stream of streams) {
+      const blockedSince = stream.reply.blockedSince()
+      if (now >= stream.deadlineAt) stream.expire()
+      else if (blockedSince !== null && now - blockedSince > limits.slowReaderMs) stream.reply.destroy()
+      else if (now - stream.reply.lastWriteAt() > limits.keepAliveMs) stream.reply.keepAlive(stream.comment)
+    }
+  }, 1000)
+  timer.unref()
+  return {
+    watch(stream) {
+      streams.add(stream)
+      return () => streams.delete(stream)
+    },
+    count: () => streams.size,
+    stop: () => clearInterval(timer),
+  }
+}

@@ -1,0 +1,13 @@
+import { openaiChat } from '../protocols/openai-chat/index.ts'
+import type { Provider } from './provider.ts'
+
+export const openai: Provider = {
+  type: 'openai',
+  title: 'OpenAI',
+  protocol: openaiChat,
+  defaultBaseUrl: 'https://api.openai.com/v1',
+  needsKey: true,
+  takesImageUrls: true,
+  headers: (apiKey) => ['authorization', `Bearer ${apiKey}`],
+  redundantSuffix: null,
+}

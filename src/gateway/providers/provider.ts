@@ -1,0 +1,21 @@
+import type { OutboundProtocol } from '../protocols/protocol.ts'
+
+/**
+ * Where a vendor is and how it is greeted. What it says is the protocol's business; a vendor that differs from its
+ * protocol in address, credentials or habit differs here and nowhere else.
+ */
+export type Provider = {
+  /** The `type` of seed 001. */
+  type: string
+  title: string
+  protocol: OutboundProtocol
+  /** null: the operator must give an address. */
+  defaultBaseUrl: string | null
+  needsKey: boolean
+  /** false: images given by address are fetched by us and sent as bytes. */
+  takesImageUrls: boolean
+  /** Credentials and version, as a flat list of names and values. */
+  headers(apiKey: string): string[]
+  /** Path prefixes that operators append to the address out of habit and that the protocol's paths hold already. */
+  redundantSuffix: string | null
+}

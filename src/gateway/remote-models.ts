@@ -1,0 +1,57 @@
+import { fail, HubError } from '../kernel/errors.ts'
+import type { Fetched, GetOptions } from '../platform/fetch.ts'
+import { networkFailure, toCallerError } from './failures.ts'
+import type { LiveProvider } from './models.ts'
+import type { UpstreamModel } from './protocols/protocol.ts'
+
+export type Get = (url: string, options?: GetOptions) => Promise<Fetched>
+
+const maxPages = 50
+
+/**
+ * The provider's own list of models, as it is now.
+ *
+ * @throws HubError with the provider's failure; an empty list is only returned when the provider has none. (The
+ *   ancestor returned [] for every failure, and fixed lists for two of three vendors.)
+ */
+export async function listRemoteModels(provider: LiveProvider, get: Get): Promise<UpstreamModel[]> {
+  const { protocol } = provider.kind
+  const headers = toObject(provider.headers)
+  const models: UpstreamModel[] = []
+  let page: string | null = null
+  for (let read = 0; read < maxPages; read++) {
+    const url = provider.origin + provider.basePath + protocol.modelsPath(page)
+    const answer = await getOrExplain(url, headers, get)
+    const text = answer.body.toString('utf8')
+    if (answer.status !== 200) throw toCallerError(protocol.readError(answer.status, answer.headers, text))
+    const list = protocol.readModels(parse(text, provider.name))
+    models.push(...list.models)
+    if (list.nextPageToken === null) return models
+    page = list.nextPageToken
+  }
+  throw fail('upstream_garbled', `The provider's list of models does not end after ${maxPages} pages.`)
+}
+
+async function getOrExplain(url: string, headers: Record<string, string>, get: Get): Promise<Fetched> {
+  try {
+    return await get(url, { headers, timeoutMs: 20_000, maxBytes: 16_777_216 })
+  } catch (error) {
+    throw error instanceof HubError ? error : toCallerError(networkFailure(error as Error))
+  }
+}
+
+function parse(text: string, provider: string): Record<string, unknown> {
+  try {
+    const wire: unknown = JSON.parse(text)
+    if (typeof wire === 'object' && wire !== null) return wire as Record<string, unknown>
+  } catch {
+    // Falls through: whatever it is, it is no list.
+  }
+  throw fail('upstream_garbled', `The provider '${provider}' answers its list of models with something else than JSON.`)
+}
+
+function toObject(flat: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (let i = 0; i < flat.length; i += 2) headers[flat[i]!] = flat[i + 1]!
+  return headers
+}
