@@ -1,0 +1,71 @@
+/**
+ * Health: what is in order in this hub and what is not. Checks are asked in the background, each with a time limit;
+ * what they came to is served under `/health`, told to the bus when it changes, and counted in metrics. It mends
+ * nothing and decides nothing: other rooms keep serving as they can.
+ */
+import type { Route } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import { readDiskSpace } from '../platform/files.ts'
+import type { Log } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { createLoopLag } from '../platform/process-metrics.ts'
+import type { CheckParts } from './check.ts'
+import { checks } from './checks/index.ts'
+import { healthRoutes } from './routes.ts'
+import { createRounds } from './run.ts'
+import type { Verdict } from './schema.ts'
+
+export type HealthParts = Pick<CheckParts, 'database' | 'pingRedis' | 'providers' | 'ledger'> & {
+  /** Where free space is looked at. */
+  dataDir: string
+  clock: Clock
+  bus: Bus
+  metrics: Metrics
+  log: Log
+  version: string
+  environment?: string
+  intervalMs?: number
+  timeoutMs?: number
+}
+
+export type Health = {
+  routes: Route[]
+  /** Resolves after every check was asked once. */
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** What `/readyz` says: set it when the hub listens, and back before it drains. */
+  setReady(isReady: boolean): void
+  verdicts(): readonly Verdict[]
+}
+
+export function createHealth(parts: HealthParts): Health {
+  const { clock, bus, metrics, log, version, environment = '', intervalMs = 10_000, timeoutMs = 5000 } = parts
+  const { database, pingRedis, providers, ledger, dataDir } = parts
+  const lag = createLoopLag()
+  const rounds = createRounds({
+    checks,
+    parts: { database, pingRedis, providers, ledger, diskSpace: () => readDiskSpace(dataDir), loopLag: lag.read },
+    clock,
+    bus,
+    log,
+    metrics,
+    intervalMs,
+    timeoutMs,
+  })
+  let isReady = false
+  const { verdicts, start } = rounds
+  return {
+    verdicts,
+    start,
+    routes: healthRoutes({ verdicts, isReady: () => isReady, clock, version, environment }),
+    async stop() {
+      isReady = false
+      await rounds.stop()
+      lag.close()
+    },
+    setReady(next) {
+      isReady = next
+    },
+  }
+}
