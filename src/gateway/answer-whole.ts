@@ -1,5 +1,6 @@
+import type { Answerer } from './answerer.ts'
 import { attemptWhole, type InFlight } from './attempt.ts'
-import { type Answerer, type Call, type Ending, leftByCaller } from './call.ts'
+import { type Call, type Ending, leftByCaller } from './call.ts'
 import type { UpstreamFailure } from './chat.ts'
 import type { Exchange, WholeRead } from './exchange.ts'
 import { failure } from './failures.ts'

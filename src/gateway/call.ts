@@ -2,11 +2,8 @@ import type { ServerResponse } from 'node:http'
 import { fail, type HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Outcome } from '../usage/index.ts'
-import type { Exchange } from './exchange.ts'
 import type { Meter, Spent } from './meter.ts'
-import type { Candidate } from './models.ts'
 import type { InboundProtocol } from './protocols/protocol.ts'
-import type { Attempted } from './routing/failover.ts'
 
 /** One call on its way through the gateway. */
 export type Call = {
@@ -32,14 +29,6 @@ export type Ending = {
   spent: Spent | null
   /** Sends what is left of the answer; `instead` takes its place when the ledger could not take the row. */
   send(instead: HubError | null): void
-}
-
-/** How an answer of one kind, whole or streamed, is got from a candidate and given to the caller. */
-export type Answerer = {
-  attempt(candidate: Candidate, exchange: Exchange, timeoutMs: number): Promise<Attempted<Ending>>
-  /** Every candidate failed. Throws the error while a status can still be sent, else returns how it ends in band. */
-  fail(error: HubError): Ending
-  close?(): void
 }
 
 /** The caller hung up: nothing is left to send, and what the provider did for it is still accounted for. */

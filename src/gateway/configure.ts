@@ -1,8 +1,8 @@
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
-import { createId } from '../kernel/ids.ts'
-import { isUniqueViolation } from '../platform/database/faults.ts'
+import { isUniqueViolation } from '../platform/database/index.ts'
 import type { Secrets } from '../platform/secrets.ts'
+import { asColumns, newModel, newModelProvider, newProvider } from './new-rows.ts'
 import { providerOfType } from './providers/index.ts'
 import type {
   ModelCreate,
@@ -12,7 +12,7 @@ import type {
   ProviderCreate,
   ProviderPatch,
 } from './schema.ts'
-import type { GatewayStore, ModelProviderRow, ModelRow, NamedModelProviderRow, ProviderRow } from './store.ts'
+import type { GatewayStore, ModelRow, NamedModelProviderRow, ProviderRow } from './store.ts'
 
 export type ConfigureSource = {
   store: GatewayStore
@@ -53,21 +53,11 @@ export function createConfigure({ store, secrets, clock, checkUrl, changed }: Co
     model,
     modelProvider,
 
-    async createProvider(input: ProviderCreate, isSynthetic = false): Promise<ProviderRow> {
+    async createProvider(input: ProviderCreate): Promise<ProviderRow> {
       checkProvider(input.type, input.base_url, input.api_key !== '')
-      const { api_key, base_url, enabled, ...rest } = input
-      const now = clock.now()
-      const id = createId('provider', now)
-      const row: ProviderRow = {
-        ...rest,
-        id,
-        ...seal(id, api_key),
-        base_url: base_url ?? '',
-        enabled: enabled ? 1 : 0,
-        is_synthetic: isSynthetic ? 1 : 0,
-        created_at: now,
-        updated_at: now,
-      }
+      const { api_key, ...rest } = input
+      const unsealed = newProvider(rest, clock.now())
+      const row = { ...unsealed, ...seal(unsealed.id, api_key) }
       await unique(store.insertProvider(row), `A provider named '${input.name}' already exists.`, 'name')
       await changed()
       return row
@@ -138,44 +128,19 @@ export function createConfigure({ store, secrets, clock, checkUrl, changed }: Co
       return modelProvider(id)
     },
 
-    /**
-     * Makes models of a provider usable: pairs of the name callers ask for and the name the provider knows. Returns how
-     * many associations are new; what exists stays as it is.
-     */
-    async importModels(
-      owner: ProviderRow,
-      names: readonly (readonly [string, string])[],
-      can: boolean,
-      isSynthetic = false,
-    ): Promise<number> {
+    /** Makes models of a provider usable under their own names. Returns how many associations are new. */
+    async importModels(owner: ProviderRow, names: readonly string[], can: boolean): Promise<number> {
       const now = clock.now()
-      const rest = { max_retry: null, timeout: null, max_output_tokens: null, enabled: true }
-      const models = names.map(([name]) => ({
-        ...newModel({ ...rest, name, remark: `Imported from ${owner.name}`.slice(0, 255) }, now),
-        is_synthetic: isSynthetic ? 1 : 0,
-      }))
-      const providerModels = new Map(names)
-      const able = { tool_call: can, structured_output: can, image: can, enabled: true }
-      const imported = await store.importModels(models, (modelId, name) =>
-        newModelProvider(
-          {
-            ...able,
-            model_id: modelId,
-            provider_id: owner.id,
-            provider_model: providerModels.get(name)!,
-            priority: null,
-            weight: 1,
-          },
-          now,
-        ),
+      const remark = `Imported from ${owner.name}`.slice(0, 255)
+      const rest = { remark, max_retry: null, timeout: null, max_output_tokens: null, enabled: true }
+      const able = { tool_call: can, structured_output: can, image: can, enabled: true, priority: null, weight: 1 }
+      const imported = await store.importModels(
+        names.map((name) => newModel({ ...rest, name }, now)),
+        (modelId, name) =>
+          newModelProvider({ ...able, model_id: modelId, provider_id: owner.id, provider_model: name }, now),
       )
       await changed()
       return imported
-    },
-
-    async removeSynthetic(): Promise<void> {
-      await store.removeSynthetic()
-      await changed()
     },
 
     async remove(table: 'providers' | 'models' | 'model_providers', id: string): Promise<void> {
@@ -183,30 +148,6 @@ export function createConfigure({ store, secrets, clock, checkUrl, changed }: Co
       await changed()
     },
   }
-}
-
-function newModel(input: ModelCreate, now: number): ModelRow {
-  const { enabled, ...rest } = input
-  return {
-    ...rest,
-    id: createId('model', now),
-    enabled: enabled ? 1 : 0,
-    is_synthetic: 0,
-    created_at: now,
-    updated_at: now,
-  }
-}
-
-function newModelProvider(input: ModelProviderCreate, now: number): ModelProviderRow {
-  const columns = asColumns(input) as Omit<ModelProviderRow, 'id' | 'created_at' | 'updated_at'>
-  return { ...columns, id: createId('modelProvider', now), created_at: now, updated_at: now }
-}
-
-/** Booleans are 0 and 1 in both stores. */
-function asColumns(input: ModelProviderPatch): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(input).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]),
-  )
 }
 
 async function unique(work: Promise<unknown>, message: string, param: string): Promise<void> {

@@ -21,7 +21,6 @@ import { watchStreams } from './open-streams.ts'
 import { listRemoteModels } from './remote-models.ts'
 import { gatewayRoutes } from './routes.ts'
 import { createGatewayStore, type GatewayTables } from './store.ts'
-import { createSynthetic, type Synthetic } from './synthetic.ts'
 
 export type GatewayParts = {
   db: Kysely<GatewayTables>
@@ -52,7 +51,8 @@ export type Gateway = {
   stop(): void
   /** How many providers are enabled, and how many of them failed at their last call. */
   providerHealth(): { enabled: number; failing: number }
-  synthetic: Synthetic
+  /** Whether a made-up provider is among those served. */
+  hasSynthetic(): boolean
 }
 
 export function createGateway(parts: GatewayParts, config: GatewayConfig): Gateway {
@@ -120,7 +120,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
 
   return {
     llm,
-    synthetic: createSynthetic(configure, store),
+    hasSynthetic: () => table.get().providers.some((provider) => provider.isSynthetic),
     routes: gatewayRoutes({
       store,
       configure,

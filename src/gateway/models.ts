@@ -46,6 +46,7 @@ export type LiveProvider = {
   /** Credentials as a flat header list. */
   headers: readonly string[]
   rateLimit: number | null
+  isSynthetic: boolean
 }
 
 export type RoutingSource = {
@@ -96,6 +97,7 @@ export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'st
     basePath: trimBasePath(url.pathname, kind.redundantSuffix),
     headers: kind.headers(apiKey),
     rateLimit: row.rate_limit,
+    isSynthetic: row.is_synthetic === 1,
   }
 }
 

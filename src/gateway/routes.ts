@@ -134,7 +134,7 @@ function providerRoutes({ store, configure, remoteModels, importCapabilities, cl
             param: 'model_names',
           })
         }
-        const names = [...new Set(wanted)].map((name) => [name, name] as const)
+        const names = [...new Set(wanted)]
         const imported = await configure.importModels(row, names, importCapabilities)
         return {
           message: `Imported ${imported} models; ${names.length - imported} were there already.`,

@@ -1,5 +1,5 @@
 import type { Kysely, Selectable, Transaction } from 'kysely'
-import { bumpRevision, type RevisionTables, readRevision } from '../platform/database/revisions.ts'
+import { bumpRevision, type RevisionTables, readRevision } from '../platform/database/index.ts'
 
 export type GatewayTables = {
   providers: {

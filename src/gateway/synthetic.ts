@@ -1,10 +1,13 @@
-import type { Configure } from './configure.ts'
-import type { GatewayStore } from './store.ts'
+import type { Kysely } from 'kysely'
+import type { Clock } from '../kernel/clock.ts'
+import { newModel, newModelProvider, newProvider } from './new-rows.ts'
+import { createGatewayStore, type GatewayTables } from './store.ts'
 
 /** Made-up providers and models, marked as such wherever they are shown. */
-export type Synthetic = {
+export type SyntheticProviders = {
   /** Whether a provider of this name exists and is made up. */
   has(name: string): Promise<boolean>
+  /** Adds a provider and its models: pairs of the name callers ask for and the name the provider knows. */
   create(name: string, baseUrl: string, models: readonly (readonly [string, string])[]): Promise<void>
   /** The provider is served elsewhere now. */
   move(name: string, baseUrl: string): Promise<void>
@@ -12,7 +15,9 @@ export type Synthetic = {
   remove(): Promise<void>
 }
 
-export function createSynthetic(configure: Configure, store: GatewayStore): Synthetic {
+/** Works on the store alone; running hubs follow within seconds. */
+export function openSyntheticProviders({ db, clock }: { db: Kysely<GatewayTables>; clock: Clock }): SyntheticProviders {
+  const store = createGatewayStore(db)
   const find = async (name: string) => {
     const row = await store.findProvider(name)
     return row?.is_synthetic === 1 ? row : undefined
@@ -20,27 +25,50 @@ export function createSynthetic(configure: Configure, store: GatewayStore): Synt
   return {
     has: async (name) => (await find(name)) !== undefined,
     async create(name, baseUrl, models) {
-      const provider = await configure.createProvider(
-        {
-          name,
-          type: 'openai-compatible',
-          api_key: '',
-          base_url: baseUrl,
-          enabled: true,
-          priority: 0,
-          weight: 100,
-          max_retries: 0,
-          timeout: 60,
-          rate_limit: null,
-        },
-        true,
+      const now = clock.now()
+      const provider = {
+        ...newProvider(
+          {
+            name,
+            type: 'openai-compatible',
+            base_url: baseUrl,
+            enabled: true,
+            priority: 0,
+            weight: 100,
+            max_retries: 0,
+            timeout: 60,
+            rate_limit: null,
+          },
+          now,
+        ),
+        is_synthetic: 1,
+      }
+      await store.insertProvider(provider)
+      const rest = { remark: 'Demo', max_retry: null, timeout: null, max_output_tokens: null, enabled: true }
+      const able = { tool_call: true, structured_output: true, image: true, enabled: true }
+      const served = new Map(models)
+      await store.importModels(
+        models.map(([asked]) => ({ ...newModel({ ...rest, name: asked }, now), is_synthetic: 1 })),
+        (modelId, asked) =>
+          newModelProvider(
+            {
+              ...able,
+              model_id: modelId,
+              provider_id: provider.id,
+              provider_model: served.get(asked)!,
+              priority: null,
+              weight: 1,
+            },
+            now,
+          ),
       )
-      await configure.importModels(provider, models, true, true)
     },
     async move(name, baseUrl) {
       const row = await find(name)
-      if (row && row.base_url !== baseUrl) await configure.updateProvider(row.id, { base_url: baseUrl })
+      if (row && row.base_url !== baseUrl) {
+        await store.update('providers', row.id, { base_url: baseUrl, updated_at: clock.now() })
+      }
     },
-    remove: configure.removeSynthetic,
+    remove: () => store.removeSynthetic(),
   }
 }

@@ -22,6 +22,9 @@ export type Route = {
   reply?: z.ZodType
   /** Success status, 200 unless said. */
   status?: number
+  /** Calls one address may make in a window, counted by each node for itself; more answer 429. */
+  limit?: { points: number; seconds: number }
+  /** Returns what `reply` describes, or `reply(status, body, headers)` of reply.ts to say more than that. */
   handle(call: RouteCall): Promise<unknown> | unknown
 }
 
@@ -38,6 +41,8 @@ export type RouteCall<Params = unknown, Query = unknown, Body = unknown> = {
   /** True when the connection comes from this machine. */
   isLoopback: boolean
   userAgent: string
+  /** The Accept header, '' when absent. */
+  accept: string
 }
 
 type Parsed<S> = S extends z.ZodType ? z.infer<S> : undefined

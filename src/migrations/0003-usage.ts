@@ -1,4 +1,4 @@
-import type { Migration } from '../platform/database/migration.ts'
+import type { Migration } from '../platform/database/index.ts'
 
 /** One row per request, its hourly sums, and the price book. */
 export const usageMigration: Migration = {

@@ -1,4 +1,4 @@
-import type { Migration } from '../platform/database/migration.ts'
+import type { Migration } from '../platform/database/index.ts'
 import { identityMigration } from './0001-identity.ts'
 import { gatewayMigration } from './0002-gateway.ts'
 import { usageMigration } from './0003-usage.ts'

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { createScrubber, type Scrubber } from './scrub.ts'
 
-export { createScrubber, type Scrubber, scrub } from './scrub.ts'
+export { type Scrubber, scrub } from './scrub.ts'
 
 /**
  * One line of JSON for each thing worth telling (or of text, for a person at a terminal).

@@ -19,16 +19,16 @@ import { createPrices, type Prices } from './prices.ts'
 import { deleteOldLogs } from './retention.ts'
 import { usageRoutes } from './routes.ts'
 import type { UsageTables } from './rows.ts'
-import type { Ledger, UsageEntry } from './schema.ts'
+import type { Ledger } from './schema.ts'
 import { createUsageStore } from './store.ts'
-import { createSynthetic } from './synthetic.ts'
 
 export { type UsageConfig, usageConfig } from './config.ts'
-export { estimateTokens, estimateTokensOfBytes } from './estimate.ts'
+export { estimateTokensOfBytes } from './estimate.ts'
 export type { Cost } from './price-list.ts'
 export type { NewPrice, Prices } from './prices.ts'
 export type { UsageTables } from './rows.ts'
 export type { AttemptRecord, Ledger, Outcome, UsageEntry } from './schema.ts'
+export { openSyntheticUsage, type SyntheticUsage } from './synthetic.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
@@ -51,10 +51,6 @@ export type Usage = Ledger & {
   start(): Promise<void>
   /** Moves what it can to the store within `usage.flush_seconds`, then closes the journal. Record nothing after. */
   stop(): Promise<void>
-  /** Stores made-up requests, marked as such, past the journal. Returns how many were new. */
-  insertSynthetic(entries: readonly UsageEntry[]): Promise<number>
-  /** Deletes every made-up request and its share of the sums. Returns how many requests went. */
-  removeSynthetic(): Promise<number>
 }
 
 /** Opens the journal at once: throws `ledger_unavailable` when another process has it or the disk refuses. */
@@ -74,7 +70,6 @@ export function createUsage(parts: UsageParts, config: UsageConfig): Usage {
   const ledger = createLedger({ journal, store, prices, clock, log, metrics })
   const limits = { retentionDays: config.retention_days, maxRows: config.max_rows }
   const schedule = createSchedule({ clock, leases, log })
-  const synthetic = createSynthetic({ store, prices, clock })
 
   return {
     record: ledger.record,
@@ -93,7 +88,5 @@ export function createUsage(parts: UsageParts, config: UsageConfig): Usage {
       await ledger.flush(config.flush_seconds * 1000)
       journal.close()
     },
-    insertSynthetic: synthetic.insert,
-    removeSynthetic: synthetic.remove,
   }
 }

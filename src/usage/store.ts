@@ -1,6 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { insertMany } from '../platform/database/insert-many.ts'
-import { bumpRevision, readRevision } from '../platform/database/revisions.ts'
+import { bumpRevision, insertMany, readRevision } from '../platform/database/index.ts'
 import { rollUp } from './roll-up.ts'
 import { hourlyKeys, hourlyMeasures, type PriceRow, type RequestLogRow, type UsageTables } from './rows.ts'
 

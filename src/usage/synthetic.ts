@@ -1,17 +1,29 @@
+import type { Kysely } from 'kysely'
 import type { Clock } from '../kernel/clock.ts'
 import { readEntry, writeEntry } from './entry-text.ts'
-import type { PriceList } from './price-list.ts'
+import { createPriceList } from './price-list.ts'
+import type { UsageTables } from './rows.ts'
 import type { UsageEntry } from './schema.ts'
-import type { UsageStore } from './store.ts'
+import { createUsageStore } from './store.ts'
 
 const batchRows = 500
 
-export type SyntheticParts = { store: Pick<UsageStore, 'settle' | 'deleteSynthetic'>; prices: PriceList; clock: Clock }
+export type SyntheticUsage = {
+  /** Stores made-up requests, marked as such, past the journal. Returns how many were new. */
+  insert(entries: readonly UsageEntry[]): Promise<number>
+  /** Deletes every made-up request and its share of the sums. Returns how many requests went. */
+  remove(): Promise<number>
+}
 
-/** Made-up requests for demonstrations: valued and summed like real ones, marked, and removable as a whole. */
-export function createSynthetic({ store, prices, clock }: SyntheticParts) {
+/**
+ * Made-up requests for demonstrations: valued and summed like real ones, marked, and removable as a whole. It works on
+ * the store alone, beside a running hub too.
+ */
+export function openSyntheticUsage({ db, clock }: { db: Kysely<UsageTables>; clock: Clock }): SyntheticUsage {
+  const store = createUsageStore(db)
   return {
-    async insert(entries: readonly UsageEntry[]): Promise<number> {
+    async insert(entries) {
+      const prices = createPriceList(await store.listPrices())
       let inserted = 0
       for (let start = 0; start < entries.length; start += batchRows) {
         const batch = entries.slice(start, start + batchRows)
@@ -22,7 +34,7 @@ export function createSynthetic({ store, prices, clock }: SyntheticParts) {
       return inserted
     },
 
-    async remove(): Promise<number> {
+    async remove() {
       let removed = 0
       for (;;) {
         const gone = await store.deleteSynthetic(batchRows)

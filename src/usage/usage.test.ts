@@ -8,7 +8,7 @@ import { engines } from '../platform/database/testing.ts'
 import { temporaryFolder } from '../platform/journal-testing.ts'
 import { createMemoryLeases } from '../platform/lease/memory.ts'
 import { createMetrics } from '../platform/metrics.ts'
-import { createUsage, type Usage, type UsageTables, usageConfig } from './index.ts'
+import { createUsage, openSyntheticUsage, type Usage, type UsageTables, usageConfig } from './index.ts'
 import { quietLog, sampleEntry } from './testing.ts'
 
 const principal = {
@@ -72,16 +72,17 @@ describe.each(engines())('usage on $name', ({ open }) => {
     const { usage, db } = await start()
     await usage.start()
     await usage.record(sampleEntry({ id: 'req_real' }))
+    const synthetic = openSyntheticUsage({ db, clock: systemClock })
     const made = Array.from({ length: 1200 }, (_, i) => sampleEntry({ id: `req_made_${i}` }))
-    expect(await usage.insertSynthetic(made)).toBe(1200)
-    expect(await usage.insertSynthetic(made)).toBe(0)
+    expect(await synthetic.insert(made)).toBe(1200)
+    expect(await synthetic.insert(made)).toBe(0)
     await expect
       .poll(() => call(usage, 'GET', '/api/logs', { query: { limit: '1', key_id: 'key_a' } }))
       .toMatchObject({ pending: 0 })
     const hours = () => db.selectFrom('usage_hourly').select(['is_synthetic', 'requests', 'cost_nano_usd']).execute()
     expect(await hours()).toContainEqual({ is_synthetic: 1, requests: 1200, cost_nano_usd: 1200 * 7_500_000 })
 
-    expect(await usage.removeSynthetic()).toBe(1200)
+    expect(await synthetic.remove()).toBe(1200)
     expect(await hours()).toEqual([{ is_synthetic: 0, requests: 1, cost_nano_usd: 7_500_000 }])
     expect(await call(usage, 'GET', '/api/logs')).toMatchObject({ data: [{ id: 'req_real', is_synthetic: false }] })
     await usage.stop()

@@ -22,12 +22,10 @@ export function countRun(modules: readonly TestModule[], unhandledErrors: number
   return counts
 }
 
-const countingReporter: Reporter = {
-  onTestRunEnd(modules, unhandledErrors) {
+// biome-ignore lint/style/noDefaultExport: vitest constructs a reporter from its file's default export
+export default class CountingReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const file = process.env[countsFileVariable]
     if (file) writeFileSync(file, JSON.stringify(countRun(modules, unhandledErrors.length)))
-  },
+  }
 }
-
-// biome-ignore lint/style/noDefaultExport: vitest loads a reporter by its file's default export
-export default countingReporter

@@ -4,7 +4,7 @@
  */
 export { type DatabaseOptions, openDatabase } from './connect.ts'
 export type { Database, Engine } from './database.ts'
-export { isSettingFault, isUniqueViolation } from './faults.ts'
+export { isUniqueViolation } from './faults.ts'
 export { type InsertManyOptions, insertMany } from './insert-many.ts'
 export { type MigrateOptions, type MigrationState, migrate, migrateDown, migrationStatus } from './migrate.ts'
 export type { AnyDatabase, AnyTransaction, Migration } from './migration.ts'

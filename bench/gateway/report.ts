@@ -1,0 +1,122 @@
+import { median, unitCostUs, type Window } from './measure.ts'
+import type { Scenario } from './scenarios.ts'
+
+/** Everything measured for one subject in one scenario; the n-th window belongs to the n-th cycle. */
+export type Series = { subject: string; scenario: Scenario; windows: Window[]; allInUs: number }
+
+export type Row = {
+  scenario: string
+  unit: 'request' | 'chunk'
+  subject: string
+  /** Median CPU time inside the windows. */
+  cpuUs: number
+  /** CPU time of the whole scenario, with connecting, warming up and work put off until later, over all its answers. */
+  allInUs: number
+  /** Against the baseline's window of the same cycle. */
+  ratio: Spread | null
+  perSecond: number
+  p50Ms: number
+  p99Ms: number
+  firstP50Ms: number
+}
+
+export type Spread = { median: number; min: number; max: number }
+
+export type Goal = { name: string; scenario: string; wanted: string; measured: Spread; isMet: boolean }
+
+export function summarise(series: readonly Series[]): { rows: Row[]; goals: Goal[] } {
+  const find = (scenario: Scenario, subject: string) =>
+    series.find((other) => other.scenario === scenario && other.subject === subject)
+  const rows = series.map((one) => toRow(one, find(one.scenario, 'baseline')))
+  const goals = series
+    .filter((one) => one.subject === 'gatehouse' && one.scenario.unit === 'request' && one.scenario.connections >= 16)
+    .flatMap((one) => toGoals(one, find(one.scenario, 'baseline'), find(one.scenario, 'portkey')))
+  return { rows, goals }
+}
+
+function toRow(one: Series, baseline: Series | undefined): Row {
+  const of = (pick: (window: Window) => number) => median(one.windows.map(pick))
+  const count = (window: Window) => (one.scenario.unit === 'request' ? window.answers : window.marks)
+  return {
+    scenario: one.scenario.name,
+    unit: one.scenario.unit,
+    subject: one.subject,
+    cpuUs: round(of((window) => unitCostUs(window, one.scenario))),
+    allInUs: round(one.allInUs),
+    ratio: baseline ? compare(one, baseline) : null,
+    perSecond: Math.round(of((window) => (count(window) * 1000) / window.windowMs)),
+    p50Ms: round(of((window) => window.p50Us / 1000)),
+    p99Ms: round(of((window) => window.p99Us / 1000)),
+    firstP50Ms: round(of((window) => window.firstP50Us / 1000)),
+  }
+}
+
+/** Cycle by cycle, because the machine's speed drifts and neighbours come and go. */
+function compare(one: Series, other: Series): Spread {
+  const ratios = one.windows.map((window, cycle) => {
+    const against = other.windows[cycle]
+    return against ? unitCostUs(window, one.scenario) / unitCostUs(against, other.scenario) : Number.NaN
+  })
+  return { median: round(median(ratios)), min: round(Math.min(...ratios)), max: round(Math.max(...ratios)) }
+}
+
+function toGoals(one: Series, baseline: Series | undefined, portkey: Series | undefined): Goal[] {
+  const goals: Goal[] = []
+  if (baseline) {
+    const measured = compare(one, baseline)
+    const isMet = measured.median <= 1
+    goals.push({ name: 'gatehouse / baseline', scenario: one.scenario.name, wanted: '≤ 1.0', measured, isMet })
+  }
+  if (portkey) {
+    const measured = compare(portkey, one)
+    const isMet = measured.median >= 8
+    goals.push({ name: 'portkey / gatehouse', scenario: one.scenario.name, wanted: '≥ 8', measured, isMet })
+  }
+  return goals
+}
+
+/** Plain text for a terminal; also valid inside a Markdown code block. */
+export function renderTable(rows: readonly Row[], goals: readonly Goal[]): string {
+  const lines: string[] = []
+  for (const scenario of new Set(rows.map((row) => row.scenario))) {
+    const own = rows.filter((row) => row.scenario === scenario)
+    const unit = own[0]?.unit ?? 'request'
+    lines.push('', scenario)
+    lines.push(
+      cells('', `CPU µs/${unit}`, 'all in', '× baseline', 'spread', `${unit}s/s`, 'p50 ms', 'p99 ms', 'first ms'),
+    )
+    for (const row of own) {
+      const { ratio } = row
+      lines.push(
+        cells(
+          row.subject,
+          row.cpuUs,
+          row.allInUs,
+          ratio ? ratio.median.toFixed(2) : '',
+          ratio ? `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}` : '',
+          row.perSecond,
+          row.p50Ms,
+          row.p99Ms,
+          row.firstP50Ms,
+        ),
+      )
+    }
+  }
+  if (goals.length > 0) lines.push('', 'goals')
+  for (const goal of goals) {
+    const measured = `${goal.measured.median.toFixed(2)} (${goal.measured.min.toFixed(2)}–${goal.measured.max.toFixed(2)})`
+    lines.push(
+      `${goal.isMet ? 'met   ' : 'missed'}  ${goal.name.padEnd(22)} ${goal.wanted.padEnd(6)} is ${measured}  ${goal.scenario}`,
+    )
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function cells(first: string, ...rest: (string | number)[]): string {
+  const widths = [15, 10, 11, 14, 12, 9, 9, 10]
+  return `  ${first.padEnd(10)}${rest.map((cell, index) => String(cell).padStart(widths[index] ?? 10)).join('')}`
+}
+
+function round(value: number): number {
+  return value >= 100 ? Math.round(value) : Number(value.toPrecision(3))
+}

@@ -1,0 +1,86 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { z } from 'zod'
+import type { RequestContext } from './http/context.ts'
+import { createServer, type HubServer, type ServerOptions } from './http/listen.ts'
+import { type ControlAppOptions, createControlApp } from './http/mount.ts'
+import { reply } from './http/reply.ts'
+import { defineRoute, type Route } from './http/route.ts'
+import type { Metrics } from './platform/metrics.ts'
+
+export type AppParts = Omit<ControlAppOptions, 'routes'> &
+  Omit<ServerOptions, 'dataPaths' | 'controlApp'> & {
+    /** Every room's routes, in the order of the OpenAPI document. */
+    rooms: readonly (readonly Route[])[]
+    /** Raw paths, asked in this order before the control app. */
+    dataPaths: readonly ServerOptions['dataPaths'][]
+    openMetrics: boolean
+  }
+
+/**
+ * Everything that answers, in the order it is asked: the edge (ids, address, drain, set-up guard), the raw paths of
+ * calls to models, then the control app with each room's routes.
+ */
+export async function createApp(parts: AppParts): Promise<HubServer> {
+  const controlApp = await createControlApp({
+    ...parts,
+    routes: [...parts.rooms.flat(), ...ownRoutes(parts.version, parts.metrics, parts.openMetrics)],
+  })
+  await controlApp.ready()
+  return createServer({
+    ...parts,
+    controlApp,
+    dataPaths: (request: IncomingMessage, response: ServerResponse, context: RequestContext) =>
+      parts.dataPaths.some((serve) => serve(request, response, context)),
+  })
+}
+
+function ownRoutes(version: string, metrics: Metrics, openMetrics: boolean): Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/',
+      access: 'public',
+      tag: 'hub',
+      summary: 'What this is; a page for browsers.',
+      reply: z.object({ service: z.string(), status: z.string(), version: z.string() }),
+      handle: ({ accept }) =>
+        accept.includes('text/html')
+          ? reply(200, welcome(version), { 'content-type': 'text/html; charset=utf-8' })
+          : { service: 'gatehouse', status: 'running', version },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/metrics',
+      access: openMetrics ? 'public' : 'super_admin',
+      tag: 'hub',
+      summary: 'Prometheus exposition. Needs ADMIN_KEY as bearer token unless server.open_metrics is set.',
+      async handle() {
+        const { contentType, text } = await metrics.render()
+        return reply(200, text, { 'content-type': contentType })
+      },
+    }),
+  ]
+}
+
+function welcome(version: string): string {
+  return `<!doctype html>
+<html lang="zh-CN">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Gatehouse</title>
+<style>
+body { font: 16px/1.6 system-ui, sans-serif; max-width: 42rem; margin: 10vh auto; padding: 0 1.5rem; color: #1c2733; background: #f7f8fa }
+h1 { font-size: 1.5rem; margin: 0 } code { background: #e9edf2; padding: .1em .35em; border-radius: 4px }
+small { color: #5b6b7b } li { margin: .3rem 0 } a { color: #0b62c4 }
+@media (prefers-color-scheme: dark) { body { color: #dce3ea; background: #12171d } code { background: #222b35 } a { color: #6cb2ff } small { color: #8fa0b1 } }
+</style>
+<h1>Gatehouse <small>${version}</small></h1>
+<p>Running. Point any OpenAI client at <code>/v1</code> of this address.<br>运行中。将任意 OpenAI 客户端的地址指向本服务的 <code>/v1</code> 即可。</p>
+<ul>
+<li><a href="docs">API reference · 接口文档</a></li>
+<li><a href="health">Health · 健康状态</a></li>
+<li><a href="openapi.json">OpenAPI 3.1</a></li>
+</ul>
+</html>
+`
+}

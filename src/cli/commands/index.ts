@@ -1,0 +1,10 @@
+import type { Command } from '../command.ts'
+import { config } from './config.ts'
+import { demo } from './demo.ts'
+import { keys } from './keys.ts'
+import { migrate } from './migrate.ts'
+import { reset } from './reset.ts'
+import { serve } from './serve.ts'
+
+/** Every command, in the order of the help text. */
+export const commands: readonly Command[] = [serve, migrate, config, keys, demo, reset]

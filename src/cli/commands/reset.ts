@@ -1,0 +1,61 @@
+import { join } from 'node:path'
+import { mask, settings } from '../../config.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { migrations } from '../../migrations/index.ts'
+import { removeFiles } from '../../platform/data-folder.ts'
+import { countRows, eraseStore } from '../../platform/database/erase.ts'
+import { openJournal } from '../../platform/journal.ts'
+import type { Log } from '../../platform/log.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
+import { printJson, printTable, reportUsage } from '../report.ts'
+import { type OpenStore, withStore } from '../store.ts'
+
+/** Files of the ledger's journal in the data folder: rows there are not in the store yet. */
+const journalFile = 'journal.db'
+const journalFiles = [journalFile, `${journalFile}-wal`, `${journalFile}-shm`]
+
+/** Everything the hub stored is deleted; its settings and its secret key stay. */
+export const reset: Command = {
+  name: 'reset',
+  summary: {
+    en: 'Delete all data of the configured store, after showing what',
+    zh: '列出并删除当前数据库中的全部数据',
+  },
+  options: [...configOptions, { flags: '--yes', summary: { en: 'Really do it', zh: '确认执行' } }],
+  run: (call) => withStore(call, (store) => erase(call, store)),
+}
+
+async function erase(call: Call, { loaded, database, log }: OpenStore): Promise<ExitCode> {
+  const { config } = loaded
+  const url = settings.find((setting) => setting.name === 'database.url')!
+  const where = config.database.url === '' ? `SQLite, ${config.data.dir}` : String(mask(url, config.database.url))
+  const counts = await countRows(database)
+  if (!call.json) {
+    call.terminal.out(`${where}:`)
+    printTable(
+      call.terminal,
+      counts.map(({ table, rows }) => [`  ${table}`, String(rows)]),
+    )
+  }
+  if (call.options.yes !== true) {
+    return reportUsage(
+      call,
+      'Nothing was deleted; add --yes to delete all of this for good',
+      '尚未删除；确认永久删除请加 --yes',
+    )
+  }
+  assertStopped(config.data.dir, log)
+  await eraseStore(database, migrations, { log })
+  removeFiles(config.data.dir, journalFiles)
+  if (call.json) printJson(call.terminal, { ok: true, store: where, deleted: counts })
+  else call.terminal.out('Deleted; the next start begins anew · 已删除；下次启动将重新初始化')
+  return exitCodes.ok
+}
+
+/** A running hub has its journal to itself: throws `ledger_unavailable` when this one does. */
+function assertStopped(dataDir: string, log: Log): void {
+  const metrics = createMetrics({ clock: systemClock })
+  const file = join(dataDir, journalFile)
+  openJournal({ file, clock: systemClock, log, metrics }).close()
+}

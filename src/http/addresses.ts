@@ -1,0 +1,97 @@
+import type { IncomingMessage } from 'node:http'
+import ipaddr from 'ipaddr.js'
+import { fail } from '../kernel/errors.ts'
+
+/** Who is at the other end: the address, and whether the connection truly begins on this machine. */
+export type Peer = { clientIp: string; isLoopback: boolean }
+
+type SocketFacts = { peer: Peer; trusted: boolean }
+type Block = [ipaddr.IPv4 | ipaddr.IPv6, number]
+
+/**
+ * Reads the caller's address: the socket's, or what X-Forwarded-For (else Forwarded, else X-Real-IP) says, walked from
+ * the right for as long as the speaker is one of `trustedProxies` (addresses or CIDR blocks). What anybody else says of
+ * itself is ignored, and makes a loopback connection count as remote: it came through a proxy we were not told about.
+ */
+export function createPeerReader(trustedProxies: readonly string[]): (request: IncomingMessage) => Peer {
+  const blocks = trustedProxies.map(parseBlock)
+  // A kept-alive connection asks many times; its own facts never change.
+  const known = new WeakMap<IncomingMessage['socket'], SocketFacts>()
+
+  const isTrusted = (ip: string): boolean => {
+    if (blocks.length === 0 || !ipaddr.isValid(ip)) return false
+    const address = ipaddr.process(ip)
+    return blocks.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits))
+  }
+
+  const factsOf = (socket: IncomingMessage['socket']): SocketFacts => {
+    let facts = known.get(socket)
+    if (facts === undefined) {
+      const clientIp = normaliseIp(socket.remoteAddress ?? '')
+      facts = { peer: { clientIp, isLoopback: isLoopbackIp(clientIp) }, trusted: isTrusted(clientIp) }
+      known.set(socket, facts)
+    }
+    return facts
+  }
+
+  return (request) => {
+    const { peer, trusted } = factsOf(request.socket)
+    const headers = request.headers
+    const said = headers['x-forwarded-for'] ?? headers.forwarded ?? headers['x-real-ip']
+    if (said === undefined) return peer
+    if (!trusted) return peer.isLoopback ? { clientIp: peer.clientIp, isLoopback: false } : peer
+    let clientIp = peer.clientIp
+    const hops = forwardedHops(headers)
+    for (let i = hops.length - 1; i >= 0 && isTrusted(clientIp); i--) {
+      const hop = parseHop(hops[i]!)
+      if (hop === '') break
+      clientIp = hop
+    }
+    return { clientIp, isLoopback: peer.isLoopback && isLoopbackIp(clientIp) }
+  }
+}
+
+/** What limits by address count under: the address, or the /64 an IPv6 host can roam in. */
+export function limitKeyOf(ip: string): string {
+  if (!ip.includes(':') || !ipaddr.IPv6.isValid(ip)) return ip
+  return ipaddr.IPv6.parse(ip)
+    .parts.slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(':')
+}
+
+function parseBlock(text: string): Block {
+  if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text)
+  if (ipaddr.isValid(text)) {
+    const address = ipaddr.process(text)
+    return [address, address.kind() === 'ipv4' ? 32 : 128]
+  }
+  throw fail('invalid_request', `"${text}" is neither an address nor a CIDR block such as 10.0.0.0/8`, {
+    param: 'server.trusted_proxies',
+  })
+}
+
+function normaliseIp(ip: string): string {
+  return ip.startsWith('::ffff:') && ip.includes('.') ? ip.slice(7) : ip
+}
+
+function isLoopbackIp(ip: string): boolean {
+  return ip === '::1' || (ip.startsWith('127.') && ipaddr.IPv4.isValid(ip))
+}
+
+function forwardedHops(headers: IncomingMessage['headers']): string[] {
+  const list = headers['x-forwarded-for']
+  if (list !== undefined) return String(list).split(',')
+  if (headers.forwarded !== undefined) {
+    return headers.forwarded.split(',').map((element) => /(?:^|;)\s*for="?([^";]+)"?/i.exec(element)?.[1] ?? '')
+  }
+  return [String(headers['x-real-ip'])]
+}
+
+/** `1.2.3.4`, `1.2.3.4:5678`, `::1` or `[::1]:5678` as a plain address; '' for anything else. */
+function parseHop(text: string): string {
+  let hop = text.trim()
+  if (hop.startsWith('[')) hop = hop.slice(1, hop.indexOf(']'))
+  else if (hop.indexOf(':') === hop.lastIndexOf(':')) hop = hop.split(':', 1)[0]!
+  return ipaddr.IPv4.isValidFourPartDecimal(hop) || ipaddr.IPv6.isValid(hop) ? normaliseIp(hop) : ''
+}

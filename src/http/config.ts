@@ -1,0 +1,73 @@
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+
+/** An address or a CIDR block, as in `10.0.0.0/8`. */
+const addressBlock = z
+  .string()
+  .refine((text) => ipaddr.isValidCIDR(text) || ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text), {
+    error: 'This is not an IP address or CIDR block such as 10.0.0.0/8',
+    params: { zh: '不是 IP 地址或 CIDR 网段（例如 10.0.0.0/8）' },
+  })
+
+const origin = z.string().refine(isOrigin, {
+  error: 'This is neither "*" nor an origin such as https://console.example.com (scheme and host, no path)',
+  params: { zh: '既不是 "*"，也不是形如 https://console.example.com 的来源（协议加主机，不含路径）' },
+})
+
+/** `[server]`: where the hub listens and what it accepts from the wire. */
+export const serverConfig = z
+  .strictObject({
+    host: z
+      .string()
+      .min(1)
+      .default('127.0.0.1')
+      .describe('Address to listen on; 0.0.0.0 or :: for every interface.')
+      .meta({
+        zh: '监听地址；0.0.0.0 或 :: 表示所有网卡。',
+      }),
+    port: z.int().min(0).max(65535).default(8000).describe('Port to listen on; 0 takes any free one.').meta({
+      zh: '监听端口；0 表示任意空闲端口。',
+    }),
+    trusted_proxies: z
+      .array(addressBlock)
+      .default([])
+      .describe('Addresses or CIDR blocks of reverse proxies whose X-Forwarded-For is believed.')
+      .meta({ zh: '可信反向代理的地址或网段，仅采信它们的 X-Forwarded-For。' }),
+    cors_origins: z
+      .array(origin)
+      .default([])
+      .describe('Web origins that may call the API from a browser; ["*"] for all of them, without cookies.')
+      .meta({ zh: '允许从浏览器跨域调用的来源；["*"] 表示全部（不带 Cookie）。', env: 'CORS_ORIGINS' }),
+    max_body_bytes: z
+      .int()
+      .min(1024)
+      .max(1024 ** 3)
+      .default(32 * 1024 * 1024)
+      .describe('Largest request body accepted, in bytes.')
+      .meta({ zh: '请求体大小上限（字节）。' }),
+    open_metrics: z
+      .boolean()
+      .default(false)
+      .describe('Whether /metrics answers without credentials; otherwise it takes ADMIN_KEY as a bearer token.')
+      .meta({ zh: '/metrics 是否无需凭据；否则须以 ADMIN_KEY 作为 Bearer 令牌。' }),
+    drain_seconds: z
+      .number()
+      .min(0)
+      .max(3600)
+      .default(30)
+      .describe('How long a stopping hub lets running answers finish.')
+      .meta({ zh: '停止时等待进行中的响应完成的最长时间（秒）。' }),
+  })
+  .describe('Where the hub listens and what it accepts.')
+  .meta({ zh: '监听与接入。' })
+
+export type ServerConfig = z.infer<typeof serverConfig>
+
+function isOrigin(text: string): boolean {
+  if (text === '*') return true
+  try {
+    return new URL(text).origin === text
+  } catch {
+    return false
+  }
+}

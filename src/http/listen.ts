@@ -1,0 +1,211 @@
+import http, { type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Clock } from '../kernel/clock.ts'
+import { fail, type HubError, toHubError } from '../kernel/errors.ts'
+import type { Log } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { findPortHolder } from '../platform/port-holder.ts'
+import { discardBody } from './body.ts'
+import { createContextReader, type RequestContext } from './context.ts'
+import { sendProblem } from './problem.ts'
+
+export type ServerOptions = {
+  host: string
+  /** 0 takes any free port. */
+  port: number
+  log: Log
+  metrics: Metrics
+  clock: Clock
+  /** Addresses and CIDR blocks whose X-Forwarded-For is believed. */
+  trustedProxies: readonly string[]
+  maxBodyBytes: number
+  /** Answers a request that is its own and returns true; returns false, having touched nothing, when it is not. */
+  dataPaths(request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
+  /** Everything else: a ready Fastify instance. */
+  controlApp: { routing(request: IncomingMessage, response: ServerResponse): void }
+  /** Asked before anything else; an error turns the request away. */
+  admit?(context: RequestContext, request: IncomingMessage): HubError | null
+  /** Gives a refusal the shape its path calls for; false leaves it to problem+json. */
+  refuse?(error: HubError, request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
+}
+
+export type HubServer = {
+  /** Resolves with the bound address; rejects, saying who holds the port, when it cannot be had. */
+  listen(): Promise<{ host: string; port: number; url: string }>
+  /** Accepts nothing more and waits up to `limitMs` for the answers under way; resolves with how many it then cut. */
+  drain(limitMs: number): Promise<number>
+  openRequests(): number
+}
+
+/** The one socket server of the hub: opens every request (ids, address), then hands it to whoever serves its path. */
+export function createServer(options: ServerOptions): HubServer {
+  const { log, dataPaths, controlApp, admit, maxBodyBytes, clock } = options
+  const openContext = createContextReader(options)
+  const open = new Set<ServerResponse>()
+  let draining = false
+  let whenIdle: (() => void) | undefined
+  const openRequests = options.metrics.gauge('gatehouse_http_open_requests', 'Requests being answered now').with({})
+  options.metrics.beforeRender(() => openRequests.set(open.size))
+
+  function turnAway(
+    error: HubError,
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: RequestContext,
+  ): void {
+    discardBody(request)
+    if (options.refuse?.(error, request, response, context)) return
+    sendProblem(response, error, context, request.headers['accept-language'])
+  }
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const context = openContext(request)
+    open.add(response)
+    response.on('close', () => {
+      open.delete(response)
+      if (draining) onAnsweredWhileDraining()
+    })
+    try {
+      const refusal = draining ? shuttingDown() : (admit?.(context, request) ?? null)
+      if (refusal !== null) {
+        if (draining) response.shouldKeepAlive = false
+        turnAway(refusal, request, response, context)
+        return
+      }
+      const declared = request.headers['content-length']
+      if (declared !== undefined && Number(declared) > maxBodyBytes) {
+        turnAway(fail('body_too_large', `the body is larger than ${maxBodyBytes} bytes`), request, response, context)
+        return
+      }
+      if (!dataPaths(request, response, context)) controlApp.routing(request, response)
+    } catch (thrown) {
+      const error = toHubError(thrown)
+      log.error('a request handler threw', {
+        requestId: context.requestId,
+        traceId: context.traceId,
+        code: error.code,
+        error: error.cause ?? error,
+      })
+      if (response.headersSent) response.destroy()
+      else turnAway(error, request, response, context)
+    }
+  }
+
+  function onAnsweredWhileDraining(): void {
+    server.closeIdleConnections()
+    if (open.size === 0) whenIdle?.()
+  }
+
+  const server = http.createServer(
+    {
+      // Longer than the idle time-outs of usual load balancers (60 s), or they reuse a connection we are just closing.
+      keepAliveTimeout: 75_000,
+      headersTimeout: 80_000,
+      // Covers receiving the request only; answers may stream for as long as they like.
+      requestTimeout: 300_000,
+      maxHeaderSize: 32 * 1024,
+      noDelay: true,
+    },
+    onRequest,
+  )
+  server.on('clientError', answerUnreadable)
+
+  return {
+    async listen() {
+      const { host, port } = options
+      await new Promise<void>((resolve, reject) => {
+        const onError = (error: NodeJS.ErrnoException) => {
+          explainListenError(error, host, port).then(reject, reject)
+        }
+        server.once('error', onError)
+        server.listen({ host, port, backlog: 4096 }, () => {
+          server.off('error', onError)
+          resolve()
+        })
+      })
+      server.on('error', (error) => log.error('the listening socket failed', { error }))
+      const bound = server.address() as AddressInfo
+      const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
+      return { host: bound.address, port: bound.port, url: `http://${name}:${bound.port}` }
+    },
+
+    async drain(limitMs) {
+      draining = true
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      for (const response of open) response.shouldKeepAlive = false
+      if (open.size > 0) {
+        const stop = new AbortController()
+        const idle = new Promise<void>((resolve) => {
+          whenIdle = resolve
+        })
+        await Promise.race([idle, clock.sleep(limitMs, stop.signal)])
+        stop.abort()
+      }
+      const cut = open.size
+      server.closeAllConnections()
+      await closed
+      return cut
+    },
+
+    openRequests: () => open.size,
+  }
+}
+
+function shuttingDown(): HubError {
+  return fail('shutting_down', 'the hub is stopping and takes no new work', { retryAfterMs: 1000 })
+}
+
+async function explainListenError(error: NodeJS.ErrnoException, host: string, port: number): Promise<unknown> {
+  const where = `cannot listen on ${host}:${port}`
+  const other = 'choose another one with --port or server.port'
+  if (error.code === 'EADDRINUSE') {
+    const holder = await findPortHolder(port)
+    const who =
+      holder === null
+        ? 'another process (which one cannot be told from here: it belongs to another user or container)'
+        : `process ${holder.pid} (${holder.command})`
+    const remedy = holder === null ? `free the port, or ${other}` : `stop it (kill ${holder.pid}), or ${other}`
+    return fail('unavailable', `${where}: the port is in use by ${who}; ${remedy}`, {
+      param: 'server.port',
+      cause: error,
+    })
+  }
+  if (error.code === 'EACCES') {
+    return fail('unavailable', `${where}: this user may not bind the port (below 1024 it takes privileges); ${other}`, {
+      param: 'server.port',
+      cause: error,
+    })
+  }
+  if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') {
+    return fail('unavailable', `${where}: this machine has no such address; set --host or server.host`, {
+      param: 'server.host',
+      cause: error,
+    })
+  }
+  return error
+}
+
+/** What never became a request still gets an answer: the parser has no response object for it. */
+function answerUnreadable(error: NodeJS.ErrnoException, socket: import('node:stream').Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const [status, reason, detail] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'Request Header Fields Too Large', 'the headers are larger than 32 KiB']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'Request Timeout', 'the request took too long to arrive']
+        : [400, 'Bad Request', 'this is not a readable HTTP/1.1 request']
+  const body = JSON.stringify({
+    type: 'urn:gatehouse:problem:invalid_request',
+    title: reason,
+    status,
+    detail,
+    code: 'invalid_request',
+  })
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  )
+}

@@ -1,0 +1,153 @@
+import type { Clock } from '../kernel/clock.ts'
+import { fail } from '../kernel/errors.ts'
+import { createId } from '../kernel/ids.ts'
+import { type Page, toPage } from '../kernel/page.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import type { Log } from '../platform/log.ts'
+import { createApiKey, type Secrets } from '../platform/secrets.ts'
+import type { KeyRing } from './key-ring.ts'
+import type { KeyRow, KeyScope, KeyStore } from './key-store.ts'
+
+/** An API key as people see it; the key itself is nowhere. */
+export type Key = {
+  id: string
+  name: string
+  lastFour: string
+  tenantId: string
+  userId: string
+  allowedModels: string[] | null
+  rateLimit: number | null
+  enabled: boolean
+  expiresAt: number | null
+  createdAt: number
+  lastUsedAt: number | null
+}
+
+export type KeyChange = Partial<Pick<Key, 'name' | 'allowedModels' | 'rateLimit' | 'enabled' | 'expiresAt'>>
+
+export type Keys = {
+  /** Makes a key and tells its text, this once. It works on this node when the promise resolves. */
+  create(wish: Pick<Key, 'name' | 'tenantId' | 'userId'> & KeyChange): Promise<{ key: Key; text: string }>
+  list(scope: KeyScope, limit: number, cursor?: string): Promise<Page<Key>>
+  /** Rejects with `not_found` outside `scope`, as for an id that never was. */
+  get(id: string, scope: KeyScope): Promise<Key>
+  patch(id: string, change: KeyChange, scope: KeyScope): Promise<Key>
+  /** Gone for good: refused here at once, on other nodes within two seconds. */
+  delete(id: string, scope: KeyScope): Promise<void>
+  /** Remembers that a key was used now; written to the store by `flushUses`. */
+  noteUse(id: string): void
+  flushUses(): Promise<void>
+}
+
+export function createKeys(own: {
+  keyStore: KeyStore
+  ring: KeyRing
+  secrets: Pick<Secrets, 'hashKey'>
+  bus: Bus
+  clock: Clock
+  log: Log
+}): Keys {
+  const { keyStore, ring, secrets, bus, clock, log } = own
+  let uses = new Map<string, number>()
+
+  const toKey = (row: KeyRow): Key => ({
+    id: row.id,
+    name: row.name,
+    lastFour: row.last_four,
+    tenantId: row.tenant_id,
+    userId: row.user_id,
+    allowedModels: row.allowed_models === '' ? null : (JSON.parse(row.allowed_models) as string[]),
+    rateLimit: row.rate_limit,
+    enabled: row.enabled === 1,
+    expiresAt: row.expires_at,
+    createdAt: row.created_at,
+    lastUsedAt: uses.get(row.id) ?? row.last_used_at,
+  })
+
+  async function find(id: string, scope: KeyScope): Promise<KeyRow> {
+    const row = await keyStore.find(id, scope)
+    if (row === undefined) throw fail('not_found', `there is no API key ${id}`, { param: 'id' })
+    return row
+  }
+
+  async function spread(change?: { withdrawn?: string; restored?: string }): Promise<void> {
+    bus.announce('config.changed', { kind: 'keys' })
+    await ring.apply(change)
+  }
+
+  return {
+    async create(wish) {
+      const text = createApiKey()
+      const now = clock.now()
+      const row: KeyRow = {
+        id: createId('key', now),
+        name: wish.name,
+        key_hash: secrets.hashKey(text),
+        last_four: text.slice(-4),
+        tenant_id: wish.tenantId,
+        user_id: wish.userId,
+        allowed_models: writeModels(wish.allowedModels ?? null),
+        rate_limit: wish.rateLimit ?? null,
+        enabled: wish.enabled === false ? 0 : 1,
+        expires_at: wish.expiresAt ?? null,
+        created_at: now,
+        updated_at: now,
+        last_used_at: null,
+      }
+      await keyStore.insert(row)
+      await spread()
+      log.info('API key made', { keyId: row.id, userId: row.user_id })
+      return { key: toKey(row), text }
+    },
+
+    async list(scope, limit, cursor) {
+      const page = toPage(await keyStore.list(scope, limit + 1, cursor), limit, (row) => row.id)
+      return { ...page, data: page.data.map(toKey) }
+    },
+
+    get: async (id, scope) => toKey(await find(id, scope)),
+
+    async patch(id, change, scope) {
+      await find(id, scope)
+      const row = await keyStore.patch(id, {
+        ...(change.name === undefined ? {} : { name: change.name }),
+        ...(change.allowedModels === undefined ? {} : { allowed_models: writeModels(change.allowedModels) }),
+        ...(change.rateLimit === undefined ? {} : { rate_limit: change.rateLimit }),
+        ...(change.expiresAt === undefined ? {} : { expires_at: change.expiresAt }),
+        ...(change.enabled === undefined ? {} : { enabled: change.enabled ? 1 : 0 }),
+        updated_at: clock.now(),
+      })
+      if (row === undefined) throw fail('not_found', `there is no API key ${id}`, { param: 'id' })
+      await spread(change.enabled === undefined ? undefined : { [change.enabled ? 'restored' : 'withdrawn']: id })
+      return toKey(row)
+    },
+
+    async delete(id, scope) {
+      await find(id, scope)
+      await keyStore.delete(id)
+      await spread({ withdrawn: id })
+      log.info('API key deleted', { keyId: id })
+    },
+
+    noteUse(id) {
+      uses.set(id, clock.now())
+    },
+
+    async flushUses() {
+      if (uses.size === 0) return
+      const flushing = uses
+      uses = new Map()
+      try {
+        await keyStore.noteUses([...flushing])
+      } catch (error) {
+        // Kept for the next time; what was noted meanwhile is newer.
+        uses = new Map([...flushing, ...uses])
+        log.warn('When API keys were last used could not be stored; it is tried again', { error })
+      }
+    },
+  }
+}
+
+function writeModels(models: readonly string[] | null): string {
+  return models === null ? '' : JSON.stringify(models)
+}

@@ -1,0 +1,93 @@
+/** Looks at a stopped hub's ledger from outside: straight into its store and its journal. */
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { sql } from 'kysely'
+import { openDatabase } from '../../src/platform/database/index.ts'
+import { silentLog } from '../../src/platform/database/testing-log.ts'
+
+export type Audit = {
+  rows: number
+  /** Answered requests without a row, by trace id. */
+  missing: string[]
+  /** Trace ids that stand in more than one row. */
+  doubled: string[]
+  /** Hourly sums that are not what the rows add up to, as the store tells both. */
+  wrongSums: unknown[]
+  /** Entries that the journal still holds, or has set aside. */
+  unsettled: number
+  rejected: number
+}
+
+export async function auditLedger(
+  { databaseUrl, dataDir }: { databaseUrl: string; dataDir: string },
+  answered: readonly { traceId: string }[],
+): Promise<Audit> {
+  const database = await openDatabase({ url: databaseUrl, dataDir, log: silentLog })
+  try {
+    const { rows: counts } = await sql<{ trace_id: string; n: number }>`
+      select trace_id, count(*) as n from request_logs group by trace_id`.execute(database.kysely)
+    const { rows: wrongSums } = await sql`${sql.raw(differences)}`.execute(database.kysely)
+    const seen = new Map(counts.map(({ trace_id, n }) => [trace_id, n]))
+    return {
+      rows: counts.reduce((sum, { n }) => sum + n, 0),
+      missing: answered.map(({ traceId }) => traceId).filter((traceId) => !seen.has(traceId)),
+      doubled: counts.filter(({ n }) => n > 1).map(({ trace_id }) => trace_id),
+      wrongSums,
+      ...auditJournal(join(dataDir, 'journal.db')),
+    }
+  } finally {
+    await database.close()
+  }
+}
+
+function auditJournal(file: string): Pick<Audit, 'unsettled' | 'rejected'> {
+  const journal = new Database(file)
+  const count = (table: string) => journal.prepare<[], number>(`select count(*) from ${table}`).pluck().get()!
+  const found = { unsettled: count('entries'), rejected: count('ledger_rejects') }
+  journal.close()
+  return found
+}
+
+const keys = [
+  'tenant_id',
+  'user_id',
+  'key_id',
+  'provider_id',
+  'model_asked',
+  'model_served',
+  'endpoint',
+  'outcome',
+  'is_synthetic',
+]
+
+/** What each hourly sum is, said in SQL and not by the code under test. */
+const measures = {
+  requests: 'count(*)',
+  ...Object.fromEntries(
+    [
+      ['successes', 'success'],
+      ['failures', 'failure'],
+      ['aborted', 'aborted'],
+      ['truncated', 'truncated'],
+      ['refused', 'refused'],
+    ].map(([measure, outcome]) => [measure, `sum(case when outcome = '${outcome}' then 1 else 0 end)`]),
+  ),
+  ...Object.fromEntries(
+    ['attempts', 'tokens_in', 'tokens_out', 'tokens_cached_read', 'tokens_cached_write', 'tokens_reasoning'].map(
+      (column) => [column, `sum(${column})`],
+    ),
+  ),
+  cost_nano_usd: 'sum(coalesce(cost_nano_usd, 0))',
+  unpriced_requests: 'sum(case when cost_nano_usd is null then 1 else 0 end)',
+  estimated_requests: "sum(case when usage_source = 'estimated' then 1 else 0 end)",
+  latency_ms_sum: 'sum(latency_ms)',
+  first_token_ms_sum: 'sum(coalesce(first_token_ms, 0))',
+  first_token_count: 'sum(case when first_token_ms is null then 0 else 1 end)',
+}
+
+const columns = ['hour', ...keys, ...Object.keys(measures)].join(', ')
+const kept = `select ${columns} from usage_hourly`
+const added = `select (started_at / 3600000) * 3600000 as hour, ${keys.join(', ')}, ${Object.entries(measures)
+  .map(([name, expression]) => `${expression} as ${name}`)
+  .join(', ')} from request_logs group by (started_at / 3600000) * 3600000, ${keys.join(', ')}`
+const differences = `select * from (${kept} except ${added}) as too_much union all select * from (${added} except ${kept}) as too_little`

@@ -1,0 +1,12 @@
+import { renderCli } from './cli.ts'
+import { renderErrors } from './errors.ts'
+import { renderExample } from './example.ts'
+import { renderSettings } from './settings.ts'
+
+/** Every generated file: its path from the repository's root, and what has to stand in it. */
+export const pages: readonly { path: string; render(): string }[] = [
+  { path: 'gatehouse.example.toml', render: renderExample },
+  { path: 'docs/reference/settings.md', render: renderSettings },
+  { path: 'docs/reference/errors.md', render: renderErrors },
+  { path: 'docs/reference/cli.md', render: renderCli },
+]
