@@ -90,8 +90,12 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       dataPaths: [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic })],
       rooms: [identity.routes, gateway.routes, usage.routes, checks.routes],
     })
+    // A start that fails from here on must not leave a socket that keeps the process alive.
+    closers.push(() => server?.drain(0))
     const { url, port } = await server.listen()
     await (options.demo ? demo.load(`http://127.0.0.1:${port}`) : demo.follow(`http://127.0.0.1:${port}`))
+    // It writes to the store beside the gateway: whoever calls as soon as we listen shall be served.
+    bus.announce('config.changed', { kind: 'routes' })
     checks.setReady(true)
     const setupToken = identity.setupToken()
     if (setupToken !== null) {

@@ -4,6 +4,7 @@ import type { Answerer } from './answerer.ts'
 import { attemptStream, type InFlight, type StreamEnd } from './attempt.ts'
 import { type Call, type Ending, leftByCaller } from './call.ts'
 import type { UpstreamFailure } from './chat.ts'
+import type { Exchange } from './exchange.ts'
 import { failure, toCallerError } from './failures.ts'
 import type { OpenStreams } from './open-streams.ts'
 import type { Seen } from './pipes.ts'
@@ -21,13 +22,13 @@ export function answerStreamed(
     call.response,
     call.headers,
     () => parts.clock.monotonic(),
-    () => inFlight.call?.resume(),
+    () => inFlight.attempt?.resume(),
   )
   const unwatch = parts.streams.watch({
     reply,
     deadlineAt: parts.deadlineAt,
     comment: writer.keepAlive(),
-    expire: () => inFlight.expire?.(failure('timeout', 504, 'The call ran into its deadline.')),
+    expire: () => inFlight.attempt?.expire(failure('timeout', 504, 'The call ran into its deadline.')),
   })
   const ownHeaders = call.headers.length
   const say = (error: HubError) => reply.end(writer.fail(error))
@@ -39,6 +40,7 @@ export function answerStreamed(
         pipe,
         reply,
         readRefusal: exchange.readRefusal,
+        readUnstreamed: (body) => readUnstreamed(exchange, body),
         onAnswer(headers) {
           // The reply reads this list when its head leaves: those of a failed attempt are dropped again.
           call.headers.length = ownHeaders
@@ -88,6 +90,17 @@ function toEnding(
       else say(failed)
     },
   }
+}
+
+/** A provider that answers a request for a stream with a page or an error under status 200 has failed. */
+function readUnstreamed(exchange: Exchange, body: Buffer): UpstreamFailure {
+  try {
+    const read = exchange.readWhole(body)
+    if ('failure' in read) return read.failure
+  } catch {
+    // Falls through: whatever it is, it is no stream.
+  }
+  return failure('server_error', 502, 'The provider answered a request for a stream with something else.')
 }
 
 /** A connection that broke in the middle is a cut answer, whatever broke it. */

@@ -12,6 +12,8 @@ export type Asked = {
   model: string
   stream: boolean
   includeUsage: boolean
+  /** How many answers are wanted. */
+  choices: number
   needs: Needs
   /** The body for a provider of the same protocol: everything as sent, but for the model and the usage request. */
   bytesFor(providerModel: string): Buffer
@@ -44,11 +46,13 @@ export function readAsked(body: Buffer): Asked {
   }
   const includeUsage = (streamOptions as JsonObject | undefined)?.include_usage === true
 
+  const choices = member('n')
   let chat: ChatRequest | undefined
   return {
     model,
     stream: stream === true,
     includeUsage,
+    choices: typeof choices === 'number' ? choices : 1,
     needs: {
       tools: hasItems(member('tools')) || hasItems(member('functions')),
       structuredOutput: (member('response_format') as JsonObject | null | undefined)?.type === 'json_schema',

@@ -5,13 +5,21 @@ import type { Candidate } from './models.ts'
 import type { Pipe } from './pipes.ts'
 import type { Attempted } from './routing/failover.ts'
 import type { StreamReply } from './stream-reply.ts'
-import { callProvider, type UpstreamCall, type UpstreamRequest } from './upstream.ts'
+import { callProvider, type UpstreamRequest } from './upstream.ts'
 
-/** How the call in flight can be ended from outside: by a caller that hangs up, a deadline, or a drain. */
-export type InFlight = {
-  call: UpstreamCall | null
-  abandon: (() => void) | null
-  expire: ((failed: UpstreamFailure) => void) | null
+/**
+ * What of a call can be reached from outside while an attempt runs. The verbs sit in an object of their own: stored as
+ * fields of a shared literal, V8 keeps every call's closures, and all they hold, alive until the next full collection.
+ */
+export type InFlight = { attempt: RunningAttempt | null }
+
+export type RunningAttempt = {
+  /** The caller has hung up. */
+  abandon(): void
+  /** The time of the call is over. */
+  expire(failed: UpstreamFailure): void
+  /** The caller reads again. */
+  resume(): void
 }
 
 export type WholeAnswer = { headers: IncomingHttpHeaders; body: Buffer }
@@ -32,9 +40,13 @@ export function attemptWhole(
     const chunks: Buffer[] = []
     let size = 0
     let headers: IncomingHttpHeaders = {}
-    inFlight.abandon = () => {
-      call.abort()
-      resolve({ kind: 'done', value: null })
+    inFlight.attempt = {
+      abandon() {
+        call.abort()
+        resolve({ kind: 'done', value: null })
+      },
+      expire() {},
+      resume() {},
     }
     const call = callProvider(candidate.provider, request, {
       onAnswer: (received) => {
@@ -53,8 +65,17 @@ export function attemptWhole(
         resolve({ kind: 'failed', failure: limits.readRefusal(status, refusedHeaders, body) }),
       onFault: (failed) => resolve({ kind: 'failed', failure: failed }),
     })
-    inFlight.call = call
   })
+}
+
+export type StreamParts = {
+  pipe: Pipe
+  reply: StreamReply
+  readRefusal: Refusal
+  /** A body that came with status 200 and is no stream, at most 64 KiB of it. */
+  readUnstreamed(body: Buffer): UpstreamFailure
+  onAnswer(headers: IncomingHttpHeaders): void
+  onFirstContent(): void
 }
 
 /**
@@ -66,19 +87,15 @@ export function attemptStream(
   candidate: Candidate,
   request: UpstreamRequest,
   inFlight: InFlight,
-  parts: {
-    pipe: Pipe
-    reply: StreamReply
-    readRefusal: Refusal
-    onAnswer(headers: IncomingHttpHeaders): void
-    onFirstContent(): void
-  },
+  parts: StreamParts,
 ): Promise<Attempted<StreamEnd>> {
   return new Promise((resolve) => {
     const { pipe, reply } = parts
     const { seen } = pipe
     let held: (Buffer | string)[] = []
+    let unstreamed: Buffer | null = null
     let isCommitted = false
+    let isPaused = false
 
     const finish = (end: StreamEnd) => resolve({ kind: 'done', value: end })
     const stop = (failed: UpstreamFailure) => {
@@ -89,15 +106,16 @@ export function attemptStream(
     const send = (pieces: (Buffer | string)[]) => {
       let mayGoOn = true
       for (const piece of pieces) mayGoOn = reply.write(piece)
-      if (!mayGoOn) call.pause()
+      if (mayGoOn) return
+      isPaused = true
+      call.pause()
     }
     const take = (pieces: (Buffer | string)[]) => {
       if (isCommitted) {
         send(pieces)
       } else {
-        if (pieces.length > 0) held = held.length === 0 ? pieces : held.concat(pieces)
-        // One event without content is the opening formality; a second means the provider is at work.
-        if (seen.contentEvents > 0 || seen.isDone || (held.length > 1 && seen.failure === null)) {
+        held = held.concat(pieces.filter((piece) => !isComment(piece)))
+        if (seen.contentEvents > 0 || seen.isDone || (held.length > mostHeldEvents && seen.failure === null)) {
           isCommitted = true
           call.gotContent()
           parts.onFirstContent()
@@ -106,18 +124,32 @@ export function attemptStream(
         }
       }
       if (seen.failure) stop(seen.failure)
-      else if (seen.isDone) finish({ outcome: 'success', failure: null })
+      else if (seen.isDone) {
+        // Nothing drains a reply that has ended: what the provider still sends is let through to nowhere.
+        if (isPaused) call.resume()
+        finish({ outcome: 'success', failure: null })
+      }
     }
 
-    inFlight.expire = stop
-    inFlight.abandon = () => {
-      call.abort()
-      finish({ outcome: 'aborted', failure: null })
+    inFlight.attempt = {
+      abandon() {
+        call.abort()
+        finish({ outcome: 'aborted', failure: null })
+      },
+      expire: (failed) => stop(failed),
+      resume: () => call.resume(),
     }
     const call = callProvider(candidate.provider, request, {
-      onAnswer: (headers) => parts.onAnswer(headers),
+      onAnswer(headers) {
+        if (/^(application\/json|text\/html)/i.test(String(headers['content-type']))) unstreamed = Buffer.alloc(0)
+        parts.onAnswer(headers)
+      },
       onData(chunk) {
         if (seen.isDone) return
+        if (unstreamed) {
+          if (unstreamed.length < 65_536) unstreamed = Buffer.concat([unstreamed, chunk])
+          return
+        }
         try {
           take(pipe.push(chunk))
         } catch (error) {
@@ -126,6 +158,7 @@ export function attemptStream(
       },
       onEnd() {
         if (seen.isDone) return
+        if (unstreamed) return stop(parts.readUnstreamed(unstreamed))
         try {
           take(pipe.close())
         } catch (error) {
@@ -139,8 +172,19 @@ export function attemptStream(
         if (!seen.isDone) stop(failed)
       },
     })
-    inFlight.call = call
   })
+}
+
+/**
+ * Events without content that are held back: the openings of a few choices, empty deltas of a busy provider. More than
+ * that must be content of a kind that is not known here.
+ */
+const mostHeldEvents = 16
+
+/** Keeps a connection busy and says nothing; we do that ourselves. */
+function isComment(piece: Buffer | string): boolean {
+  const text = piece.toString('latin1')
+  return text.startsWith(':') && !/[\r\n]data/.test(text)
 }
 
 const truncated = failure('server_error', 0, 'The provider ended its stream before the answer was whole.')

@@ -14,6 +14,8 @@ export type Call = {
   traceparent: string
   /** Headers of the answer as a flat list; those of the provider that may pass are added at its end. */
   headers: string[]
+  /** Headers of an error that is answered instead. */
+  errorHeaders: string[]
   meter: Meter
   startedAt: number
   startedMono: number

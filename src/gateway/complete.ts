@@ -34,12 +34,12 @@ export type Completer = {
  */
 export async function complete(asked: Asked, call: Call, own: Completer): Promise<Ending> {
   const model = findModel(asked, call.principal, own.table())
-  await takeFromLimit(call.principal, own.counter)
+  await takeFromLimit(call, own.counter)
   const plan = planRoute(model, asked.needs, own.random)
 
-  const inFlight: InFlight = { call: null, abandon: null, expire: null }
+  const inFlight: InFlight = { attempt: null }
   const isGone = () => call.response.destroyed || call.response.closed
-  const onClose = () => inFlight.abandon?.()
+  const onClose = () => inFlight.attempt?.abandon()
   call.response.on('close', onClose)
   const deadlineAt = call.startedMono + own.config.deadline_seconds * 1000
   const answerer = asked.stream
@@ -58,7 +58,7 @@ export async function complete(asked: Asked, call: Call, own: Completer): Promis
         isAbandoned: isGone,
         sleep: (ms) => {
           const stop = new AbortController()
-          inFlight.abandon = () => stop.abort()
+          inFlight.attempt = { abandon: () => stop.abort(), expire: () => stop.abort(), resume() {} }
           return own.clock.sleep(ms, stop.signal)
         },
       },
@@ -87,9 +87,18 @@ function findModel(asked: Asked, principal: Principal, table: RoutingTable): Ser
   return model
 }
 
-async function takeFromLimit({ keyId, rateLimit }: Principal, counter: Counter): Promise<void> {
+/** Told in OpenAI's own headers: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers */
+async function takeFromLimit({ principal, headers, errorHeaders }: Call, counter: Counter): Promise<void> {
+  const { keyId, rateLimit } = principal
   if (rateLimit === null) return
   const taken = await counter.take(`key:${keyId}`, rateLimit, 60_000)
+  const told = [
+    ...['x-ratelimit-limit-requests', String(taken.limit)],
+    ...['x-ratelimit-remaining-requests', String(taken.remaining)],
+    ...['x-ratelimit-reset-requests', `${Math.ceil(taken.resetMs / 1000)}s`],
+  ]
+  headers.push(...told)
+  errorHeaders.push(...told)
   if (!taken.allowed) {
     throw fail('rate_limited', `This key may make ${rateLimit} requests a minute.`, { retryAfterMs: taken.resetMs })
   }
@@ -114,6 +123,8 @@ async function attemptOne(
   }
   const prepared = await prepareExchange(candidate, model, asked, call, own)
   if (prepared.kind === 'skipped') return prepared
+  // Fetching images takes its time: nobody may be waiting any more, and no close would tell the provider.
+  if (call.response.destroyed) return { kind: 'done', value: leftByCaller(call, null) }
 
   const endAttempt = call.meter.startAttempt(candidate)
   const timeoutMs = Math.max(1, Math.min(candidate.timeoutMs, deadlineAt - own.clock.monotonic()))

@@ -65,9 +65,15 @@ function relay(candidate: Candidate, asked: Asked, call: Call): Exchange {
       if (!read.body.includes('"choices"')) throw fail('upstream_garbled')
       return read
     },
-    openPipe: () => createRelayPipe({ askedModel: asked.model, hideUsage: !asked.includeUsage, protocol }),
+    openPipe: () =>
+      createRelayPipe({
+        askedModel: asked.model,
+        hideUsage: !asked.includeUsage,
+        choices: asked.choices,
+        protocol,
+      }),
     readRefusal: (status, headers, body) => protocol.readError(status, headers, body),
-    passHeaders,
+    passHeaders: (headers) => passHeaders(headers, call),
   }
 }
 
@@ -86,6 +92,9 @@ async function translate(
     model: candidate.providerModel,
     defaultMaxOutputTokens: model.maxOutputTokens ?? source.defaultMaxOutputTokens,
   })
+  // What only the caller's protocol has a place for stays behind as well. Callers choose these names, headers are plain.
+  const left = Object.keys(chat.extras[call.protocol.name] ?? {}).filter((name) => /^\w{1,40}$/.test(name))
+  const unsaid = [...dropped, ...left.slice(0, 20)]
   const context: ReplyContext = {
     id: call.requestId,
     model: asked.model,
@@ -107,9 +116,9 @@ async function translate(
     openPipe: () => createTranslatingPipe(protocol.createStreamReader(), call.protocol.createStreamWriter(context)),
     readRefusal: (status, headers, text) => protocol.readError(status, headers, text),
     passHeaders: (headers) =>
-      dropped.length === 0
-        ? passHeaders(headers)
-        : [...passHeaders(headers), 'x-gatehouse-dropped-params', dropped.join(',')],
+      unsaid.length === 0
+        ? passHeaders(headers, call)
+        : [...passHeaders(headers, call), 'x-gatehouse-dropped-params', unsaid.join(',')],
   }
 }
 
@@ -137,10 +146,12 @@ const passable: readonly (readonly [string, string])[] = [
   ['x-ratelimit-reset-tokens', 'x-ratelimit-reset-tokens'],
 ]
 
-function passHeaders(headers: IncomingHttpHeaders): string[] {
+function passHeaders(headers: IncomingHttpHeaders, { principal }: Call): string[] {
   const passed: string[] = []
   for (const [name, as] of passable) {
     const value = headers[name]
+    // A key with a limit of its own is told about that one.
+    if (principal.rateLimit !== null && name.startsWith('x-ratelimit')) continue
     if (typeof value === 'string') passed.push(as, value)
   }
   return passed

@@ -50,14 +50,19 @@ export function createLlmRoutes(own: LlmRoutesSource): LlmRoutes {
         void serveChat(request, response, context, own)
         return true
       }
+      if (request.method === 'OPTIONS') return false
       const models = modelsPath.exec(path)
-      if (models === null || request.method === 'OPTIONS') return false
-      void serveModels(request, response, context, models[1], own)
+      if (models !== null) void serveModels(request, response, context, models[1], own)
+      else if (path.startsWith('/v1/')) {
+        discardBody(request)
+        const error = fail('not_found', `Nothing is served at ${request.method} ${path.slice(0, 200)}.`)
+        sendError(response, error, context, own.corsHeaders(request.headers.origin))
+      } else return false
       return true
     },
     refuse(error, request, response, context) {
       const path = pathOf(request)
-      if (!chatPaths.has(path) && !modelsPath.test(path)) return false
+      if (!chatPaths.has(path) && !modelsPath.test(path) && !path.startsWith('/v1/')) return false
       sendError(response, error, context, own.corsHeaders(request.headers.origin))
       return true
     },
@@ -80,26 +85,29 @@ async function serveChat(
     own.clock,
     own.gatewayMetrics,
   )
-  const cors = own.corsHeaders(request.headers.origin)
+  const errorHeaders = own.corsHeaders(request.headers.origin)
   let ending: Ending
   try {
-    ending = await answerChat(request, response, context, cors, meter, own)
+    ending = await answerChat(request, response, context, errorHeaders, meter, own)
   } catch (thrown) {
-    ending = endWithError(thrown, response, context, cors, own)
+    ending = endWithError(thrown, response, context, errorHeaders, own)
     discardBody(request)
   }
-  await settle(ending, meter, response, context, cors, own)
+  await settle(ending, meter, response, context, errorHeaders, own)
 }
 
 async function answerChat(
   request: IncomingMessage,
   response: ServerResponse,
   context: RequestContext,
-  cors: string[],
+  errorHeaders: string[],
   meter: Meter,
   own: LlmRoutesSource,
 ): Promise<Ending> {
-  if (request.method !== 'POST') throw fail('method_not_allowed', 'Use POST.')
+  if (request.method !== 'POST') {
+    errorHeaders.push('allow', 'POST')
+    throw fail('method_not_allowed', 'Use POST.')
+  }
   const known = own.authenticate(request)
   const principal = known instanceof Promise ? await known : known
   meter.setPrincipal(principal)
@@ -114,7 +122,8 @@ async function answerChat(
     response,
     requestId: context.requestId,
     traceparent: `00-${context.traceId}-${context.requestId.slice(-16).replace(/[^0-9a-f]/g, '0')}-01`,
-    headers: ['x-request-id', answeredRequestId(context), 'x-trace-id', context.traceId, ...cors],
+    headers: ['x-request-id', answeredRequestId(context), 'x-trace-id', context.traceId, ...errorHeaders],
+    errorHeaders,
     meter,
     startedAt: context.startedAt,
     startedMono: context.startedMono,
@@ -127,7 +136,7 @@ function endWithError(
   thrown: unknown,
   response: ServerResponse,
   context: RequestContext,
-  cors: string[],
+  headers: string[],
   own: LlmRoutesSource,
 ): Ending {
   const error = toHubError(thrown)
@@ -145,7 +154,7 @@ function endWithError(
     error,
     finish: '',
     spent: null,
-    send: (instead) => sendError(response, instead ?? error, context, cors),
+    send: (instead) => sendError(response, instead ?? error, context, headers),
   }
 }
 
@@ -155,7 +164,7 @@ async function settle(
   meter: Meter,
   response: ServerResponse,
   context: RequestContext,
-  cors: string[],
+  errorHeaders: string[],
   own: LlmRoutesSource,
 ): Promise<void> {
   let unwritten: HubError | null = null
@@ -169,8 +178,10 @@ async function settle(
     ending.send(unwritten)
   } catch (thrown) {
     if (response.headersSent) response.destroy()
-    else sendError(response, toHubError(thrown), context, cors)
+    else sendError(response, toHubError(thrown), context, errorHeaders)
   }
+  // The sweep over streams has let go of it: a caller that never reads the rest must not keep it open for ever.
+  if (response.writableLength > 0) response.setTimeout(own.config.slow_reader_seconds * 1000, () => response.destroy())
 }
 
 async function serveModels(
@@ -182,7 +193,10 @@ async function serveModels(
 ): Promise<void> {
   const cors = own.corsHeaders(request.headers.origin)
   try {
-    if (request.method !== 'GET') throw fail('method_not_allowed', 'Use GET.')
+    if (request.method !== 'GET') {
+      cors.push('allow', 'GET')
+      throw fail('method_not_allowed', 'Use GET.')
+    }
     const principal = await own.authenticate(request)
     const visible = [...own.table().models.values()].filter(
       (model) => model.candidates.length > 0 && mayUseModel(principal, model.name),
@@ -238,13 +252,15 @@ function sendJson(
   response.end(bytes)
 }
 
-/** OpenAI's envelope. Whatever a repeat cannot mend says so to clients that would repeat it. */
-function sendError(response: ServerResponse, error: HubError, context: RequestContext, cors: string[]): void {
+/** OpenAI's envelope. Whatever a repeat cannot mend says so to clients that would repeat it, an empty purse too. */
+function sendError(response: ServerResponse, error: HubError, context: RequestContext, more: string[]): void {
   if (response.destroyed) return
-  const headers = [...cors]
+  const headers = [...more]
+  const isFinal = !errorCatalogue[error.code].retry || error.vendor?.code === 'insufficient_quota'
+  if (error.status === 401) headers.push('www-authenticate', 'Bearer')
   if (error.retryAfterMs !== undefined)
     headers.push('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))))
-  else if (error.status === 429 || error.status === 503) headers.push('retry-after', '5')
-  if (!errorCatalogue[error.code].retry) headers.push('x-should-retry', 'false')
+  else if (!isFinal && (error.status === 429 || error.status === 503)) headers.push('retry-after', '5')
+  if (isFinal) headers.push('x-should-retry', 'false')
   sendJson(response, error.status, openaiChat.writeError(error, context.requestId), context, headers)
 }

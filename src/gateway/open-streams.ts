@@ -1,3 +1,4 @@
+import { createBag } from '../kernel/bag.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { StreamReply } from './stream-reply.ts'
 
@@ -19,23 +20,20 @@ export type WatchedStream = {
 }
 
 export function watchStreams(clock: Clock, limits: { keepAliveMs: number; slowReaderMs: number }): OpenStreams {
-  const streams = new Set<WatchedStream>()
+  const streams = createBag<WatchedStream>()
   const timer = setInterval(() => {
     const now = clock.monotonic()
-    for (const stream of streams) {
+    streams.forEach((stream) => {
       const blockedSince = stream.reply.blockedSince()
       if (now >= stream.deadlineAt) stream.expire()
       else if (blockedSince !== null && now - blockedSince > limits.slowReaderMs) stream.reply.destroy()
       else if (now - stream.reply.lastWriteAt() > limits.keepAliveMs) stream.reply.keepAlive(stream.comment)
-    }
+    })
   }, 1000)
   timer.unref()
   return {
-    watch(stream) {
-      streams.add(stream)
-      return () => streams.delete(stream)
-    },
-    count: () => streams.size,
+    watch: streams.add,
+    count: streams.size,
     stop: () => clearInterval(timer),
   }
 }

@@ -4,8 +4,8 @@ import { createRelayPipe, createTranslatingPipe, type Pipe } from './pipes.ts'
 import { anthropicMessages } from './protocols/anthropic-messages/index.ts'
 import { openaiChat } from './protocols/openai-chat/index.ts'
 
-const relay = (over: { askedModel?: string; hideUsage?: boolean } = {}) =>
-  createRelayPipe({ askedModel: 'asked', hideUsage: true, protocol: openaiChat, ...over })
+const relay = (over: { askedModel?: string; hideUsage?: boolean; choices?: number } = {}) =>
+  createRelayPipe({ askedModel: 'asked', hideUsage: true, choices: 1, protocol: openaiChat, ...over })
 const translate = () =>
   createTranslatingPipe(
     anthropicMessages.createStreamReader(),

@@ -33,7 +33,13 @@ function nothingSeen(): Seen {
 }
 
 /** Same protocol on both sides: bytes pass through, only the model's name and what we added ourselves are edited. */
-export function createRelayPipe(options: { askedModel: string; hideUsage: boolean; protocol: OutboundProtocol }): Pipe {
+export function createRelayPipe(options: {
+  askedModel: string
+  hideUsage: boolean
+  /** How many answers were asked for. */
+  choices: number
+  protocol: OutboundProtocol
+}): Pipe {
   const framer = createSseFramer()
   const editor = createChunkEditor(options)
   const seen = nothingSeen()
@@ -65,8 +71,9 @@ export function createRelayPipe(options: { askedModel: string; hideUsage: boolea
     close() {
       const rest = framer.close()
       const out = take(rest ? [rest] : [])
-      // Some servers end after the finish reason without the terminator: the answer is whole all the same.
-      if (!seen.isDone && !seen.failure && seen.finish !== '') {
+      // Some servers end after the finish reason without the terminator: the answer is whole all the same. Of several
+      // answers the finish reason of one says nothing about the others.
+      if (!seen.isDone && !seen.failure && seen.finish !== '' && options.choices === 1) {
         seen.isDone = true
         seen.tail = 'data: [DONE]\n\n'
       }

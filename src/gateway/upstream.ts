@@ -1,5 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import {
+  type BrotliDecompress,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  type Gunzip,
+  type Inflate,
+} from 'node:zlib'
 import type { Dispatcher } from 'undici'
 import type { UpstreamFailure } from './chat.ts'
 import { failure, networkFailure } from './failures.ts'
@@ -44,18 +51,33 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
   let controller: Dispatcher.DispatchController | undefined
   let isOver = false
   let refusal: { status: number; headers: IncomingHttpHeaders; chunks: Buffer[]; size: number } | undefined
-  let decoder: ReturnType<typeof createGunzip> | undefined
+  let decoder: Decoder | undefined
 
   const finish = (tell: () => void) => {
     if (isOver) return
     isOver = true
     clearTimeout(timer)
+    decoder?.destroy()
     tell()
   }
   const cut = (failed: UpstreamFailure) =>
     finish(() => {
       receiver.onFault(failed)
       controller?.abort(new Error('given up'))
+    })
+  const take = (chunk: Buffer) => {
+    if (isOver) return
+    if (!refusal) receiver.onData(chunk)
+    else if (refusal.size < maxErrorBytes) {
+      refusal.chunks.push(chunk)
+      refusal.size += chunk.length
+    }
+  }
+  const end = () =>
+    finish(() => {
+      if (!refusal) return receiver.onEnd()
+      const { status, headers, chunks } = refusal
+      receiver.onRefused(status, headers, Buffer.concat(chunks).toString('utf8', 0, maxErrorBytes))
     })
   const timer = setTimeout(() => cut(failure('timeout', 0, 'The provider did not answer in time.')), request.timeoutMs)
 
@@ -88,33 +110,29 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
         if (isOver) started.abort(new Error('given up'))
       },
       onResponseStart(_controller, status, headers) {
-        if (isOver) return
-        if (status < 200 || status >= 300) {
-          refusal = { status, headers, chunks: [], size: 0 }
-          return
-        }
+        // Informational answers (early hints) come before the real one.
+        if (isOver || status < 200) return
+        // Followed, it would take our credentials wherever it points.
+        if (status >= 300 && status < 400) return cut(failure('server_error', 502, 'The provider answered with a redirect.'))
+        if (status >= 400) refusal = { status, headers, chunks: [], size: 0 }
         decoder = createDecoder(headers['content-encoding'])
-        decoder?.on('data', (chunk: Buffer) => isOver || receiver.onData(chunk))
-        decoder?.on('end', () => finish(() => receiver.onEnd()))
-        decoder?.on('error', () =>
-          cut(failure('server_error', 502, "The provider's answer could not be decompressed.")),
-        )
-        receiver.onAnswer(headers)
+        decoder?.on('data', take)
+        decoder?.on('end', end)
+        decoder?.on('error', () => {
+          // What a refusal meant to say is lost, that it is one is not.
+          if (refusal) end()
+          else cut(failure('server_error', 502, "The provider's answer could not be decompressed."))
+        })
+        if (!refusal) receiver.onAnswer(headers)
       },
       onResponseData(_controller, chunk) {
         if (isOver) return
-        if (refusal) {
-          if (refusal.size < maxErrorBytes) refusal.chunks.push(chunk)
-          refusal.size += chunk.length
-        } else if (decoder) decoder.write(chunk)
-        else receiver.onData(chunk)
+        if (decoder) decoder.write(chunk)
+        else take(chunk)
       },
       onResponseEnd() {
         if (decoder) decoder.end()
-        else if (refusal) {
-          const { status, headers, chunks } = refusal
-          finish(() => receiver.onRefused(status, headers, Buffer.concat(chunks).toString('utf8', 0, maxErrorBytes)))
-        } else finish(() => receiver.onEnd())
+        else end()
       },
       // Told one turn later: a closed pool fails before `callProvider` has returned.
       onResponseError(_controller, error) {
@@ -128,8 +146,14 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
   )
 
   return {
-    pause: () => controller?.pause(),
-    resume: () => controller?.resume(),
+    pause() {
+      controller?.pause()
+      decoder?.pause()
+    },
+    resume() {
+      decoder?.resume()
+      controller?.resume()
+    },
     abort: () =>
       finish(() => {
         controller?.abort(new Error('given up'))
@@ -138,16 +162,18 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
   }
 }
 
+type Decoder = Gunzip | BrotliDecompress | Inflate
+
 /** Providers are asked for plain bytes; some compress all the same. */
-function createDecoder(encoding: string | string[] | undefined) {
-  switch (encoding) {
+function createDecoder(encoding: string | string[] | undefined): Decoder | undefined {
+  switch (String(encoding).toLowerCase()) {
     case 'gzip':
     case 'x-gzip':
       return createGunzip()
     case 'br':
-      return createBrotliDecompress() as unknown as ReturnType<typeof createGunzip>
+      return createBrotliDecompress()
     case 'deflate':
-      return createInflate() as unknown as ReturnType<typeof createGunzip>
+      return createInflate()
     default:
       return undefined
   }

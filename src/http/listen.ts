@@ -1,5 +1,6 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { createBag } from '../kernel/bag.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail, type HubError, toHubError } from '../kernel/errors.ts'
 import type { Log } from '../platform/log.ts'
@@ -41,11 +42,11 @@ export type HubServer = {
 export function createServer(options: ServerOptions): HubServer {
   const { log, dataPaths, controlApp, admit, maxBodyBytes, clock } = options
   const openContext = createContextReader(options)
-  const open = new Set<ServerResponse>()
+  const open = createBag<ServerResponse>()
   let draining = false
   let whenIdle: (() => void) | undefined
   const openRequests = options.metrics.gauge('gatehouse_http_open_requests', 'Requests being answered now').with({})
-  options.metrics.beforeRender(() => openRequests.set(open.size))
+  options.metrics.beforeRender(() => openRequests.set(open.size()))
 
   function turnAway(
     error: HubError,
@@ -60,9 +61,9 @@ export function createServer(options: ServerOptions): HubServer {
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const context = openContext(request)
-    open.add(response)
+    const close = open.add(response)
     response.on('close', () => {
-      open.delete(response)
+      close()
       if (draining) onAnsweredWhileDraining()
     })
     try {
@@ -93,7 +94,7 @@ export function createServer(options: ServerOptions): HubServer {
 
   function onAnsweredWhileDraining(): void {
     server.closeIdleConnections()
-    if (open.size === 0) whenIdle?.()
+    if (open.size() === 0) whenIdle?.()
   }
 
   const server = http.createServer(
@@ -132,8 +133,10 @@ export function createServer(options: ServerOptions): HubServer {
     async drain(limitMs) {
       draining = true
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      for (const response of open) response.shouldKeepAlive = false
-      if (open.size > 0) {
+      open.forEach((response) => {
+        response.shouldKeepAlive = false
+      })
+      if (open.size() > 0) {
         const stop = new AbortController()
         const idle = new Promise<void>((resolve) => {
           whenIdle = resolve
@@ -141,13 +144,13 @@ export function createServer(options: ServerOptions): HubServer {
         await Promise.race([idle, clock.sleep(limitMs, stop.signal)])
         stop.abort()
       }
-      const cut = open.size
+      const cut = open.size()
       server.closeAllConnections()
       await closed
       return cut
     },
 
-    openRequests: () => open.size,
+    openRequests: open.size,
   }
 }
 

@@ -8,6 +8,7 @@ import { openLog } from '../../src/platform/open.ts'
 export type TestHub = {
   url: string
   dataDir: string
+  adminKey: string
   /** Every line the hub logged. */
   lines: string[]
   /** A control call as the holder of ADMIN_KEY; throws unless it succeeds. */
@@ -69,6 +70,7 @@ export async function startHub(
   return {
     url,
     dataDir,
+    adminKey,
     lines,
     admin,
     createKey: async (input) => (await admin('POST', '/api/keys', { name: `test-${++number}`, ...input })).key,

@@ -16,7 +16,7 @@ export type Run = {
   err(): string
   /** The log so far, without a line that is still being written. */
   lines(): LogLine[]
-  /** The first line whose message begins so, now or later; rejects when the run ends without it. */
+  /** The first line whose message begins so, now or later; rejects when it does not come before the end or in a minute. */
   says(start: string): Promise<LogLine>
   kill(signal: NodeJS.Signals): void
   ended: Promise<Ended>
@@ -29,6 +29,7 @@ export type RunOptions = {
   prefix?: readonly string[]
 }
 
+const patienceMs = 60_000
 const launcher = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
 
 /** Starts `gatehouse …args`. Its environment is `options.env` and nothing of ours but the search path. */
@@ -72,18 +73,18 @@ function watch(child: ChildProcess): Run {
     lines,
     says: (start) =>
       new Promise((resolve, reject) => {
+        const refuse = (what: string) => reject(new Error(`gatehouse ${what} without saying "${start}":\n${out}${err}`))
+        const timer = setTimeout(() => refuse('went on for a minute'), patienceMs)
         const look = () => {
           const found = lines().find(({ message }) => message.startsWith(start))
           if (found === undefined) return
+          clearTimeout(timer)
           listeners.delete(look)
           resolve(found)
         }
         listeners.add(look)
         look()
-        ended.then(
-          () => reject(new Error(`gatehouse ended without saying "${start}":\n${out}${err}`)),
-          (error) => reject(error),
-        )
+        ended.then(() => refuse('ended'), reject)
       }),
     kill: (signal) => void child.kill(signal),
     ended,

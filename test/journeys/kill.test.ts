@@ -25,10 +25,15 @@ describe.each(engines())('kill -9 under load, on $name', ({ address }) => {
     console.log(`seed of the kills: GATEHOUSE_TEST_SEED=${seed}`)
     const random = createRandom(seed)
     const databaseUrl = await address()
-    hub = await startProcessHub({ env: { DATABASE_URL: databaseUrl, LOG_LEVEL: 'warn' } })
+    hub = await startProcessHub({ env: { DATABASE_URL: databaseUrl } })
     // Slow enough that a kill finds streams half told.
     upstream.behave({ chunkDelayMs: 2 })
-    await hub.serveModel(model, { type: 'openai', base_url: upstream.baseUrl, api_key: upstream.apiKey, max_retries: 0 })
+    await hub.serveModel(model, {
+      type: 'openai',
+      base_url: upstream.baseUrl,
+      api_key: upstream.apiKey,
+      max_retries: 0,
+    })
     const { key: apiKey } = await hub.createKey()
 
     const load = startLoad({ url: hub.url, apiKey, model, callers: 12, random })

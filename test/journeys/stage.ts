@@ -1,6 +1,10 @@
-import { type Behaviour, type FakeProvider, startFakeProvider, type VendorName } from '../fake-providers/index.ts'
-import { startHub, type TestHub } from '../harness/hub.ts'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
+import { onTestFinished } from 'vitest'
 import { createSseReader } from '../../src/kernel/sse.ts'
+import { type Behaviour, type FakeProvider, startFakeProvider, type VendorName } from '../fake-providers/index.ts'
+import { until } from '../harness/control.ts'
+import { startHub, type TestHub } from '../harness/hub.ts'
 
 /** A hub, a key and as many fake providers as a test asks for. */
 export type Stage = {
@@ -10,8 +14,14 @@ export type Stage = {
   upstream(kind?: VendorName, ...behaviours: Behaviour[]): Promise<FakeProvider>
   /** Lets the fakes serve a new model, the first one tried first. Returns its name. */
   serve(fakes: FakeProvider | FakeProvider[], with_?: ServeOptions): Promise<string>
+  /** The one model and fake of this kind that tests share which look at the answer only. */
+  shared(kind: VendorName, ...behaviours: Behaviour[]): Promise<{ fake: FakeProvider; model: string }>
   /** A chat call, with `messages` unless given. */
   ask(body: Json, options?: AskOptions): Promise<Reply>
+  /** A streamed chat call from its status line on, over a connection of its own; `port` when something is in between. */
+  open(body: Json, port?: number): Promise<IncomingMessage>
+  /** Requests the hub is answering now, this one included; up to a second old. */
+  openRequests(): Promise<number>
   /** The ledger's row of the last call for a model, with its attempts. */
   row(model: string): Promise<Json>
   close(): Promise<void>
@@ -32,7 +42,7 @@ export type Reply = {
   json: Json
   /** Data of its events: JSON, or the text where it is none. */
   events: (Json & string)[]
-  /** What the events say, put together. */
+  /** What the events say in their first choice, put together. */
   content: string
   finish: string | null
   isDone: boolean
@@ -48,7 +58,9 @@ export async function openStage(settings: Record<string, unknown> = {}): Promise
   const fakes: FakeProvider[] = []
   let number = 0
 
-  return {
+  const sharedOnes = new Map<VendorName, { fake: FakeProvider; model: string }>()
+
+  const stage: Stage = {
     hub,
     apiKey,
     async upstream(kind = 'openai', ...behaviours) {
@@ -57,6 +69,16 @@ export async function openStage(settings: Record<string, unknown> = {}): Promise
       fakes.push(fake)
       if (behaviours.length > 0) fake.behave(...behaviours)
       return fake
+    },
+    async shared(kind, ...behaviours) {
+      let one = sharedOnes.get(kind)
+      if (!one) {
+        const fake = await stage.upstream(kind)
+        one = { fake, model: await stage.serve(fake, { model: `shared-${kind}` }) }
+        sharedOnes.set(kind, one)
+      }
+      one.fake.behave(...behaviours)
+      return one
     },
     async serve(served, { model = `model-${++number}`, provider = {}, link = {}, settings: fields } = {}) {
       if (fields) await hub.admin('POST', '/api/models', { name: model, ...fields })
@@ -68,16 +90,45 @@ export async function openStage(settings: Record<string, unknown> = {}): Promise
     },
     ask: (body, { headers = {}, signal, path = '/v1/chat/completions', apiKey: key = apiKey } = {}) =>
       post(hub.url + path, { messages: [{ role: 'user', content: 'Hello' }], ...body }, key, headers, signal),
+    open(body, port = Number(new URL(hub.url).port)) {
+      const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' }
+      const to = {
+        host: '127.0.0.1',
+        port,
+        method: 'POST',
+        path: '/v1/chat/completions',
+        headers,
+        agent: false as const,
+      }
+      return new Promise((resolve, reject) => {
+        const request = httpRequest(to, (response) => {
+          // A connection that the hub or the test cuts is none of the test's failures.
+          response.on('error', () => {})
+          resolve(response)
+        })
+        request.on('error', reject)
+        request.end(JSON.stringify({ messages: [{ role: 'user', content: 'Hello' }], stream: true, ...body }))
+      })
+    },
+    async openRequests() {
+      const response = await fetch(`${hub.url}/metrics`, { headers: { 'x-admin-key': hub.adminKey } })
+      return Number(/^gatehouse_http_open_requests (\d+)/m.exec(await response.text())?.[1])
+    },
     async row(model) {
-      const [latest] = await hub.logs(`&model=${encodeURIComponent(model)}`)
-      if (!latest) throw new Error(`no call for ${model} is in the ledger`)
-      return await hub.admin('GET', `/api/logs/${latest.id}`)
+      // A caller that hung up is here before the hub has noticed.
+      let latest: Json | undefined
+      await until(`${model} has a row`, async () => {
+        latest = (await hub.logs(`&model=${encodeURIComponent(model)}`))[0]
+        return latest !== undefined
+      })
+      return await hub.admin('GET', `/api/logs/${latest!.id}`)
     },
     async close() {
       await hub.stop()
       for (const fake of fakes) await fake.close()
     },
   }
+  return stage
 }
 
 async function post(
@@ -99,7 +150,7 @@ async function post(
 export function readReply(status: number, headers: Headers, text: string): Reply {
   const isStream = headers.get('content-type')?.startsWith('text/event-stream') ?? false
   const events = isStream ? readEvents(text) : []
-  const choices = events.flatMap((event) => event.choices?.[0] ?? [])
+  const choices = events.flatMap((event) => event.choices ?? []).filter((choice: Json) => choice.index === 0)
   return {
     status,
     headers,
@@ -127,11 +178,21 @@ function parse(text: string): any {
   }
 }
 
-/** Resolves once `isSo` holds; fails after `limitMs`. */
-export async function until(isSo: () => boolean | Promise<boolean>, what: string, limitMs = 5000): Promise<void> {
-  const endAt = performance.now() + limitMs
-  while (!(await isSo())) {
-    if (performance.now() > endAt) throw new Error(`${what} did not happen within ${limitMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+/** The head of a chat call, for callers that write their bytes themselves. */
+export function rawHead(length: number, apiKey: string): string {
+  const head = ['POST /v1/chat/completions HTTP/1.1', 'host: x', `authorization: Bearer ${apiKey}`]
+  return [...head, `content-length: ${length}`, '', ''].join('\r\n')
+}
+
+/** A server that answers every connection with these bytes and closes it, until the test is over. */
+export async function serveBytes(bytes: string | Buffer): Promise<{ url: string; baseUrl: string }> {
+  const server = createServer((socket) => {
+    socket.once('data', () => socket.end(bytes))
+    // The peer may be gone first.
+    socket.on('error', () => {})
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { url, baseUrl: `${url}/v1` }
 }

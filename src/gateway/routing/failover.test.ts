@@ -89,6 +89,11 @@ test('Retry-After was ignored: it is the least that is waited', async () => {
   expect(slept).toEqual([3250])
 })
 
+test('a wait that the limit allows is not lost to its jitter', async () => {
+  const script = { a: [failed(429, 'rate_limited', 1900), done] }
+  expect((await run([candidate('a', 1)], script, { maxWaitMs: 2000 })).slept).toEqual([2000])
+})
+
 test('a provider that asks for more than the longest wait is not waited for', async () => {
   const { asked, result } = await run([candidate('a', 1)], { a: [failed(429, 'rate_limited', 60_000), done] })
   expect(asked).toEqual(['a'])

@@ -68,7 +68,7 @@ export async function failOver<T>(
     if (isFutile(last)) break
     turn.tries++
     if (!isRetryable(last) || turn.tries > candidate.maxRetries) turns.delete(candidate)
-    else turn.readyAt = clock.monotonic() + backoffMs(turn.tries, last.retryAfterMs, limits.random)
+    else turn.readyAt = clock.monotonic() + backoffMs(turn.tries, last.retryAfterMs, limits)
   }
   return { kind: 'failed', failure: last ?? skipped ?? deadlinePassed() }
 }
@@ -97,9 +97,15 @@ function isRetryable(failure: UpstreamFailure): boolean {
 }
 
 /** Half a second doubling to eight, with full jitter; a provider's own wish is a floor. */
-function backoffMs(tries: number, retryAfterMs: number | null, random: () => number): number {
+function backoffMs(
+  tries: number,
+  retryAfterMs: number | null,
+  { random, maxWaitMs }: Pick<FailoverLimits, 'random' | 'maxWaitMs'>,
+): number {
   const jittered = random() * Math.min(8000, 500 * 2 ** (tries - 1))
-  return Math.max(retryAfterMs ?? 0, 50) + jittered
+  const least = Math.max(retryAfterMs ?? 0, 50)
+  // Jitter alone must not push a wait over the limit that its floor keeps.
+  return Math.max(least, Math.min(least + jittered, maxWaitMs))
 }
 
 function deadlinePassed(): UpstreamFailure {
