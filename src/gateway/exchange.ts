@@ -93,8 +93,9 @@ async function translate(
     defaultMaxOutputTokens: model.maxOutputTokens ?? source.defaultMaxOutputTokens,
   })
   // What only the caller's protocol has a place for stays behind as well. Callers choose these names, headers are plain.
-  const left = Object.keys(chat.extras[call.protocol.name] ?? {}).filter((name) => /^\w{1,40}$/.test(name))
-  const unsaid = [...dropped, ...left.slice(0, 20)]
+  const left = Object.entries(chat.extras[call.protocol.name] ?? {}).filter(([, value]) => value !== null)
+  const names = left.map(([name]) => name).filter((name) => /^\w{1,40}$/.test(name))
+  const unsaid = [...dropped, ...names.slice(0, 20)]
   const context: ReplyContext = {
     id: call.requestId,
     model: asked.model,

@@ -113,7 +113,8 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
         // Informational answers (early hints) come before the real one.
         if (isOver || status < 200) return
         // Followed, it would take our credentials wherever it points.
-        if (status >= 300 && status < 400) return cut(failure('server_error', 502, 'The provider answered with a redirect.'))
+        if (status >= 300 && status < 400)
+          return cut(failure('server_error', 502, 'The provider answered with a redirect.'))
         if (status >= 400) refusal = { status, headers, chunks: [], size: 0 }
         decoder = createDecoder(headers['content-encoding'])
         decoder?.on('data', take)

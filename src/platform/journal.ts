@@ -69,6 +69,7 @@ export function openJournal(options: JournalOptions): Journal {
     .with({})
   let open = openOrBeginAnew(options)
   let size = open.count()
+  const recent = createRecent()
   let batch: Batch | null = null
   let writable = true
   let probing = false
@@ -80,7 +81,7 @@ export function openJournal(options: JournalOptions): Journal {
     batch = null
     const startedAt = clock.monotonic()
     try {
-      open.insert(bodies)
+      recent.add(bodies, open.insert(bodies))
       commitSeconds.observe((clock.monotonic() - startedAt) / 1000)
       size += bodies.length
       writable = true
@@ -108,6 +109,7 @@ export function openJournal(options: JournalOptions): Journal {
           open.close()
           open = openOrBeginAnew(options)
           size = open.count()
+          recent.clear()
         }
         open.probe()
         writable = true
@@ -139,11 +141,14 @@ export function openJournal(options: JournalOptions): Journal {
       batch.bodies.push(body)
       return batch.promise
     },
-    read: (limit) => watched(() => open.read(limit)),
+    // What this process wrote and nobody has removed is still at hand, unless there is more than is kept so.
+    read: (limit) => (recent.size() === size ? recent.read(limit) : watched(() => open.read(limit))),
     remove(upToSeq) {
+      recent.remove(upToSeq)
       size -= watched(() => open.remove(upToSeq))
     },
     setAside(entry, reason) {
+      recent.clear()
       size -= watched(() => open.setAside(entry, reason, clock.now()))
     },
     rejects: (limit) => open.rejects(limit),
@@ -153,6 +158,37 @@ export function openJournal(options: JournalOptions): Journal {
       flush()
       closing.abort()
       open.close()
+    },
+  }
+}
+
+/** Most entries kept in memory beside the file. Past it the oldest are read from the file again. */
+const mostRecent = 5000
+
+/** The newest entries, so that carrying them on need not read them back. */
+function createRecent() {
+  let entries: JournalEntry[] = []
+  let from = 0
+  const clear = () => {
+    entries = []
+    from = 0
+  }
+  return {
+    clear,
+    size: () => entries.length - from,
+    add(bodies: readonly string[], lastSeq: number) {
+      if (entries.length - from + bodies.length > mostRecent) clear()
+      const before = lastSeq - bodies.length
+      bodies.forEach((body, i) => void entries.push({ seq: before + i + 1, body }))
+    },
+    read: (limit: number) => entries.slice(from, from + limit),
+    remove(upToSeq: number) {
+      while (from < entries.length && entries[from]!.seq <= upToSeq) from++
+      if (from === entries.length) clear()
+      else if (from > 1000) {
+        entries = entries.slice(from)
+        from = 0
+      }
     },
   }
 }
@@ -192,7 +228,7 @@ function openFile({ file, durability = 'crash', maxBytes = 4 * 1024 ** 3 }: Jour
     const verdict = db.pragma('quick_check(1)', { simple: true })
     if (verdict !== 'ok') throw new Database.SqliteError(String(verdict), 'SQLITE_CORRUPT')
     db.exec(`
-      create table if not exists entries (seq integer primary key autoincrement, body text not null);
+      create table if not exists entries (seq integer primary key, body text not null);
       create table if not exists ledger_rejects (
         seq integer not null, body text not null, reason text not null, at integer not null);
       create table if not exists probe (id integer primary key, body blob not null);
@@ -204,7 +240,14 @@ function openFile({ file, durability = 'crash', maxBytes = 4 * 1024 ** 3 }: Jour
 
   const begin = db.prepare('begin immediate')
   const commit = db.prepare('commit')
-  const insert = db.prepare('insert into entries (body) values (?)')
+  // Counted here: AUTOINCREMENT writes its counter with every row.
+  let lastSeq = db
+    .prepare<[], number>(
+      'select max(ifnull((select max(seq) from entries), 0), ifnull((select max(seq) from ledger_rejects), 0))',
+    )
+    .pluck()
+    .get()!
+  const insert = db.prepare('insert into entries (seq, body) values (?, ?)')
   const read = db.prepare<[number], JournalEntry>('select seq, body from entries order by seq limit ?')
   const remove = db.prepare('delete from entries where seq <= ?')
   const removeOne = db.prepare('delete from entries where seq = ?')
@@ -230,9 +273,13 @@ function openFile({ file, durability = 'crash', maxBytes = 4 * 1024 ** 3 }: Jour
   }
 
   return {
-    insert(bodies: readonly string[]) {
-      if (bodies.length === 1) insert.run(bodies[0])
-      else inTransaction(() => bodies.forEach((body) => void insert.run(body)))
+    /** Returns the number of the last one; those before it have the numbers before it. */
+    insert(bodies: readonly string[]): number {
+      const insertAll = () => bodies.forEach((body, i) => void insert.run(lastSeq + i + 1, body))
+      if (bodies.length === 1) insertAll()
+      else inTransaction(insertAll)
+      lastSeq += bodies.length
+      return lastSeq
     },
     read: (limit: number) => read.all(limit),
     remove: (upToSeq: number) => remove.run(upToSeq).changes,

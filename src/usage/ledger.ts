@@ -32,7 +32,7 @@ export type SettlingLedger = Ledger & {
 }
 
 /** Small enough that reading one back keeps the serving thread for a millisecond or two. */
-const batchRows = 250
+const batchRows = 500
 const idleMs = 200
 const longestBackoffMs = 5000
 

@@ -6,7 +6,7 @@ import { openStage, type Reply, rawHead, type Stage, serveBytes, vendors } from 
 let stage: Stage
 
 beforeAll(async () => {
-  stage = await openStage({ 'server.max_body_bytes': 65_536 })
+  stage = await openStage({ 'server.max_body_bytes': 65_536, 'server.cors_origins': ['https://app.example.com'] })
 })
 
 afterAll(() => stage?.close())
@@ -239,6 +239,16 @@ describe.each(vendors)('names of models at %s', (vendor: VendorName) => {
       expect(await stage.row(model)).toMatchObject({ model_asked: model, model_served: 'org/fake-tiny:free' })
     },
   )
+})
+
+test('an origin was allowed when it was part of the list’s text: now only when it is in the list', async () => {
+  const { model } = await stage.shared('openai')
+  const allowedFor = async (origin: string, body: object) =>
+    (await stage.ask(body, { headers: { origin } })).headers.get('access-control-allow-origin')
+  for (const body of [{ model }, { model, stream: true }, { model: 'absent' }]) {
+    expect(await allowedFor('https://app.example.com', body)).toBe('https://app.example.com')
+    expect(await allowedFor('https://app.example.co', body)).toBeNull()
+  }
 })
 
 test('5.6.46 a name with slashes is found as it is, and an absent one is 404 in OpenAI’s envelope', async () => {

@@ -9,6 +9,7 @@ import { freePort, spawnGuarded } from '../harness/process.ts'
 import { provideNginx } from '../harness/services.ts'
 import { openStage, type Stage, vendors } from './stage.ts'
 
+const nginx = await provideNginx()
 let stage: Stage
 
 beforeAll(async () => {
@@ -50,19 +51,22 @@ describe('what a stream looks like on the wire', () => {
     response.destroy()
   })
 
-  test('5.1.2 behind nginx as it is installed, pieces arrive as they are made', async () => {
-    const port = await startNginx()
-    const fake = await stage.upstream('openai', { holdAt: 2 })
-    const response = await stage.open({ model: await stage.serve(fake) }, port)
-    expect(response.statusCode).toBe(200)
-    let text = ''
-    for await (const chunk of response) {
-      text += chunk
-      if (text.includes('Hello from')) fake.requests[0]!.release()
-    }
-    // Only what came before the hold could have released it: nginx did not gather.
-    expect(text).toContain('[DONE]')
-  })
+  test.skipIf('missing' in nginx && process.env.CI !== 'true')(
+    '5.1.2 behind nginx as it is installed, pieces arrive as they are made',
+    async () => {
+      const port = await startNginx(nginx)
+      const fake = await stage.upstream('openai', { holdAt: 2 })
+      const response = await stage.open({ model: await stage.serve(fake) }, port)
+      expect(response.statusCode).toBe(200)
+      let text = ''
+      for await (const chunk of response) {
+        text += chunk
+        if (text.includes('Hello from')) fake.requests[0]!.release()
+      }
+      // Only what came before the hold could have released it: nginx did not gather.
+      expect(text).toContain('[DONE]')
+    },
+  )
 })
 
 describe.concurrent('silence', () => {
@@ -170,8 +174,7 @@ test('5.1.6 the official client raises on a cut stream', async () => {
 })
 
 /** As the package starts it, with nothing about buffering in its configuration. */
-async function startNginx(): Promise<number> {
-  const provided = await provideNginx()
+async function startNginx(provided: Awaited<ReturnType<typeof provideNginx>>): Promise<number> {
   if ('missing' in provided) throw new Error(provided.missing)
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-nginx-'))
   const port = await freePort()
@@ -183,9 +186,9 @@ async function startNginx(): Promise<number> {
     uwsgi_temp_path ${folder}/d; scgi_temp_path ${folder}/e;
     server { listen 127.0.0.1:${port}; location / { proxy_pass ${stage.hub.url}; } } }`,
   )
-  const nginx = spawnGuarded([provided.service, '-c', config, '-e', 'stderr'], { folder, stopSignal: 'TERM' })
+  const running = spawnGuarded([provided.service, '-c', config, '-e', 'stderr'], { folder, stopSignal: 'TERM' })
   onTestFinished(async () => {
-    await nginx.stop()
+    await running.stop()
     rmSync(folder, { recursive: true, force: true })
   })
   await until('nginx answers', () =>

@@ -12,7 +12,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { storeError } from './faults.ts'
-import type { SqliteRequest, SqliteResult, SqliteThread } from './sqlite-thread.ts'
+import { ManyRows, type SqliteRequest, type SqliteResult, type SqliteThread } from './sqlite-thread.ts'
 
 export type SqliteThreads = { writer: SqliteThread; reader: SqliteThread; where: string; lock: Lock }
 
@@ -137,8 +137,12 @@ function createConnection({ writer, reader, where, lock }: SqliteThreads): Sqlit
 
     async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
       const inTransaction = leaveWriter !== null
-      const request: SqliteRequest = { kind: 'run', sql: query.sql, parameters: query.parameters, inTransaction }
-      const result = await (!inTransaction && isRead(query) ? ask(reader, request) : write(request))
+      const { sql, parameters } = query
+      const many = parameters[0] instanceof ManyRows ? parameters[0] : null
+      const request: SqliteRequest = many
+        ? { kind: 'many', sql, rows: many.json, inTransaction }
+        : { kind: 'run', sql, parameters, inTransaction }
+      const result = await (!inTransaction && !many && isRead(query) ? ask(reader, request) : write(request))
       const rows = toRows<Row>(result)
       if (result.changes === undefined) return { rows }
       const numAffectedRows = BigInt(result.changes)

@@ -7,6 +7,8 @@ export type SqliteParameter = string | number | bigint | Uint8Array | null
 export type SqliteRequest =
   | { kind: 'open' | 'begin' | 'commit' | 'rollback' | 'close' }
   | { kind: 'run'; sql: string; parameters: readonly unknown[]; inTransaction: boolean }
+  /** Runs one writing statement for each row of a JSON array of arrays; the reply has the rows it returned. */
+  | { kind: 'many'; sql: string; rows: string; inTransaction: boolean }
   /** Opens a stream; the reply's `stream` names it, `next` reads on until a short reply, `end` gives it back. */
   | { kind: 'stream'; sql: string; parameters: readonly unknown[]; inTransaction: boolean }
   | { kind: 'next'; stream: number; count: number }
@@ -18,6 +20,14 @@ export type SqliteResult = {
   changes?: number
   insertId?: number | bigint
   stream?: number
+}
+
+/** As the only parameter of a statement: run it for each of these rows, a JSON array of arrays of plain values. */
+export class ManyRows {
+  readonly json: string
+  constructor(json: string) {
+    this.json = json
+  }
 }
 
 export type SqliteReply =

@@ -51,6 +51,9 @@ function answer(request: SqliteRequest): SqliteResult {
     case 'run':
       if (request.inTransaction) assertTransaction()
       return run(request.sql, request.parameters)
+    case 'many':
+      if (request.inTransaction) assertTransaction()
+      return runMany(request.sql, JSON.parse(request.rows) as unknown[][], request.inTransaction)
     case 'stream':
       return openStream(request.sql, request.parameters, request.inTransaction)
     case 'next':
@@ -103,6 +106,14 @@ function run(sql: string, parameters: readonly unknown[]): SqliteResult {
   return statement.readonly
     ? { columns: prepared.columns, rows }
     : { columns: prepared.columns, rows, changes: rows.length }
+}
+
+/** Numbers are bound as they are: the columns' own integer affinity makes whole ones integers again. */
+function runMany(sql: string, rows: readonly unknown[][], inTransaction: boolean): SqliteResult {
+  const { statement } = prepare(sql)
+  const runAll = () => rows.flatMap((values) => statement.all(...values))
+  const returned = inTransaction ? runAll() : db.transaction(runAll)()
+  return { columns: ['inserted'], rows: returned, changes: returned.length }
 }
 
 function prepare(sql: string): Prepared {

@@ -38,7 +38,7 @@ export async function waitForDatabase<Tables>(
   }
   throw fail(
     'unavailable',
-    `The database did not answer in ${tries} tries. ${reasonOf(last)}. Start it, or correct database.url (DATABASE_URL); gatehouse doctor --only database tells more.`,
+    `The database did not answer in ${tries} tries. ${reasonOf(last)}. Start it, or correct database.url (DATABASE_URL).`,
     { cause: last },
   )
 }
