@@ -121,7 +121,8 @@ async function attemptOne(
       return { kind: 'skipped', failure: failure('rate_limited', 429, message, taken.resetMs) }
     }
   }
-  const prepared = await prepareExchange(candidate, model, asked, call, own)
+  const preparing = prepareExchange(candidate, model, asked, call, own)
+  const prepared = preparing instanceof Promise ? await preparing : preparing
   if (prepared.kind === 'skipped') return prepared
   // Fetching images takes its time: nobody may be waiting any more, and no close would tell the provider.
   if (call.response.destroyed) return { kind: 'done', value: leftByCaller(call, null) }

@@ -29,16 +29,29 @@ export type ExchangeSource = {
   defaultMaxOutputTokens: number
 }
 
-/** `skipped` when this provider cannot express the request: another may. */
-export async function prepareExchange(
+type Prepared = { kind: 'ready'; exchange: Exchange } | { kind: 'skipped'; failure: UpstreamFailure }
+
+/** `skipped` when this provider cannot express the request: another may. A promise only where there is work to wait for. */
+export function prepareExchange(
   candidate: Candidate,
   model: ServedModel,
   asked: Asked,
   call: Call,
   source: ExchangeSource,
-): Promise<{ kind: 'ready'; exchange: Exchange } | { kind: 'skipped'; failure: UpstreamFailure }> {
-  const { protocol } = candidate.provider.kind
-  if (protocol.name === call.protocol.name) return { kind: 'ready', exchange: relay(candidate, asked, call) }
+): Prepared | Promise<Prepared> {
+  const isSame = candidate.provider.kind.protocol.name === call.protocol.name
+  return isSame
+    ? { kind: 'ready', exchange: relay(candidate, asked, call) }
+    : prepareTranslation(candidate, model, asked, call, source)
+}
+
+async function prepareTranslation(
+  candidate: Candidate,
+  model: ServedModel,
+  asked: Asked,
+  call: Call,
+  source: ExchangeSource,
+): Promise<Prepared> {
   try {
     return { kind: 'ready', exchange: await translate(candidate, model, asked, call, source) }
   } catch (error) {

@@ -46,11 +46,6 @@ export const usageMigration: Migration = {
     // Each index costs every insert: sums are read from usage_hourly, so these serve the list of requests only.
     await db.schema.createIndex('request_logs_by_time').on('request_logs').columns(['started_at', 'id']).execute()
     await db.schema.createIndex('request_logs_by_key').on('request_logs').columns(['key_id', 'started_at']).execute()
-    await db.schema
-      .createIndex('request_logs_by_provider')
-      .on('request_logs')
-      .columns(['provider_id', 'started_at'])
-      .execute()
 
     await db.schema
       .createTable('usage_hourly')

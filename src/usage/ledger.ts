@@ -3,7 +3,7 @@ import { fail, HubError } from '../kernel/errors.ts'
 import type { Journal, JournalEntry } from '../platform/journal.ts'
 import type { Log } from '../platform/log.ts'
 import { durationBuckets, type Metrics } from '../platform/metrics.ts'
-import { readEntry, writeEntry } from './entry-text.ts'
+import { readEntry, valuesOf, writeEntry } from './entry-text.ts'
 import type { PriceList } from './price-list.ts'
 import type { RequestLogRow } from './rows.ts'
 import type { Ledger } from './schema.ts'
@@ -94,7 +94,10 @@ export function createLedger({ journal, store, prices, clock, log, metrics }: Le
   async function storeRows(rows: readonly { entry: JournalEntry; row: RequestLogRow }[]): Promise<void> {
     if (rows.length === 0) return
     try {
-      await store.settle(rows.map(({ row }) => row))
+      await store.settle(
+        rows.map(({ row }) => row),
+        `[${rows.map(({ entry }) => valuesOf(entry.body)).join(',')}]`,
+      )
       settledTotal.inc(rows.length)
     } catch (error) {
       if (!isFaultOfARow(error)) throw error

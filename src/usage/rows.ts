@@ -110,3 +110,47 @@ export type PriceRow = {
   source: string
   created_at: number
 }
+
+/** The columns of `request_logs` in the order in which rows are written. */
+export const logColumns = columnsOf<RequestLogRow>({
+  id: 0,
+  started_at: 0,
+  tenant_id: 0,
+  user_id: 0,
+  key_id: 0,
+  key_name: 0,
+  endpoint: 0,
+  protocol: 0,
+  model_asked: 0,
+  model_served: 0,
+  provider_id: 0,
+  provider_name: 0,
+  provider_type: 0,
+  status: 0,
+  outcome: 0,
+  error_code: 0,
+  error_message: 0,
+  stream: 0,
+  tokens_in: 0,
+  tokens_out: 0,
+  tokens_cached_read: 0,
+  tokens_cached_write: 0,
+  tokens_reasoning: 0,
+  usage_source: 0,
+  cost_nano_usd: 0,
+  price_id: 0,
+  first_token_ms: 0,
+  latency_ms: 0,
+  attempts: 0,
+  attempt_log: 0,
+  trace_id: 0,
+  client_ip: 0,
+  user_agent: 0,
+  finish_reason: 0,
+  is_synthetic: 0,
+})
+
+/** The columns of a row in one fixed order; the compiler refuses a list that lacks one. */
+export function columnsOf<Row>(columns: Record<keyof Row, 0>): (keyof Row & string)[] {
+  return Object.keys(columns) as (keyof Row & string)[]
+}

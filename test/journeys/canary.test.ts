@@ -19,7 +19,7 @@ import {
 } from './canary-exercises.ts'
 
 /** Not secret, and planted beside the secrets: a search that does not find it looks in the wrong place. */
-const marker = `marker-${randomBytes(6).toString('hex')}`
+const marker = `marker-${randomBytes(12).toString('hex')}`
 const email = `${marker}@example.com`
 
 const cleanups: (() => unknown)[] = []
@@ -30,14 +30,14 @@ afterEach(async () => {
 describe('a search', () => {
   test.each([
     ['plain', (secret: string) => `key=${secret};`],
-    ['cut short', (secret: string) => secret.slice(0, -4)],
-    ['masked at its beginning', (secret: string) => `****${secret.slice(6)}`],
+    ['cut short', (secret: string) => secret.slice(0, 19)],
+    ['masked at its beginning', (secret: string) => `****${secret.slice(11)}`],
     ['in a URL', encodeURIComponent],
     ['in JSON', (secret: string) => JSON.stringify({ secret })],
     ['in base64', (secret: string) => Buffer.from(secret).toString('base64')],
     ['in hexadecimal', (secret: string) => Buffer.from(secret).toString('hex')],
   ])('finds a secret %s', (_, spell) => {
-    const canaries = [{ name: 'password', secret: `A"b/c+d${randomBytes(18).toString('base64')}` }]
+    const canaries = [{ name: 'password', secret: `A"b/c+d${randomBytes(24).toString('base64')}` }]
     const content = `before ${spell(canaries[0]!.secret)} after`
     expect(findCanaries(canaries, [{ name: 'log', content }])).not.toEqual([])
     expect(findCanaries(canaries, [{ name: 'log', content, allowed: ['password'] }])).toEqual([])
@@ -45,7 +45,7 @@ describe('a search', () => {
   })
 })
 
-const random = (bytes = 18) => randomBytes(bytes).toString('base64url')
+const random = (bytes = 24) => randomBytes(bytes).toString('base64url')
 
 /** A store of its own for a role whose password is a canary. */
 async function postgresStore(server: string): Promise<{ url: string; password: string }> {

@@ -10,7 +10,7 @@ export type InsertManyOptions = {
 
 /**
  * Inserts all `rows` (values in the order of `columns`) in one round trip with one JSON parameter, however many there
- * are, and returns `returning` of those that were new. The statement's text depends on table and columns alone, so it
+ * are, and returns `returning` of those that were new. Who has that JSON passes it as it is. The statement's text depends on table and columns alone, so it
  * is prepared once. SQLite's thread runs it for each row, which costs half of taking the rows out of the JSON in SQL.
  * NUL and broken surrogates, which PostgreSQL refuses in text, become U+FFFD there.
  */
@@ -19,7 +19,7 @@ export async function insertMany(
   db: Kysely<any> | Transaction<any>,
   table: string,
   columns: readonly string[],
-  rows: readonly (readonly (string | number | null)[])[],
+  rows: readonly (readonly (string | number | null)[])[] | string,
   options: InsertManyOptions,
 ): Promise<string[]> {
   for (const name of [table, ...columns, options.ignoreConflictOn, options.returning]) assertIdentifier(name)
@@ -30,11 +30,13 @@ export async function insertMany(
   if (db.getExecutor().adapter instanceof SqliteAdapter) {
     const places = sql.raw(columns.map(() => '?').join(', '))
     const { sql: text } = sql`insert into ${into} (${names}) values (${places}) ${conflict}`.compile(db)
-    const done = await db.executeQuery<{ inserted: string }>(CompiledQuery.raw(text, [new ManyRows(toJson(rows))]))
+    const done = await db.executeQuery<{ inserted: string }>(
+      CompiledQuery.raw(text, [new ManyRows(typeof rows === 'string' ? rows : toJson(rows))]),
+    )
     return done.rows.map((row) => row.inserted)
   }
   const result = await sql<{ inserted: string }>`
-    insert into ${into} (${names}) ${fromPostgresJson(table, columns, rows)} ${conflict} as inserted
+    insert into ${into} (${names}) ${fromPostgresJson(table, columns, typeof rows === 'string' ? JSON.parse(rows) : rows)} ${conflict} as inserted
   `.execute(db)
   return result.rows.map((row) => row.inserted)
 }

