@@ -6,7 +6,7 @@
  * `GATEHOUSE_SERVER_DRAIN_SECONDS` in the environment. A section is a `z.strictObject` in its room's `config.ts`; each
  * member has a default, `.describe('One sentence.')` and, where they apply, `.meta({ zh, env, secret })`.
  */
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
 import { type Environment, readEnvironment } from './config/environment.ts'
 import { explainIssue } from './config/explain.ts'
@@ -18,6 +18,7 @@ import { gatewayConfig } from './gateway/config.ts'
 import { serverConfig } from './http/config.ts'
 import { authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } from './platform/config.ts'
+import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
 import { usageConfig } from './usage/config.ts'
 
@@ -137,7 +138,7 @@ function readFile(candidates: { path: string; askedBy: string | null }[]): Confi
   const nothing = { path: null, name: 'gatehouse.toml', values: {}, lines: new Map<string, number>(), findings: [] }
   for (const { path, askedBy } of candidates) {
     const { text, reason } = readText(path)
-    if (text === null && reason === '' && askedBy === null) continue
+    if (text === null && askedBy === null && (reason === '' || isBehindDoor(path))) continue
     if (text === null) {
       return { ...nothing, findings: [unreadable(path, askedBy ?? path, reason || 'there is no such file')] }
     }
@@ -147,6 +148,11 @@ function readFile(candidates: { path: string; askedBy: string | null }[]): Confi
     return { path, name, values: document.values, lines: document.lines, findings: [] }
   }
   return nothing
+}
+
+/** Nobody can tell what lies in a folder that cannot be entered; that the data folder is one, its own check says. */
+function isBehindDoor(path: string): boolean {
+  return path !== 'gatehouse.toml' && checkFolderUse(dirname(path), false) !== null
 }
 
 /** `reason` is '' when the file is merely absent. */

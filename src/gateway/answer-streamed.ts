@@ -5,7 +5,7 @@ import { attemptStream, type InFlight, type StreamEnd } from './attempt.ts'
 import { type Call, type Ending, leftByCaller } from './call.ts'
 import type { UpstreamFailure } from './chat.ts'
 import type { Exchange } from './exchange.ts'
-import { failure, toCallerError } from './failures.ts'
+import { failure, maskFailure, toCallerError } from './failures.ts'
 import type { OpenStreams } from './open-streams.ts'
 import type { Seen } from './pipes.ts'
 import { createStreamReply, type StreamReply } from './stream-reply.ts'
@@ -49,7 +49,7 @@ export function answerStreamed(
         onFirstContent: () => call.meter.firstContent(),
       })
       return result.kind === 'done'
-        ? { kind: 'done', value: toEnding(result.value, pipe.seen, call, reply, say) }
+        ? { kind: 'done', value: toEnding(maskEnd(result.value, candidate.provider.mask), pipe.seen, call, reply, say) }
         : result
     },
     fail(error) {
@@ -66,6 +66,10 @@ export function answerStreamed(
     },
     close: unwatch,
   }
+}
+
+function maskEnd(end: StreamEnd, mask: (text: string) => string): StreamEnd {
+  return end.failure === null ? end : { ...end, failure: maskFailure(end.failure, mask) }
 }
 
 function toEnding(

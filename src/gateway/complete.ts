@@ -10,7 +10,7 @@ import type { InFlight } from './attempt.ts'
 import { type Call, type Ending, leftByCaller } from './call.ts'
 import type { GatewayConfig } from './config.ts'
 import { type ExchangeSource, prepareExchange } from './exchange.ts'
-import { failure, toCallerError } from './failures.ts'
+import { failure, maskFailure, toCallerError } from './failures.ts'
 import type { Candidate, RoutingTable, ServedModel } from './models.ts'
 import type { OpenStreams } from './open-streams.ts'
 import { type Attempted, failOver } from './routing/failover.ts'
@@ -129,7 +129,9 @@ async function attemptOne(
 
   const endAttempt = call.meter.startAttempt(candidate)
   const timeoutMs = Math.max(1, Math.min(candidate.timeoutMs, deadlineAt - own.clock.monotonic()))
-  const result = await answerer.attempt(candidate, prepared.exchange, timeoutMs)
+  const attempted = await answerer.attempt(candidate, prepared.exchange, timeoutMs)
+  const result =
+    attempted.kind === 'failed' ? { ...attempted, failure: maskFailure(attempted.failure, provider.mask) } : attempted
   endAttempt(result.kind === 'done' ? null : result.failure)
   return result
 }

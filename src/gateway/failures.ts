@@ -35,6 +35,19 @@ export function networkFailure(error: Error): UpstreamFailure {
   return failure(kind, 0, networkMessages[code] ?? 'The connection to the provider failed.')
 }
 
+/** What a provider said, without its key in any of the words that reach callers and the ledger. */
+export function maskFailure(failed: UpstreamFailure, mask: (text: string) => string): UpstreamFailure {
+  const { message, vendorType, vendorCode, param } = failed
+  const maskIfSaid = (text: string | null) => (text === null ? null : mask(text))
+  return {
+    ...failed,
+    message: mask(message),
+    vendorType: maskIfSaid(vendorType),
+    vendorCode: maskIfSaid(vendorCode),
+    param: maskIfSaid(param),
+  }
+}
+
 const codes: Record<UpstreamFailure['code'], ErrorCode> = {
   invalid_request: 'upstream_refused',
   context_too_long: 'upstream_refused',

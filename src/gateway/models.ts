@@ -45,6 +45,8 @@ export type LiveProvider = {
   basePath: string
   /** Credentials as a flat header list. */
   headers: readonly string[]
+  /** Takes this provider's own key out of what it says: some repeat it in their errors, in no shape a pattern knows. */
+  mask(text: string): string
   rateLimit: number | null
   isSynthetic: boolean
 }
@@ -96,6 +98,7 @@ export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'st
     origin: url.origin,
     basePath: trimBasePath(url.pathname, kind.redundantSuffix),
     headers: kind.headers(apiKey),
+    mask: createMask(apiKey),
     rateLimit: row.rate_limit,
     isSynthetic: row.is_synthetic === 1,
   }
@@ -119,5 +122,18 @@ function toCandidate(link: ModelProviderRow, model: ModelRow, row: ProviderRow, 
     // What is said nearer to the call wins: model before provider.
     timeoutMs: (model.timeout ?? row.timeout) * 1000,
     maxRetries: model.max_retry ?? row.max_retries,
+  }
+}
+
+function createMask(apiKey: string): (text: string) => string {
+  if (apiKey === '') return (text) => text
+  const spellings = [...new Set([apiKey, encodeURIComponent(apiKey)])]
+  return (text) => {
+    const masked = spellings.reduce((left, spelling) => left.replaceAll(spelling, '[key]'), text)
+    // A long message was cut before it came here, perhaps in the middle of the key.
+    for (let length = apiKey.length - 1; length > 3; length--) {
+      if (masked.endsWith(`${apiKey.slice(0, length)}…`)) return `${masked.slice(0, -length - 1)}[key]`
+    }
+    return masked
   }
 }

@@ -1,6 +1,6 @@
 import { fail, HubError } from '../kernel/errors.ts'
 import type { Fetched, GetOptions } from '../platform/fetch.ts'
-import { networkFailure, toCallerError } from './failures.ts'
+import { maskFailure, networkFailure, toCallerError } from './failures.ts'
 import type { LiveProvider } from './models.ts'
 import type { UpstreamModel } from './protocols/protocol.ts'
 
@@ -23,7 +23,8 @@ export async function listRemoteModels(provider: LiveProvider, get: Get): Promis
     const url = provider.origin + provider.basePath + protocol.modelsPath(page)
     const answer = await getOrExplain(url, headers, get)
     const text = answer.body.toString('utf8')
-    if (answer.status !== 200) throw toCallerError(protocol.readError(answer.status, answer.headers, text))
+    if (answer.status !== 200)
+      throw toCallerError(maskFailure(protocol.readError(answer.status, answer.headers, text), provider.mask))
     const list = protocol.readModels(parse(text, provider.name))
     models.push(...list.models)
     if (list.nextPageToken === null) return models
