@@ -57,7 +57,9 @@ export function readAsked(body: Buffer): Asked {
       tools: hasItems(member('tools')) || hasItems(member('functions')),
       structuredOutput: (member('response_format') as JsonObject | null | undefined)?.type === 'json_schema',
       // Inside JSON text a quote is escaped, so these bytes with bare quotes can only be a real member name or value.
-      images: body.includes('"image_url"'),
+      get images() {
+        return body.includes(imageWord)
+      },
     },
     bytesFor(providerModel) {
       const set: Record<string, string> = {}
@@ -122,7 +124,8 @@ function hasItems(value: unknown): boolean {
 }
 
 /** Some JavaScript clients send this word for a value they do not have. */
-const absentWord = '"[undefined]"'
+const absentWord = Buffer.from('"[undefined]"')
+const imageWord = Buffer.from('"image_url"')
 
 function withoutAbsent(wire: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(wire).filter(([, value]) => value !== '[undefined]'))

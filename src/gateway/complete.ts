@@ -68,7 +68,8 @@ export async function complete(asked: Asked, call: Call, own: Completer): Promis
     return answerer.fail(toCallerError(result.failure))
   } finally {
     answerer.close?.()
-    call.response.off('close', onClose)
+    // The listener stays, with nothing left to abandon: taking it off costs more.
+    inFlight.attempt = null
   }
 }
 

@@ -36,7 +36,8 @@ export function planRoute(model: ServedModel, needs: Needs, random: () => number
 
 function canServe({ can }: Candidate, needs: Needs): boolean {
   return (
-    (!needs.tools || can.tools) && (!needs.structuredOutput || can.structuredOutput) && (!needs.images || can.images)
+    // What a provider can do is known; what a request needs may have to be searched for.
+    (can.tools || !needs.tools) && (can.structuredOutput || !needs.structuredOutput) && (can.images || !needs.images)
   )
 }
 

@@ -4,7 +4,7 @@ import { ManyRows } from './sqlite-thread.ts'
 export type InsertManyOptions = {
   /** Column whose unique key makes a row count once: rows whose value is already there are left out. */
   ignoreConflictOn: string
-  /** Column to give back of the rows that were really inserted. */
+  /** Column, among those written, to give back of the rows that were really inserted. */
   returning: string
 }
 
@@ -26,17 +26,17 @@ export async function insertMany(
   if (rows.length === 0) return []
   const into = sql.table(table)
   const names = sql.join(columns.map((column) => sql.ref(column)))
-  const conflict = sql`on conflict (${sql.ref(options.ignoreConflictOn)}) do nothing returning ${sql.ref(options.returning)}`
+  const conflict = sql`on conflict (${sql.ref(options.ignoreConflictOn)}) do nothing`
   if (db.getExecutor().adapter instanceof SqliteAdapter) {
     const places = sql.raw(columns.map(() => '?').join(', '))
     const { sql: text } = sql`insert into ${into} (${names}) values (${places}) ${conflict}`.compile(db)
-    const done = await db.executeQuery<{ inserted: string }>(
-      CompiledQuery.raw(text, [new ManyRows(typeof rows === 'string' ? rows : toJson(rows))]),
-    )
+    const many = new ManyRows(typeof rows === 'string' ? rows : toJson(rows), columns.indexOf(options.returning))
+    const done = await db.executeQuery<{ inserted: string }>(CompiledQuery.raw(text, [many]))
     return done.rows.map((row) => row.inserted)
   }
   const result = await sql<{ inserted: string }>`
-    insert into ${into} (${names}) ${fromPostgresJson(table, columns, typeof rows === 'string' ? JSON.parse(rows) : rows)} ${conflict} as inserted
+    insert into ${into} (${names}) ${fromPostgresJson(table, columns, typeof rows === 'string' ? JSON.parse(rows) : rows)} ${conflict}
+    returning ${sql.ref(options.returning)} as inserted
   `.execute(db)
   return result.rows.map((row) => row.inserted)
 }

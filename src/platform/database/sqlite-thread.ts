@@ -7,8 +7,11 @@ export type SqliteParameter = string | number | bigint | Uint8Array | null
 export type SqliteRequest =
   | { kind: 'open' | 'begin' | 'commit' | 'rollback' | 'close' }
   | { kind: 'run'; sql: string; parameters: readonly unknown[]; inTransaction: boolean }
-  /** Runs one writing statement for each row of a JSON array of arrays; the reply has the rows it returned. */
-  | { kind: 'many'; sql: string; rows: string; inTransaction: boolean }
+  /**
+   * Runs one writing statement for each row of a JSON array of arrays. The reply has the `give`-th value of each row that
+   * changed something: asking SQLite for it by RETURNING costs a table of its own for every row.
+   */
+  | { kind: 'many'; sql: string; rows: string; give: number; inTransaction: boolean }
   /** Opens a stream; the reply's `stream` names it, `next` reads on until a short reply, `end` gives it back. */
   | { kind: 'stream'; sql: string; parameters: readonly unknown[]; inTransaction: boolean }
   | { kind: 'next'; stream: number; count: number }
@@ -25,8 +28,11 @@ export type SqliteResult = {
 /** As the only parameter of a statement: run it for each of these rows, a JSON array of arrays of plain values. */
 export class ManyRows {
   readonly json: string
-  constructor(json: string) {
+  /** Which value to give back of the rows that changed something. */
+  readonly give: number
+  constructor(json: string, give: number) {
     this.json = json
+    this.give = give
   }
 }
 

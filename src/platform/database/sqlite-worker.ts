@@ -53,7 +53,7 @@ function answer(request: SqliteRequest): SqliteResult {
       return run(request.sql, request.parameters)
     case 'many':
       if (request.inTransaction) assertTransaction()
-      return runMany(request.sql, JSON.parse(request.rows) as unknown[][], request.inTransaction)
+      return runMany(request.sql, JSON.parse(request.rows) as unknown[][], request.give, request.inTransaction)
     case 'stream':
       return openStream(request.sql, request.parameters, request.inTransaction)
     case 'next':
@@ -76,6 +76,9 @@ function open(): SqliteResult {
   if (isReadOnly) return nothing
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = NORMAL')
+  // Pages that are written again and again, as the ends of indexes are, go into the file once in a while only.
+  db.pragma('wal_autocheckpoint = 4000')
+  db.pragma('cache_size = -16000')
   // Proves that the file can be written, before anybody relies on it.
   db.exec('begin immediate')
   db.exec('rollback')
@@ -109,11 +112,15 @@ function run(sql: string, parameters: readonly unknown[]): SqliteResult {
 }
 
 /** Numbers are bound as they are: the columns' own integer affinity makes whole ones integers again. */
-function runMany(sql: string, rows: readonly unknown[][], inTransaction: boolean): SqliteResult {
+function runMany(sql: string, rows: readonly unknown[][], give: number, inTransaction: boolean): SqliteResult {
   const { statement } = prepare(sql)
-  const runAll = () => rows.flatMap((values) => statement.all(...values))
-  const returned = inTransaction ? runAll() : db.transaction(runAll)()
-  return { columns: ['inserted'], rows: returned, changes: returned.length }
+  const given: unknown[][] = []
+  const runAll = () => {
+    for (const values of rows) if (statement.run(...values).changes > 0) given.push([values[give]])
+  }
+  if (inTransaction) runAll()
+  else db.transaction(runAll)()
+  return { columns: ['inserted'], rows: given, changes: given.length }
 }
 
 function prepare(sql: string): Prepared {
