@@ -16,7 +16,9 @@ test('holds exactly what was added and not taken out, in any order of coming and
         }
       }
       const held: number[] = []
-      bag.forEach((thing) => held.push(thing))
+      bag.forEach((thing) => {
+        held.push(thing)
+      })
       const wanted = expected.map(({ thing }) => thing)
       expect(held.sort()).toEqual(wanted.sort())
       expect(bag.size()).toBe(wanted.length)
