@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readAsked } from './asked.ts'
 
@@ -68,5 +69,28 @@ describe('what a caller asks for', () => {
     const image = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:' } }] }]
     expect(needs({ messages: image }).images).toBe(true)
     expect(needs({ messages: [{ role: 'user', content: 'what is "image_url"?' }] }).images).toBe(false)
+  })
+
+  test('small bodies, large ones and odd ones are read alike', () => {
+    const text = fc.string({ unit: fc.constantFrom('a', '"', '\\', 'é', '模', '👋', '\n', '"model"', '[undefined]') })
+    fc.assert(
+      fc.property(text, text, fc.boolean(), fc.boolean(), (name, content, stream, isEscaped) => {
+        const model = `m${name}`
+        const whole = { model, stream, messages: [{ role: 'user', content }], n: 2, stream_options: { x: content } }
+        const plain = JSON.stringify(whole)
+        const sent = isEscaped
+          ? plain.replace(/[é模]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+          : plain
+        const padded = sent.replace('{', `{"pad":"${'x'.repeat(9000)}",`)
+        for (const body of [sent, padded]) {
+          const asked = readAsked(Buffer.from(body))
+          expect(asked).toMatchObject({ model, stream, choices: 2, includeUsage: false })
+          const { pad: _, ...got } = json(asked.bytesFor('other'))
+          const options = stream ? { ...whole.stream_options, include_usage: true } : whole.stream_options
+          expect(got).toEqual({ ...whole, model: 'other', stream_options: options })
+          expect(asked.chat().messages).toMatchObject([{ role: 'user', parts: [{ text: content }] }])
+        }
+      }),
+    )
   })
 })
