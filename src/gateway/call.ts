@@ -10,6 +10,8 @@ export type Call = {
   protocol: InboundProtocol
   principal: Principal
   response: ServerResponse
+  /** Calls `then` when the connection of this call is over, however it ended. */
+  whenClosed(then: () => void): void
   requestId: string
   traceparent: string
   /** Headers of the answer as a flat list; those of the provider that may pass are added at its end. */

@@ -34,13 +34,13 @@ export type Completer = {
  */
 export async function complete(asked: Asked, call: Call, own: Completer): Promise<Ending> {
   const model = findModel(asked, call.principal, own.table())
-  await takeFromLimit(call, own.counter)
+  const { rateLimit } = call.principal
+  if (rateLimit !== null) await takeFromLimit(call, rateLimit, own.counter)
   const plan = planRoute(model, asked.needs, own.random)
 
   const inFlight: InFlight = { attempt: null }
   const isGone = () => call.response.destroyed || call.response.closed
-  const onClose = () => inFlight.attempt?.abandon()
-  call.response.on('close', onClose)
+  call.whenClosed(() => inFlight.attempt?.abandon())
   const deadlineAt = call.startedMono + own.config.deadline_seconds * 1000
   const answerer = asked.stream
     ? answerStreamed(call, inFlight, { clock: own.clock, streams: own.streams, deadlineAt })
@@ -68,7 +68,6 @@ export async function complete(asked: Asked, call: Call, own: Completer): Promis
     return answerer.fail(toCallerError(result.failure))
   } finally {
     answerer.close?.()
-    // The listener stays, with nothing left to abandon: taking it off costs more.
     inFlight.attempt = null
   }
 }
@@ -89,10 +88,12 @@ function findModel(asked: Asked, principal: Principal, table: RoutingTable): Ser
 }
 
 /** Told in OpenAI's own headers: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers */
-async function takeFromLimit({ principal, headers, errorHeaders }: Call, counter: Counter): Promise<void> {
-  const { keyId, rateLimit } = principal
-  if (rateLimit === null) return
-  const taken = await counter.take(`key:${keyId}`, rateLimit, 60_000)
+async function takeFromLimit(
+  { principal, headers, errorHeaders }: Call,
+  rateLimit: number,
+  counter: Counter,
+): Promise<void> {
+  const taken = await counter.take(`key:${principal.keyId}`, rateLimit, 60_000)
   const told = [
     ...['x-ratelimit-limit-requests', String(taken.limit)],
     ...['x-ratelimit-remaining-requests', String(taken.remaining)],

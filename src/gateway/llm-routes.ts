@@ -120,15 +120,19 @@ async function answerChat(
     protocol: openaiChat,
     principal,
     response,
+    whenClosed(then) {
+      context.whenClosed = then
+    },
     requestId: context.requestId,
-    traceparent: `00-${context.traceId}-${context.requestId.slice(-16).replace(/[^0-9a-f]/g, '0')}-01`,
+    // The provider's parent is this call: half of its trace id names it as well as any other number.
+    traceparent: `00-${context.traceId}-${context.traceId.slice(16)}-01`,
     headers: ['x-request-id', answeredRequestId(context), 'x-trace-id', context.traceId, ...errorHeaders],
     errorHeaders,
     meter,
     startedAt: context.startedAt,
     startedMono: context.startedMono,
   }
-  return complete(asked, call, own)
+  return await complete(asked, call, own)
 }
 
 /** An error before the first byte: a refusal of ours, or what the last provider said. */

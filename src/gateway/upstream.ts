@@ -48,39 +48,7 @@ const maxErrorBytes = 65_536
  * answer, and each of those costs more than all the rest of the work.
  */
 export function callProvider(provider: LiveProvider, request: UpstreamRequest, receiver: Receiver): UpstreamCall {
-  let controller: Dispatcher.DispatchController | undefined
-  let isOver = false
-  let refusal: { status: number; headers: IncomingHttpHeaders; chunks: Buffer[]; size: number } | undefined
-  let decoder: Decoder | undefined
-
-  const finish = (tell: () => void) => {
-    if (isOver) return
-    isOver = true
-    clearTimeout(timer)
-    decoder?.destroy()
-    tell()
-  }
-  const cut = (failed: UpstreamFailure) =>
-    finish(() => {
-      receiver.onFault(failed)
-      controller?.abort(new Error('given up'))
-    })
-  const take = (chunk: Buffer) => {
-    if (isOver) return
-    if (!refusal) receiver.onData(chunk)
-    else if (refusal.size < maxErrorBytes) {
-      refusal.chunks.push(chunk)
-      refusal.size += chunk.length
-    }
-  }
-  const end = () =>
-    finish(() => {
-      if (!refusal) return receiver.onEnd()
-      const { status, headers, chunks } = refusal
-      receiver.onRefused(status, headers, Buffer.concat(chunks).toString('utf8', 0, maxErrorBytes))
-    })
-  const timer = setTimeout(() => cut(failure('timeout', 0, 'The provider did not answer in time.')), request.timeoutMs)
-
+  const call = new ProviderCall(receiver, request.timeoutMs)
   provider.dispatcher().dispatch(
     {
       origin: provider.origin,
@@ -104,69 +72,137 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
       headersTimeout: request.timeoutMs,
       bodyTimeout: request.timeoutMs,
     },
-    {
-      onRequestStart(started) {
-        controller = started
-        if (isOver) started.abort(new Error('given up'))
-      },
-      onResponseStart(_controller, status, headers) {
-        // Informational answers (early hints) come before the real one.
-        if (isOver || status < 200) return
-        // Followed, it would take our credentials wherever it points.
-        if (status >= 300 && status < 400)
-          return cut(failure('server_error', 502, 'The provider answered with a redirect.'))
-        if (status >= 400) refusal = { status, headers, chunks: [], size: 0 }
-        decoder = createDecoder(headers['content-encoding'])
-        decoder?.on('data', take)
-        decoder?.on('end', end)
-        decoder?.on('error', () => {
-          // What a refusal meant to say is lost, that it is one is not.
-          if (refusal) end()
-          else cut(failure('server_error', 502, "The provider's answer could not be decompressed."))
-        })
-        if (!refusal) receiver.onAnswer(headers)
-      },
-      onResponseData(_controller, chunk) {
-        if (isOver) return
-        if (decoder) decoder.write(chunk)
-        else take(chunk)
-      },
-      onResponseEnd() {
-        if (decoder) decoder.end()
-        else end()
-      },
-      // Told one turn later: a closed pool fails before `callProvider` has returned.
-      onResponseError(_controller, error) {
-        // A refusal whose body was cut is still that refusal.
-        if (refusal) {
-          const { status, headers } = refusal
-          finish(() => receiver.onRefused(status, headers, ''))
-        } else queueMicrotask(() => finish(() => receiver.onFault(networkFailure(error))))
-      },
-    },
+    call,
   )
+  return call
+}
 
-  return {
-    pause() {
-      controller?.pause()
-      decoder?.pause()
-    },
-    resume() {
-      decoder?.resume()
-      controller?.resume()
-    },
-    abort: () =>
-      finish(() => {
-        controller?.abort(new Error('given up'))
-      }),
-    gotContent: () => clearTimeout(timer),
+/** Both ends of a call in one object: a set of closures for each would be a tenth of what a call allocates. */
+class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
+  private readonly receiver: Receiver
+  private readonly timer: NodeJS.Timeout
+  private controller: Dispatcher.DispatchController | null = null
+  private isOver = false
+  private refusal: { status: number; headers: IncomingHttpHeaders; chunks: Buffer[]; size: number } | null = null
+  private decoder: Decoder | null = null
+
+  constructor(receiver: Receiver, timeoutMs: number) {
+    this.receiver = receiver
+    this.timer = setTimeout(endLateCall, timeoutMs, this)
   }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller
+    if (this.isOver) controller.abort(givenUp())
+  }
+
+  onResponseStart(_controller: unknown, status: number, headers: IncomingHttpHeaders): void {
+    // Informational answers (early hints) come before the real one.
+    if (this.isOver || status < 200) return
+    // Followed, it would take our credentials wherever it points.
+    if (status >= 300 && status < 400) {
+      return this.cut(failure('server_error', 502, 'The provider answered with a redirect.'))
+    }
+    if (status >= 400) this.refusal = { status, headers, chunks: [], size: 0 }
+    const encoding = headers['content-encoding']
+    if (encoding !== undefined) this.decoder = this.decode(encoding)
+    if (this.refusal === null) this.receiver.onAnswer(headers)
+  }
+
+  onResponseData(_controller: unknown, chunk: Buffer): void {
+    if (this.isOver) return
+    if (this.decoder) this.decoder.write(chunk)
+    else this.take(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (this.decoder) this.decoder.end()
+    else this.end()
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    // A refusal whose body was cut is still that refusal.
+    if (this.refusal) this.end()
+    // Told one turn later: a closed pool fails before `callProvider` has returned.
+    else queueMicrotask(() => this.finish() && this.receiver.onFault(networkFailure(error)))
+  }
+
+  pause(): void {
+    this.controller?.pause()
+    this.decoder?.pause()
+  }
+
+  resume(): void {
+    this.decoder?.resume()
+    this.controller?.resume()
+  }
+
+  abort(): void {
+    if (this.finish()) this.controller?.abort(givenUp())
+  }
+
+  gotContent(): void {
+    clearTimeout(this.timer)
+  }
+
+  /** Ends the call with a failure of its own making. */
+  cut(failed: UpstreamFailure): void {
+    if (!this.finish()) return
+    this.receiver.onFault(failed)
+    this.controller?.abort(givenUp())
+  }
+
+  /** True for the first who ends the call. */
+  private finish(): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    clearTimeout(this.timer)
+    this.decoder?.destroy()
+    return true
+  }
+
+  private take(chunk: Buffer): void {
+    if (this.isOver) return
+    const { refusal } = this
+    if (refusal === null) this.receiver.onData(chunk)
+    else if (refusal.size < maxErrorBytes) {
+      refusal.chunks.push(chunk)
+      refusal.size += chunk.length
+    }
+  }
+
+  private end(): void {
+    if (!this.finish()) return
+    if (this.refusal === null) return this.receiver.onEnd()
+    const { status, headers, chunks } = this.refusal
+    this.receiver.onRefused(status, headers, Buffer.concat(chunks).toString('utf8', 0, maxErrorBytes))
+  }
+
+  private decode(encoding: string | string[]): Decoder | null {
+    const decoder = createDecoder(encoding)
+    decoder?.on('data', (chunk: Buffer) => this.take(chunk))
+    decoder?.on('end', () => this.end())
+    decoder?.on('error', () => {
+      // What a refusal meant to say is lost, that it is one is not.
+      if (this.refusal) this.end()
+      else this.cut(failure('server_error', 502, "The provider's answer could not be decompressed."))
+    })
+    return decoder
+  }
+}
+
+function endLateCall(call: ProviderCall): void {
+  call.cut(failure('timeout', 0, 'The provider did not answer in time.'))
+}
+
+function givenUp(): Error {
+  return new Error('given up')
 }
 
 type Decoder = Gunzip | BrotliDecompress | Inflate
 
 /** Providers are asked for plain bytes; some compress all the same. */
-function createDecoder(encoding: string | string[] | undefined): Decoder | undefined {
+function createDecoder(encoding: string | string[]): Decoder | null {
   switch (String(encoding).toLowerCase()) {
     case 'gzip':
     case 'x-gzip':
@@ -176,6 +212,6 @@ function createDecoder(encoding: string | string[] | undefined): Decoder | undef
     case 'deflate':
       return createInflate()
     default:
-      return undefined
+      return null
   }
 }

@@ -18,6 +18,8 @@ export type RequestContext = {
   startedAt: number
   /** The clock's monotonic ms. */
   startedMono: number
+  /** Called when the answer is over, sent or cut: one listener at the edge serves who wants to know. */
+  whenClosed: (() => void) | null
 }
 
 const contextKey: unique symbol = Symbol('gatehouse.request')
@@ -40,6 +42,7 @@ export function createContextReader(options: { clock: Clock; trustedProxies: rea
       isLoopback: peer.isLoopback,
       startedAt,
       startedMono: clock.monotonic(),
+      whenClosed: null,
     }
     ;(request as Carrier)[contextKey] = context
     return context

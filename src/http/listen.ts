@@ -64,6 +64,7 @@ export function createServer(options: ServerOptions): HubServer {
     const close = open.add(response)
     response.on('close', () => {
       close()
+      context.whenClosed?.()
       if (draining) onAnsweredWhileDraining()
     })
     try {

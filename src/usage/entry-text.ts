@@ -7,25 +7,25 @@ import type { AttemptRecord, UsageEntry } from './schema.ts'
  * its columns, so that moving it to the store means passing the text on. A journal outlives the program that wrote it:
  * a layout is never changed, a new one gets a new number, and old ones stay readable.
  *
- * Whatever an entry holds, its row can be stored: texts are cut, well formed and free of NUL (PostgreSQL refuses it),
- * numbers are finite integers.
+ * Whatever callers and providers say, the row can be stored: their texts are cut, well formed and free of NUL (PostgreSQL
+ * refuses it), numbers are finite integers. Ids and names of our own making are taken as they are.
  */
 export function writeEntry(entry: UsageEntry, cost: Cost): string {
   return JSON.stringify([
     layout,
-    text(entry.id, 100),
+    entry.id,
     count(entry.startedAt),
-    text(entry.tenantId, 100),
-    text(entry.userId, 100),
-    text(entry.keyId, 100),
+    entry.tenantId,
+    entry.userId,
+    entry.keyId,
     text(entry.keyName, 200),
-    text(entry.endpoint, 200),
-    text(entry.protocol, 100),
+    entry.endpoint,
+    entry.protocol,
     text(entry.modelAsked, 200),
     text(entry.modelServed, 200),
-    text(entry.providerId, 100),
+    entry.providerId,
     text(entry.providerName, 200),
-    text(entry.providerType, 100),
+    entry.providerType,
     Math.min(count(entry.status), 999),
     entry.outcome,
     text(entry.errorCode, 100),
@@ -43,7 +43,7 @@ export function writeEntry(entry: UsageEntry, cost: Cost): string {
     count(entry.latencyMs),
     entry.attempts.length,
     JSON.stringify(entry.attempts.slice(0, 50).map(writeAttempt)),
-    text(entry.traceId, 100),
+    entry.traceId,
     text(entry.clientIp, 100),
     text(entry.userAgent, 500),
     text(entry.finishReason, 100),

@@ -39,13 +39,17 @@ export async function failOver<T>(
   limits: FailoverLimits,
 ): Promise<{ kind: 'done'; value: T } | { kind: 'failed'; failure: UpstreamFailure }> {
   const { clock } = limits
-  const turns = new Map<Candidate, Turn>(plan.map((candidate) => [candidate, { tries: 0, skips: 0, readyAt: 0 }]))
+  let turns: Turn[] = plan.map((candidate) => ({ candidate, tries: 0, skips: 0, readyAt: 0 }))
+  const drop = (gone: Turn) => {
+    turns = turns.filter((turn) => turn !== gone)
+  }
   let last: UpstreamFailure | undefined
   let skipped: UpstreamFailure | undefined
   let made = 0
 
-  while (turns.size > 0 && made < limits.maxAttempts) {
-    const [candidate, turn] = earliest(turns)
+  while (turns.length > 0 && made < limits.maxAttempts) {
+    const turn = earliest(turns)
+    const { candidate } = turn
     const waitMs = turn.readyAt - clock.monotonic()
     if (waitMs > 0) {
       if (waitMs > limits.maxWaitMs || turn.readyAt > limits.deadlineAt) break
@@ -57,31 +61,29 @@ export async function failOver<T>(
     if (result.kind === 'done') return result
     if (result.kind === 'skipped') {
       skipped = result.failure
-      if (skipped.retryAfterMs === null) turns.delete(candidate)
+      if (skipped.retryAfterMs === null) drop(turn)
       else turn.readyAt = clock.monotonic() + skipped.retryAfterMs
       // A limit that is used up again and again must not keep the call here for ever.
-      if (++turn.skips > candidate.maxRetries) turns.delete(candidate)
+      if (++turn.skips > candidate.maxRetries) drop(turn)
       continue
     }
     made++
     last = result.failure
     if (isFutile(last)) break
     turn.tries++
-    if (!isRetryable(last) || turn.tries > candidate.maxRetries) turns.delete(candidate)
+    if (!isRetryable(last) || turn.tries > candidate.maxRetries) drop(turn)
     else turn.readyAt = clock.monotonic() + backoffMs(turn.tries, last.retryAfterMs, limits)
   }
   return { kind: 'failed', failure: last ?? skipped ?? deadlinePassed() }
 }
 
-type Turn = { tries: number; skips: number; readyAt: number }
+type Turn = { candidate: Candidate; tries: number; skips: number; readyAt: number }
 
 /** Untried ones in plan order, then whoever may be asked again soonest. */
-function earliest(turns: ReadonlyMap<Candidate, Turn>): [Candidate, Turn] {
-  let best: [Candidate, Turn] | undefined
-  for (const entry of turns) {
-    if (best === undefined || entry[1].readyAt < best[1].readyAt) best = entry
-  }
-  return best!
+function earliest(turns: readonly Turn[]): Turn {
+  let best = turns[0]!
+  for (const turn of turns) if (turn.readyAt < best.readyAt) best = turn
+  return best
 }
 
 /** Wrong whoever reads it. */
