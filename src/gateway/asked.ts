@@ -54,9 +54,7 @@ export function readAsked(body: Buffer): Asked {
       tools: hasItems(member('tools')) || hasItems(member('functions')),
       structuredOutput: (member('response_format') as JsonObject | null | undefined)?.type === 'json_schema',
       // Inside JSON text a quote is escaped, so these bytes with bare quotes can only be a real member name or value.
-      get images() {
-        return body.includes(imageWord)
-      },
+      images: () => body.includes(imageWord),
     },
     bytesFor(providerModel) {
       const set: Record<string, string> = {}

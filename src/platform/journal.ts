@@ -12,9 +12,10 @@ import type { Metrics } from './metrics.ts'
 export type Journal = {
   /**
    * Resolves after the commit that holds `body`. Everything appended in one turn of the event loop shares one
-   * transaction and one promise. Rejects with HubError `ledger_unavailable`; nothing of that turn is kept then.
+   * transaction and one promise. Rejects with HubError `ledger_unavailable`; nothing of that turn is kept then. `memo`
+   * comes back with the entry while it is still in this process's memory, and is never written.
    */
-  append(body: string): Promise<void>
+  append(body: string, memo?: unknown): Promise<void>
   /** Oldest first. */
   read(limit: number): JournalEntry[]
   /** Forgets every entry up to and including `upToSeq`. */
@@ -31,7 +32,7 @@ export type Journal = {
   close(): void
 }
 
-export type JournalEntry = { seq: number; body: string }
+export type JournalEntry = { seq: number; body: string; memo?: unknown }
 export type JournalReject = JournalEntry & { reason: string; at: number }
 
 export type JournalOptions = {
@@ -48,7 +49,13 @@ export type JournalOptions = {
   maxBytes?: number
 }
 
-type Batch = { bodies: string[]; promise: Promise<void>; resolve: () => void; reject: (error: HubError) => void }
+type Batch = {
+  bodies: string[]
+  memos: unknown[]
+  promise: Promise<void>
+  resolve: () => void
+  reject: (error: HubError) => void
+}
 
 const probeIntervalMs = 1000
 const pageBytes = 4096
@@ -77,11 +84,11 @@ export function openJournal(options: JournalOptions): Journal {
 
   const flush = () => {
     if (!batch) return
-    const { bodies, resolve, reject } = batch
+    const { bodies, memos, resolve, reject } = batch
     batch = null
     const startedAt = clock.monotonic()
     try {
-      recent.add(bodies, open.insert(bodies))
+      recent.add(bodies, memos, open.insert(bodies))
       commitSeconds.observe((clock.monotonic() - startedAt) / 1000)
       size += bodies.length
       writable = true
@@ -132,13 +139,14 @@ export function openJournal(options: JournalOptions): Journal {
   }
 
   return {
-    append(body) {
+    append(body, memo) {
       if (!batch) {
         const { promise, resolve, reject } = Promise.withResolvers<void>()
-        batch = { bodies: [], promise, resolve, reject }
+        batch = { bodies: [], memos: [], promise, resolve, reject }
         setImmediate(flush)
       }
       batch.bodies.push(body)
+      batch.memos.push(memo)
       return batch.promise
     },
     // What this process wrote and nobody has removed is still at hand, unless there is more than is kept so.
@@ -176,10 +184,10 @@ function createRecent() {
   return {
     clear,
     size: () => entries.length - from,
-    add(bodies: readonly string[], lastSeq: number) {
+    add(bodies: readonly string[], memos: readonly unknown[], lastSeq: number) {
       if (entries.length - from + bodies.length > mostRecent) clear()
       const before = lastSeq - bodies.length
-      bodies.forEach((body, i) => void entries.push({ seq: before + i + 1, body }))
+      bodies.forEach((body, i) => void entries.push({ seq: before + i + 1, body, memo: memos[i] }))
     },
     read: (limit: number) => entries.slice(from, from + limit),
     remove(upToSeq: number) {

@@ -1,5 +1,5 @@
 import type { Cost } from './price-list.ts'
-import { logColumns, type RequestLogRow } from './rows.ts'
+import { logColumns, type RequestLogRow, type SummedRow } from './rows.ts'
 import type { AttemptRecord, UsageEntry } from './schema.ts'
 
 /**
@@ -49,6 +49,33 @@ export function writeEntry(entry: UsageEntry, cost: Cost): string {
     text(entry.finishReason, 100),
     entry.isSynthetic ? 1 : 0,
   ])
+}
+
+/** What the hourly sums need of an entry, as it will stand in its row: spares reading the text back. */
+export function summedRow(entry: UsageEntry, cost: Cost): SummedRow {
+  return {
+    id: entry.id,
+    started_at: count(entry.startedAt),
+    tenant_id: entry.tenantId,
+    user_id: entry.userId,
+    key_id: entry.keyId,
+    provider_id: entry.providerId,
+    model_asked: text(entry.modelAsked, 200),
+    model_served: text(entry.modelServed, 200),
+    endpoint: entry.endpoint,
+    outcome: entry.outcome,
+    is_synthetic: entry.isSynthetic ? 1 : 0,
+    attempts: entry.attempts.length,
+    tokens_in: count(entry.tokensIn),
+    tokens_out: count(entry.tokensOut),
+    tokens_cached_read: count(entry.tokensCachedRead),
+    tokens_cached_write: count(entry.tokensCachedWrite),
+    tokens_reasoning: count(entry.tokensReasoning),
+    cost_nano_usd: cost.nanoUsd === null ? null : count(cost.nanoUsd),
+    usage_source: entry.usageSource,
+    latency_ms: count(entry.latencyMs),
+    first_token_ms: entry.firstTokenMs === null ? null : count(entry.firstTokenMs),
+  }
 }
 
 const layout = 1

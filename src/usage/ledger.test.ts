@@ -154,11 +154,11 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
     const ledger = ledgerOver(
       journal,
       {
-        async settle(rows) {
+        async settle(rows, json) {
           tries++
           if (isAway) throw fail('unavailable', 'The database cannot answer now')
           batches.push(rows.map((row) => row.id))
-          return store.settle(rows)
+          return store.settle(rows, json)
         },
       },
       clock,
@@ -330,10 +330,10 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
     const journal = openTestJournal(file)
     // A store that is stricter than ours about one row, in the words of each engine.
     const strict: Pick<UsageStore, 'settle'> = {
-      async settle(rows) {
+      async settle(rows, json) {
         if (rows.some((row) => row.id === 'req_3'))
           throw Object.assign(new Error('value out of range'), { code: '22003' })
-        return store.settle(rows)
+        return store.settle(rows, json)
       },
     }
     const ledger = ledgerOver(journal, strict)

@@ -3,9 +3,9 @@ import { fail, HubError } from '../kernel/errors.ts'
 import type { Journal, JournalEntry } from '../platform/journal.ts'
 import type { Log } from '../platform/log.ts'
 import { durationBuckets, type Metrics } from '../platform/metrics.ts'
-import { readEntry, valuesOf, writeEntry } from './entry-text.ts'
+import { readEntry, summedRow, valuesOf, writeEntry } from './entry-text.ts'
 import type { PriceList } from './price-list.ts'
-import type { RequestLogRow } from './rows.ts'
+import type { SummedRow } from './rows.ts'
 import type { Ledger } from './schema.ts'
 import type { UsageStore } from './store.ts'
 
@@ -74,10 +74,10 @@ export function createLedger({ journal, store, prices, clock, log, metrics }: Le
     const entries = journal.read(batchRows)
     const last = entries.at(-1)
     if (last === undefined) return 0
-    const rows: { entry: JournalEntry; row: RequestLogRow }[] = []
+    const rows: { entry: JournalEntry; row: SummedRow }[] = []
     for (const entry of entries) {
       try {
-        rows.push({ entry, row: readEntry(entry.body) })
+        rows.push({ entry, row: (entry.memo as SummedRow | undefined) ?? readEntry(entry.body) })
       } catch (error) {
         setAside(entry, error)
       }
@@ -91,7 +91,7 @@ export function createLedger({ journal, store, prices, clock, log, metrics }: Le
   }
 
   /** A row the store refuses for what it holds must not hold up the others: halves are tried until it stands alone. */
-  async function storeRows(rows: readonly { entry: JournalEntry; row: RequestLogRow }[]): Promise<void> {
+  async function storeRows(rows: readonly { entry: JournalEntry; row: SummedRow }[]): Promise<void> {
     if (rows.length === 0) return
     try {
       await store.settle(
@@ -140,14 +140,15 @@ export function createLedger({ journal, store, prices, clock, log, metrics }: Le
   return {
     record(entry) {
       let text: string
+      const cost = prices.cost(entry)
       try {
-        text = writeEntry(entry, prices.cost(entry))
+        text = writeEntry(entry, cost)
       } catch (cause) {
         return Promise.reject(
           fail('internal', undefined, { cause, detail: 'the entry of a request cannot be written as JSON' }),
         )
       }
-      return journal.append(text)
+      return journal.append(text, summedRow(entry, cost))
     },
     isWritable: () => journal.isWritable(),
     settle,

@@ -20,7 +20,7 @@ describe.each(engines())('the list of requests on $name', ({ open }) => {
   async function start(entries: Partial<UsageEntry>[]) {
     const database = await open([usageMigration])
     const store = createUsageStore(database.kysely as Kysely<UsageTables>)
-    await store.settle(
+    await store.storeRows(
       entries.map((changes) => readEntry(writeEntry(sampleEntry(changes), { nanoUsd: 1_250_000, priceId: 'p' }))),
     )
     const ids = async (filter = {}, principal = superAdmin) =>
@@ -40,7 +40,7 @@ describe.each(engines())('the list of requests on $name', ({ open }) => {
       const { data, next_cursor } = await listLogs(store, superAdmin, {}, { limit: 5, cursor })
       seen.push(...data.map((each) => each.id))
       const late = sampleEntry({ id: `req_new_${page}`, startedAt: testTime + 10 + page })
-      await store.settle([readEntry(writeEntry(late, { nanoUsd: null, priceId: '' }))])
+      await store.storeRows([readEntry(writeEntry(late, { nanoUsd: null, priceId: '' }))])
       if (next_cursor === null) break
       cursor = next_cursor
     }

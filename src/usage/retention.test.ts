@@ -22,7 +22,7 @@ describe.each(engines())('retention on $name', ({ open }) => {
     const database = await open([usageMigration])
     const db = database.kysely as Kysely<UsageTables>
     const store = createUsageStore(db)
-    for (let i = 0; i < rows.length; i += 500) await store.settle(rows.slice(i, i + 500))
+    for (let i = 0; i < rows.length; i += 500) await store.storeRows(rows.slice(i, i + 500))
     const requests = async () => {
       const sum = await db
         .selectFrom('usage_hourly')

@@ -1,4 +1,4 @@
-import { type HourlyRow, hourlyKeys, hourlyMeasures, type RequestLogRow } from './rows.ts'
+import { type HourlyRow, hourlyKeys, hourlyMeasures, type SummedRow } from './rows.ts'
 
 const hourMs = 3_600_000
 
@@ -6,7 +6,7 @@ const hourMs = 3_600_000
  * Sums rows by hour and by every key. The result is in the order of its keys: writers that meet in PostgreSQL then lock
  * rows in the same order and never deadlock.
  */
-export function rollUp(rows: readonly RequestLogRow[]): HourlyRow[] {
+export function rollUp(rows: readonly SummedRow[]): HourlyRow[] {
   const sums = new Map<string, HourlyRow>()
   for (const row of rows) {
     const one = hourlyOf(row)
@@ -19,7 +19,7 @@ export function rollUp(rows: readonly RequestLogRow[]): HourlyRow[] {
   return [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, sum]) => sum)
 }
 
-function hourlyOf(row: RequestLogRow): HourlyRow {
+function hourlyOf(row: SummedRow): HourlyRow {
   const when = (yes: boolean) => (yes ? 1 : 0)
   return {
     hour: row.started_at - (row.started_at % hourMs),

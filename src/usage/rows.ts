@@ -42,6 +42,32 @@ export type RequestLogRow = {
   is_synthetic: number
 }
 
+/** What the hourly sums look at of a request. */
+export type SummedRow = Pick<
+  RequestLogRow,
+  | 'id'
+  | 'started_at'
+  | 'tenant_id'
+  | 'user_id'
+  | 'key_id'
+  | 'provider_id'
+  | 'model_asked'
+  | 'model_served'
+  | 'endpoint'
+  | 'outcome'
+  | 'is_synthetic'
+  | 'attempts'
+  | 'tokens_in'
+  | 'tokens_out'
+  | 'tokens_cached_read'
+  | 'tokens_cached_write'
+  | 'tokens_reasoning'
+  | 'cost_nano_usd'
+  | 'usage_source'
+  | 'latency_ms'
+  | 'first_token_ms'
+>
+
 export const hourlyKeys = [
   'hour',
   'tenant_id',

@@ -8,6 +8,7 @@ import {
   logColumns,
   type PriceRow,
   type RequestLogRow,
+  type SummedRow,
   type UsageTables,
 } from './rows.ts'
 
@@ -50,26 +51,31 @@ const priceColumns = columnsOf<PriceRow>({
 
 /** Every query of this room. */
 export function createUsageStore(db: Kysely<UsageTables>) {
+  async function settle(rows: readonly SummedRow[], json: string): Promise<number> {
+    const byId = new Map<string, SummedRow>()
+    for (const row of rows) if (!byId.has(row.id)) byId.set(row.id, row)
+    return db.transaction().execute(async (trx) => {
+      const inserted = await insertMany(trx, 'request_logs', logColumns, json, {
+        ignoreConflictOn: 'id',
+        returning: 'id',
+      })
+      const isAllNew = inserted.length === byId.size
+      await addToHours(trx, isAllNew ? [...byId.values()] : inserted.map((id) => byId.get(id)!))
+      return inserted.length
+    })
+  }
+
   return {
     /**
      * Stores rows and adds those that were new to the hourly sums, in one transaction: a row handed in twice, in one
-     * call or in two, is stored and counted once. Returns how many were new. `json` is the same rows as a JSON array of
-     * their values in the order of `logColumns`, for who has it: it spares writing them anew.
+     * call or in two, is stored and counted once. `json` is a JSON array of the rows' values in the order of
+     * `logColumns`; `rows` are the same rows as far as sums look at them. Returns how many were new.
      */
-    async settle(rows: readonly RequestLogRow[], json?: string): Promise<number> {
-      const byId = new Map<string, RequestLogRow>()
-      for (const row of rows) if (!byId.has(row.id)) byId.set(row.id, row)
-      const values = json ?? [...byId.values()].map((row) => logColumns.map((column) => row[column]))
-      return db.transaction().execute(async (trx) => {
-        const inserted = await insertMany(trx, 'request_logs', logColumns, values, {
-          ignoreConflictOn: 'id',
-          returning: 'id',
-        })
-        const isAllNew = inserted.length === byId.size
-        await addToHours(trx, isAllNew ? [...byId.values()] : inserted.map((id) => byId.get(id)!))
-        return inserted.length
-      })
-    },
+    settle: (rows: readonly SummedRow[], json: string) => settle(rows, json),
+
+    /** The same for whole rows. */
+    storeRows: (rows: readonly RequestLogRow[]) =>
+      settle(rows, JSON.stringify(rows.map((row) => logColumns.map((column) => row[column])))),
 
     /** Newest first; `attempt_log` is left out, it is read one request at a time. */
     listLogs(filter: LogFilter, before: LogPosition | null, limit: number) {
@@ -156,7 +162,7 @@ export function createUsageStore(db: Kysely<UsageTables>) {
 
 const listColumns = logColumns.filter((column) => column !== 'attempt_log')
 
-async function addToHours(trx: Transaction<UsageTables>, rows: readonly RequestLogRow[]): Promise<void> {
+async function addToHours(trx: Transaction<UsageTables>, rows: readonly SummedRow[]): Promise<void> {
   const sums = rollUp(rows)
   // Bounded by the parameters of one statement.
   for (let start = 0; start < sums.length; start += 100) {

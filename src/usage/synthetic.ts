@@ -27,7 +27,7 @@ export function openSyntheticUsage({ db, clock }: { db: Kysely<UsageTables>; clo
       let inserted = 0
       for (let start = 0; start < entries.length; start += batchRows) {
         const batch = entries.slice(start, start + batchRows)
-        inserted += await store.settle(
+        inserted += await store.storeRows(
           batch.map((entry) => readEntry(writeEntry({ ...entry, isSynthetic: true }, prices.cost(entry)))),
         )
       }

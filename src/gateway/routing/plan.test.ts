@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Candidate, ServedModel } from '../models.ts'
 import { planRoute } from './plan.ts'
 
-const noNeeds = { tools: false, structuredOutput: false, images: false }
+const noNeeds = { tools: false, structuredOutput: false, images: () => false }
 
 function candidate(id: string, over: Partial<Candidate> = {}): Candidate {
   const can = { tools: true, structuredOutput: true, images: true }
@@ -66,7 +66,7 @@ describe('planning a route', () => {
   test('a need that nobody meets is refused by the name of the parameter', () => {
     const plain = candidate('plain', { can: { tools: true, structuredOutput: false, images: false } })
     const plan = (needs: Partial<typeof noNeeds>) => () => planRoute(model(plain), { ...noNeeds, ...needs }, () => 0)
-    expect(plan({ images: true })).toThrow(
+    expect(plan({ images: () => true })).toThrow(
       expect.objectContaining({ code: 'unsupported_parameter', param: 'messages' }),
     )
     expect(plan({ structuredOutput: true })).toThrow(expect.objectContaining({ param: 'response_format' }))

@@ -2,7 +2,7 @@ import { fail } from '../../kernel/errors.ts'
 import type { Candidate, ServedModel } from '../models.ts'
 
 /** What a request really needs of a model, so that nobody is asked for what they cannot do. */
-export type Needs = { tools: boolean; structuredOutput: boolean; images: boolean }
+export type Needs = { tools: boolean; structuredOutput: boolean; images: () => boolean }
 
 /**
  * The candidates in the order they are to be tried: higher priority first, and inside a tier drawn by weight, so that
@@ -37,7 +37,7 @@ export function planRoute(model: ServedModel, needs: Needs, random: () => number
 function canServe({ can }: Candidate, needs: Needs): boolean {
   return (
     // What a provider can do is known; what a request needs may have to be searched for.
-    (can.tools || !needs.tools) && (can.structuredOutput || !needs.structuredOutput) && (can.images || !needs.images)
+    (can.tools || !needs.tools) && (can.structuredOutput || !needs.structuredOutput) && (can.images || !needs.images())
   )
 }
 
@@ -46,7 +46,7 @@ function refuseNeeds(model: ServedModel, needs: Needs) {
     [
       ['tools', needs.tools, (c: Candidate) => c.can.tools],
       ['response_format', needs.structuredOutput, (c: Candidate) => c.can.structuredOutput],
-      ['messages', needs.images, (c: Candidate) => c.can.images],
+      ['messages', needs.images(), (c: Candidate) => c.can.images],
     ] as const
   ).find(([, needed, can]) => needed && !model.candidates.some(can))
   const param = missing?.[0] ?? 'messages'
