@@ -68,7 +68,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
 
     // Who hears what, all of it. Snapshots of keys, routes and prices listen to `config.changed` in their own rooms.
     bus.on('check.changed', ({ check, from, to, message }) =>
-      log.warn(`Health of ${check}: ${message}`, { check, from, to }),
+      log[to === 'ok' ? 'info' : 'warn'](`Health of ${check}: ${message}`, { check, from, to }),
     )
 
     log.info('Starting application server')

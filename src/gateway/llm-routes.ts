@@ -77,7 +77,7 @@ async function serveChat(
 ): Promise<void> {
   const meter = createMeter(
     {
-      ...context,
+      edge: context,
       endpoint: '/v1/chat/completions',
       protocol: openaiChat.name,
       userAgent: (request.headers['user-agent'] ?? '').slice(0, 200),

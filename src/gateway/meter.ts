@@ -30,11 +30,7 @@ export type AskedFacts = { model: string; stream: boolean; body: Buffer | null }
 export type Spent = { usage: ChatUsage | null; contentBytes: number; contentEvents: number }
 
 export type MeterContext = {
-  requestId: string
-  traceId: string
-  clientIp: string
-  startedAt: number
-  startedMono: number
+  edge: { requestId: string; traceId: string; clientIp: string; startedAt: number; startedMono: number }
   userAgent: string
   endpoint: string
   protocol: string
@@ -46,73 +42,94 @@ const bytesPerToken = 4
 const noUsage: ChatUsage = { tokensIn: 0, tokensOut: 0, tokensCachedRead: 0, tokensCachedWrite: 0, tokensReasoning: 0 }
 
 export function createMeter(context: MeterContext, clock: Clock, gauges: GatewayMetrics): Meter {
-  const attempts: AttemptRecord[] = []
-  let principal: Principal | undefined
-  let asked: AskedFacts = { model: '', stream: false, body: null }
-  let served: Candidate | undefined
-  let firstTokenMs: number | null = null
+  return new CallMeter(context, clock, gauges)
+}
 
-  return {
-    setPrincipal(known) {
-      principal = known
-    },
-    setAsked(known) {
-      asked = known
-    },
-    startAttempt(candidate) {
-      served = candidate
-      const startedAt = clock.monotonic()
-      return (failure) => {
-        const durationMs = Math.round(clock.monotonic() - startedAt)
-        const { provider, providerModel } = candidate
-        attempts.push({
-          provider: provider.name,
-          model: providerModel,
-          status: failure === null ? 200 : failure.status,
-          code: failure?.code ?? '',
-          durationMs,
-        })
-        gauges.attempt(provider.name, failure?.code ?? 'ok')
-      }
-    },
-    firstContent() {
-      firstTokenMs ??= Math.round(clock.monotonic() - context.startedMono)
-    },
-    close({ outcome, status, error, finish, spent }) {
-      const latencyMs = Math.round(clock.monotonic() - context.startedMono)
-      const { usage, usageSource } = account(spent, asked.body)
-      gauges.request({ outcome, provider: served?.provider.name ?? '', latencyMs, firstTokenMs, usage })
-      return {
-        id: context.requestId,
-        startedAt: context.startedAt,
-        tenantId: principal?.tenantId ?? '',
-        userId: principal?.userId ?? '',
-        keyId: principal?.keyId ?? '',
-        keyName: principal?.keyName ?? '',
-        endpoint: context.endpoint,
-        protocol: context.protocol,
-        modelAsked: asked.model,
-        modelServed: served?.providerModel ?? '',
-        providerId: served?.provider.id ?? '',
-        providerName: served?.provider.name ?? '',
-        providerType: served?.provider.kind.type ?? '',
-        status,
-        outcome,
-        errorCode: error?.code ?? '',
-        errorMessage: error?.message ?? '',
-        stream: asked.stream,
-        ...usage,
-        usageSource,
-        firstTokenMs,
-        latencyMs,
-        attempts,
-        traceId: context.traceId,
-        clientIp: context.clientIp,
-        userAgent: context.userAgent,
-        finishReason: finish,
-        isSynthetic: false,
-      }
-    },
+class CallMeter implements Meter {
+  private readonly context: MeterContext
+  private readonly clock: Clock
+  private readonly gauges: GatewayMetrics
+  private readonly attempts: AttemptRecord[] = []
+  private principal: Principal | null = null
+  private asked: AskedFacts = { model: '', stream: false, body: null }
+  private served: Candidate | null = null
+  private firstTokenMs: number | null = null
+
+  constructor(context: MeterContext, clock: Clock, gauges: GatewayMetrics) {
+    this.context = context
+    this.clock = clock
+    this.gauges = gauges
+  }
+
+  setPrincipal(known: Principal): void {
+    this.principal = known
+  }
+
+  setAsked(known: AskedFacts): void {
+    this.asked = known
+  }
+
+  startAttempt(candidate: Candidate): (failure: UpstreamFailure | null) => void {
+    this.served = candidate
+    const startedAt = this.clock.monotonic()
+    return (failure) => {
+      const durationMs = Math.round(this.clock.monotonic() - startedAt)
+      const { provider, providerModel } = candidate
+      this.attempts.push({
+        provider: provider.name,
+        model: providerModel,
+        status: failure === null ? 200 : failure.status,
+        code: failure?.code ?? '',
+        durationMs,
+      })
+      this.gauges.attempt(provider.name, failure?.code ?? 'ok')
+    }
+  }
+
+  firstContent(): void {
+    this.firstTokenMs ??= Math.round(this.clock.monotonic() - this.context.edge.startedMono)
+  }
+
+  close({ outcome, status, error, finish, spent }: Parameters<Meter['close']>[0]): UsageEntry {
+    const { principal, asked, served, firstTokenMs } = this
+    const { edge, endpoint, protocol, userAgent } = this.context
+    const latencyMs = Math.round(this.clock.monotonic() - edge.startedMono)
+    const { usage, usageSource } = account(spent, asked.body)
+    this.gauges.request({ outcome, provider: served?.provider.name ?? '', latencyMs, firstTokenMs, usage })
+    return {
+      id: edge.requestId,
+      startedAt: edge.startedAt,
+      tenantId: principal?.tenantId ?? '',
+      userId: principal?.userId ?? '',
+      keyId: principal?.keyId ?? '',
+      keyName: principal?.keyName ?? '',
+      endpoint,
+      protocol,
+      modelAsked: asked.model,
+      modelServed: served?.providerModel ?? '',
+      providerId: served?.provider.id ?? '',
+      providerName: served?.provider.name ?? '',
+      providerType: served?.provider.kind.type ?? '',
+      status,
+      outcome,
+      errorCode: error?.code ?? '',
+      errorMessage: error?.message ?? '',
+      stream: asked.stream,
+      tokensIn: usage.tokensIn,
+      tokensOut: usage.tokensOut,
+      tokensCachedRead: usage.tokensCachedRead,
+      tokensCachedWrite: usage.tokensCachedWrite,
+      tokensReasoning: usage.tokensReasoning,
+      usageSource,
+      firstTokenMs,
+      latencyMs,
+      attempts: this.attempts,
+      traceId: edge.traceId,
+      clientIp: edge.clientIp,
+      userAgent,
+      finishReason: finish,
+      isSynthetic: false,
+    }
   }
 }
 

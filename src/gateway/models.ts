@@ -45,6 +45,8 @@ export type LiveProvider = {
   basePath: string
   /** Credentials as a flat header list. */
   headers: readonly string[]
+  /** All that every call carries. */
+  callHeaders: readonly string[]
   /** Takes this provider's own key out of what it says: some repeat it in their errors, in no shape a pattern knows. */
   mask(text: string): string
   rateLimit: number | null
@@ -98,6 +100,7 @@ export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'st
     origin: url.origin,
     basePath: trimBasePath(url.pathname, kind.redundantSuffix),
     headers: kind.headers(apiKey),
+    callHeaders: [...kind.headers(apiKey), ...commonHeaders],
     mask: createMask(apiKey),
     rateLimit: row.rate_limit,
     isSynthetic: row.is_synthetic === 1,
@@ -124,6 +127,12 @@ function toCandidate(link: ModelProviderRow, model: ModelRow, row: ProviderRow, 
     maxRetries: model.max_retry ?? row.max_retries,
   }
 }
+
+// Compressed pieces cannot be forwarded as they come.
+const commonHeaders = [
+  ...['content-type', 'application/json', 'accept', 'application/json, text/event-stream'],
+  ...['accept-encoding', 'identity', 'user-agent', 'gatehouse'],
+]
 
 function createMask(apiKey: string): (text: string) => string {
   if (apiKey === '') return (text) => text

@@ -11,8 +11,8 @@ const maxPages = 50
 /**
  * The provider's own list of models, as it is now.
  *
- * @throws HubError with the provider's failure; an empty list is only returned when the provider has none. (The
- *   ancestor returned [] for every failure, and fixed lists for two of three vendors.)
+ * @throws HubError with the provider's failure; an empty list is only returned when the provider has none. (The first
+ *   orchestrator returned [] for every failure, and fixed lists for two of three vendors.)
  */
 export async function listRemoteModels(provider: LiveProvider, get: Get): Promise<UpstreamModel[]> {
   const { protocol } = provider.kind

@@ -119,7 +119,7 @@ function providerRoutes({ store, configure, remoteModels, importCapabilities, cl
       tag,
       summary: 'Makes models of the provider usable at once: all of them, or those named.',
       params: byId,
-      // The ancestor's API took a bare array while its own console sent an object: both are read.
+      // The first orchestrator's API took a bare array while its own console sent an object: both are read.
       body: z
         .union([z.array(z.string().min(1)), z.strictObject({ model_names: z.array(z.string().min(1)) })])
         .nullish(),

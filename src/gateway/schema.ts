@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { providerTypes } from './providers/index.ts'
 
-/** The nouns of the gateway as the control API shows them, with the fields and ranges of seed 001. */
+/** The nouns of the gateway as the control API shows them, with the fields and ranges of the first orchestrator. */
 
 const name = z
   .string()

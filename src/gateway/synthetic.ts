@@ -1,5 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Clock } from '../kernel/clock.ts'
+import { fail } from '../kernel/errors.ts'
+import { isUniqueViolation } from '../platform/database/index.ts'
 import { newModel, newModelProvider, newProvider } from './new-rows.ts'
 import { createGatewayStore, type GatewayTables } from './store.ts'
 
@@ -43,7 +45,15 @@ export function openSyntheticProviders({ db, clock }: { db: Kysely<GatewayTables
         ),
         is_synthetic: 1,
       }
-      await store.insertProvider(provider)
+      try {
+        await store.insertProvider(provider)
+      } catch (error) {
+        if (!isUniqueViolation(error)) throw error
+        throw fail(
+          'conflict',
+          `There is a provider named '${name}' already, and it is not a made-up one: rename it first.`,
+        )
+      }
       const rest = { remark: 'Demo', max_retry: null, timeout: null, max_output_tokens: null, enabled: true }
       const able = { tool_call: true, structured_output: true, image: true, enabled: true }
       const served = new Map(models)

@@ -34,7 +34,6 @@ export type UpstreamCall = {
 export type UpstreamRequest = {
   path: string
   body: Buffer | string
-  stream: boolean
   /** Until the first content of a stream or the end of a whole answer, and the longest silence in between. */
   timeoutMs: number
   requestId: string
@@ -54,20 +53,7 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
       origin: provider.origin,
       method: 'POST',
       path: provider.basePath + request.path,
-      headers: [
-        ...provider.headers,
-        'content-type',
-        'application/json',
-        'accept',
-        request.stream ? 'text/event-stream' : 'application/json',
-        // Compressed pieces cannot be forwarded as they come.
-        'accept-encoding',
-        'identity',
-        'user-agent',
-        'gatehouse',
-        'traceparent',
-        request.traceparent,
-      ],
+      headers: [...provider.callHeaders, 'traceparent', request.traceparent],
       body: request.body,
       headersTimeout: request.timeoutMs,
       bodyTimeout: request.timeoutMs,

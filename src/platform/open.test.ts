@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../kernel/clock.ts'
 import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } from './config.ts'
@@ -16,6 +17,7 @@ function configure(changes: Partial<Record<keyof PlatformConfig, object>> = {}):
     redis: redisConfig.parse({ ...changes.redis }),
     log: logConfig.parse({ format: 'json', ...changes.log }),
     network: networkConfig.parse({ ...changes.network }),
+    usage: { durability: 'crash', ...changes.usage },
   }
 }
 
@@ -82,4 +84,15 @@ describeWithRedis('with Redis', () => {
     expect(await two.platform.leases.acquire(key, 10_000)).toBe(false)
     await one.platform.pingRedis!()
   })
+})
+
+test('a ledger that survives the loss of power has a store that does', async () => {
+  const syncOf = async (durability: 'crash' | 'power-loss') => {
+    const { platform } = await open(configure({ usage: { durability } }))
+    // The writer's own setting: a transaction runs on its connection.
+    const { rows } = await platform.database.kysely.transaction().execute((trx) => sql`pragma synchronous`.execute(trx))
+    return rows
+  }
+  expect(await syncOf('crash')).toEqual([{ synchronous: 1 }])
+  expect(await syncOf('power-loss')).toEqual([{ synchronous: 2 }])
 })

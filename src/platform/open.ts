@@ -24,6 +24,8 @@ export type PlatformConfig = {
   redis: RedisConfig
   log: LogConfig
   network: NetworkConfig
+  /** What the store must survive, as the ledger's settings say. */
+  usage: { durability: 'crash' | 'power-loss' }
 }
 
 export type PlatformOptions = {
@@ -144,7 +146,7 @@ function openShared(
 }
 
 function openStore<Tables>(
-  { data, database }: PlatformConfig,
+  { data, database, usage }: PlatformConfig,
   { clock, log }: PlatformOptions,
 ): Promise<Database<Tables>> {
   const open = () =>
@@ -153,6 +155,8 @@ function openStore<Tables>(
       dataDir: data.dir,
       poolSize: database.pool_size,
       statementTimeoutMs: database.statement_timeout_seconds * 1000,
+      // Rows leave the journal once the store has them: it must hold them as firmly.
+      survivesPowerLoss: usage.durability === 'power-loss',
       log,
     })
   return waitForDatabase(open, {

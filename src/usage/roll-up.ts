@@ -27,7 +27,8 @@ function hourlyOf(row: SummedRow): HourlyRow {
     user_id: row.user_id,
     key_id: row.key_id,
     provider_id: row.provider_id,
-    model_asked: row.model_asked,
+    // What was refused was asked for under names of the callers' invention: a row each would have no end.
+    model_asked: row.outcome === 'refused' ? '' : row.model_asked,
     model_served: row.model_served,
     endpoint: row.endpoint,
     outcome: row.outcome,

@@ -9,6 +9,6 @@ export const anthropic: Provider = {
   needsKey: true,
   takesImageUrls: true,
   headers: (apiKey) => ['x-api-key', apiKey, 'anthropic-version', '2023-06-01'],
-  // The ancestor's own sample row had `/v1` here and so called `/v1/v1/messages`.
+  // The first orchestrator's own sample row had `/v1` here and so called `/v1/v1/messages`.
   redundantSuffix: '/v1',
 }

@@ -5,7 +5,7 @@ import type { OutboundProtocol } from '../protocols/protocol.ts'
  * protocol in address, credentials or habit differs here and nowhere else.
  */
 export type Provider = {
-  /** The `type` of seed 001. */
+  /** What the control API calls it. */
   type: string
   title: string
   protocol: OutboundProtocol

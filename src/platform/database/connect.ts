@@ -13,6 +13,8 @@ export type DatabaseOptions = {
   poolSize?: number
   /** PostgreSQL only; default 30 s. */
   statementTimeoutMs?: number
+  /** SQLite only: a commit survives the end of the machine, for one sync of the disk each. */
+  survivesPowerLoss?: boolean
   log: Log
 }
 
@@ -23,7 +25,8 @@ export type DatabaseOptions = {
 export async function openDatabase<Tables>(options: DatabaseOptions): Promise<Database<Tables>> {
   const { url, dataDir, log } = options
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
-  if (url === '') return openSqlite<Tables>({ file: resolve(join(dataDir, 'gatehouse.db')), log })
+  const survivesPowerLoss = options.survivesPowerLoss ?? false
+  if (url === '') return openSqlite<Tables>({ file: resolve(join(dataDir, 'gatehouse.db')), survivesPowerLoss, log })
   if (scheme === 'postgres' || scheme === 'postgresql') {
     return openPostgres<Tables>({
       url,
@@ -32,7 +35,8 @@ export async function openDatabase<Tables>(options: DatabaseOptions): Promise<Da
       log,
     })
   }
-  if (scheme === 'sqlite' || scheme === 'file') return openSqlite<Tables>({ file: sqliteFile(url), log })
+  if (scheme === 'sqlite' || scheme === 'file')
+    return openSqlite<Tables>({ file: sqliteFile(url), survivesPowerLoss, log })
   const found = scheme === undefined ? 'has no scheme' : `has the scheme "${scheme}:"`
   throw fail(
     'invalid_request',

@@ -108,7 +108,10 @@ describe('a SQLite thread that ends', () => {
   test('makes what waits and what comes later reject as unavailable, and is told', async () => {
     const told: unknown[] = []
     const file = join(folder, 'crash.db')
-    const thread = startSqliteThread({ file, isReadOnly: false, busyTimeoutMs: 50 }, (error) => told.push(error))
+    const thread = startSqliteThread(
+      { file, isReadOnly: false, busyTimeoutMs: 50, survivesPowerLoss: false },
+      (error) => told.push(error),
+    )
     await thread.call({ kind: 'open' })
     const crashing = thread.call({ kind: 'defect' } as never)
     const waiting = thread.call({ kind: 'begin' })

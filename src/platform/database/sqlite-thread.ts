@@ -45,6 +45,7 @@ export type SqliteThreadOptions = {
   isReadOnly: boolean
   /** How long a statement waits for another process that holds the file. */
   busyTimeoutMs: number
+  survivesPowerLoss: boolean
 }
 
 export type SqliteThread = {

@@ -10,7 +10,7 @@ type Statement = Sqlite.Statement<unknown[], unknown[]>
 type Prepared = { statement: Statement; columns: readonly string[]; schemaVersion: number }
 type Stream = { columns: readonly string[]; rows: Iterator<unknown[]>; end(): void }
 
-const { file, isReadOnly, busyTimeoutMs } = workerData as SqliteThreadOptions
+const { file, isReadOnly, busyTimeoutMs, survivesPowerLoss } = workerData as SqliteThreadOptions
 const cacheSize = 256
 const nothing: SqliteResult = { columns: [], rows: [] }
 
@@ -75,7 +75,7 @@ function open(): SqliteResult {
   schemaVersion = db.prepare<[], number>('pragma schema_version').pluck(true)
   if (isReadOnly) return nothing
   db.pragma('journal_mode = WAL')
-  db.pragma('synchronous = NORMAL')
+  db.pragma(`synchronous = ${survivesPowerLoss ? 'FULL' : 'NORMAL'}`)
   // Pages that are written again and again, as the ends of indexes are, go into the file once in a while only.
   db.pragma('wal_autocheckpoint = 4000')
   db.pragma('cache_size = -16000')

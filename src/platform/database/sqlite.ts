@@ -13,6 +13,8 @@ type SqliteOptions = {
   file: string
   /** How long a write waits for another process that holds the file; default 5 s. */
   busyTimeoutMs?: number
+  /** Whether each commit waits for the disk. */
+  survivesPowerLoss?: boolean
   log: Log
 }
 
@@ -21,14 +23,14 @@ type SqliteOptions = {
  * the remedy when folder or file cannot be used, with `unavailable` when another process holds the file too long.
  */
 export async function openSqlite<Tables>(options: SqliteOptions): Promise<Database<Tables>> {
-  const { file, busyTimeoutMs = 5000, log } = options
+  const { file, busyTimeoutMs = 5000, survivesPowerLoss = false, log } = options
   assertFolder(file)
   makePrivate(file)
   const onCrash = (error: unknown) => {
     log.error('The SQLite thread ended; the store is lost until a restart', { error, file })
   }
-  const writer = startSqliteThread({ file, isReadOnly: false, busyTimeoutMs }, onCrash)
-  const reader = startSqliteThread({ file, isReadOnly: true, busyTimeoutMs }, onCrash)
+  const writer = startSqliteThread({ file, isReadOnly: false, busyTimeoutMs, survivesPowerLoss }, onCrash)
+  const reader = startSqliteThread({ file, isReadOnly: true, busyTimeoutMs, survivesPowerLoss }, onCrash)
   try {
     await writer.call({ kind: 'open' })
     // After the writer: a file that is not there yet cannot be opened for reading.
