@@ -87,7 +87,8 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
     if (this.isOver || status < 200) return
     // Followed, it would take our credentials wherever it points.
     if (status >= 300 && status < 400) {
-      return this.cut(failure('server_error', 502, 'The provider answered with a redirect.'))
+      this.cut(failure('server_error', 502, 'The provider answered with a redirect.'))
+      return
     }
     if (status >= 400) this.refusal = { status, headers, chunks: [], size: 0 }
     const encoding = headers['content-encoding']
@@ -159,7 +160,10 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
 
   private end(): void {
     if (!this.finish()) return
-    if (this.refusal === null) return this.receiver.onEnd()
+    if (this.refusal === null) {
+      this.receiver.onEnd()
+      return
+    }
     const { status, headers, chunks } = this.refusal
     this.receiver.onRefused(status, headers, Buffer.concat(chunks).toString('utf8', 0, maxErrorBytes))
   }
