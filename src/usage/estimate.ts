@@ -1,8 +1,8 @@
 import { estimateTokenCount } from 'tokenx'
 
 /** Above this length only samples are read: the estimate stays bounded in time whatever a caller sends. */
-const wholeLength = 65_536
-const sampleLength = 8192
+const wholeLength = 8192
+const sampleLength = 1024
 const sampleCount = 4
 
 /**
