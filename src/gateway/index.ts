@@ -3,6 +3,7 @@
  * under which name, asks one after another until one answers, speaks each one's protocol, and enters exactly one row
  * into the ledger for each call. It does not know who people are (it is told), and it keeps no conversation.
  */
+
+export { openSyntheticProviders, type SyntheticProviders } from './control/synthetic.ts'
 export { createGateway, type Gateway, type GatewayParts } from './gateway.ts'
 export type { GatewayTables } from './store.ts'
-export { openSyntheticProviders, type SyntheticProviders } from './synthetic.ts'

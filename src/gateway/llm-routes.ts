@@ -6,12 +6,12 @@ import { errorCatalogue, fail, type HubError, toHubError } from '../kernel/error
 import { mayUseModel, type Principal } from '../kernel/principal.ts'
 import type { Log } from '../platform/log.ts'
 import type { Ledger } from '../usage/index.ts'
-import { readAsked } from './asked.ts'
 import type { Call, Ending } from './call.ts'
 import { type Completer, complete } from './complete.ts'
 import { createMeter, type GatewayMetrics, type Meter } from './meter.ts'
 import type { ServedModel } from './models.ts'
 import { openaiChat } from './protocols/openai-chat/index.ts'
+import { readAsked } from './request/asked.ts'
 
 /** The paths that callers of models use. They bypass the control app: every microsecond here is paid on every call. */
 export type LlmRoutes = {

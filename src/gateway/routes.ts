@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineRoute, type Route } from '../http/route.ts'
 import { fail } from '../kernel/errors.ts'
-import type { Configure } from './configure.ts'
+import type { Configure } from './control/configure.ts'
 import type { UpstreamModel } from './protocols/protocol.ts'
 import {
   modelCreate,

@@ -1,5 +1,5 @@
-import { createBag } from '../kernel/bag.ts'
-import type { Clock } from '../kernel/clock.ts'
+import { createBag } from '../../kernel/bag.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { StreamReply } from './stream-reply.ts'
 
 /** One sweep over all streams in place of several timers on each. */

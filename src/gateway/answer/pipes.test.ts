@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { anthropicMessages } from '../protocols/anthropic-messages/index.ts'
+import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { createRelayPipe, createTranslatingPipe, type Pipe } from './pipes.ts'
-import { anthropicMessages } from './protocols/anthropic-messages/index.ts'
-import { openaiChat } from './protocols/openai-chat/index.ts'
 
 const relay = (over: { askedModel?: string; hideUsage?: boolean; choices?: number } = {}) =>
   createRelayPipe({ askedModel: 'asked', hideUsage: true, choices: 1, protocol: openaiChat, ...over })

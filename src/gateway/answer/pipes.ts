@@ -1,7 +1,7 @@
-import { createSseFramer } from '../kernel/sse.ts'
-import type { ChatFinish, ChatUsage, UpstreamFailure } from './chat.ts'
-import { createChunkEditor } from './protocols/openai-chat/index.ts'
-import type { OutboundProtocol, StreamReader, StreamWriter } from './protocols/protocol.ts'
+import { createSseFramer } from '../../kernel/sse.ts'
+import type { ChatFinish, ChatUsage, UpstreamFailure } from '../chat.ts'
+import { createChunkEditor } from '../protocols/openai-chat/index.ts'
+import type { OutboundProtocol, StreamReader, StreamWriter } from '../protocols/protocol.ts'
 
 /**
  * A streamed answer on its way from a provider to a caller. Bytes go in as they arrive; what may be sent on comes out

@@ -1,9 +1,9 @@
 import type { Kysely } from 'kysely'
-import type { Clock } from '../kernel/clock.ts'
-import { fail } from '../kernel/errors.ts'
-import { isUniqueViolation } from '../platform/database/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { fail } from '../../kernel/errors.ts'
+import { isUniqueViolation } from '../../platform/database/index.ts'
+import { createGatewayStore, type GatewayTables } from '../store.ts'
 import { newModel, newModelProvider, newProvider } from './new-rows.ts'
-import { createGatewayStore, type GatewayTables } from './store.ts'
 
 /** Made-up providers and models, marked as such wherever they are shown. */
 export type SyntheticProviders = {

@@ -1,6 +1,6 @@
-import { fail } from '../kernel/errors.ts'
-import { rewrite, type Scan, scanTopLevel } from './protocols/openai-chat/index.ts'
-import type { JsonObject } from './protocols/protocol.ts'
+import { fail } from '../../kernel/errors.ts'
+import { rewrite, type Scan, scanTopLevel } from '../protocols/openai-chat/index.ts'
+import type { JsonObject } from '../protocols/protocol.ts'
 
 /** A body as far as it must be read. */
 export type Reading = {

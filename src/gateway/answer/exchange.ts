@@ -1,14 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { fail, HubError } from '../kernel/errors.ts'
-import type { Asked } from './asked.ts'
-import type { Call } from './call.ts'
-import type { ChatRequest, ChatUsage, UpstreamFailure } from './chat.ts'
-import { failure } from './failures.ts'
-import type { Candidate, ServedModel } from './models.ts'
+import { fail, HubError } from '../../kernel/errors.ts'
+import type { Call } from '../call.ts'
+import type { ChatRequest, ChatUsage, UpstreamFailure } from '../chat.ts'
+import { failure } from '../failures.ts'
+import type { Candidate, ServedModel } from '../models.ts'
+import { editResult } from '../protocols/openai-chat/index.ts'
+import type { JsonObject, ReplyContext } from '../protocols/protocol.ts'
+import type { Asked } from '../request/asked.ts'
+import type { UpstreamRequest } from '../upstream.ts'
 import { createRelayPipe, createTranslatingPipe, type Pipe } from './pipes.ts'
-import { editResult } from './protocols/openai-chat/index.ts'
-import type { JsonObject, ReplyContext } from './protocols/protocol.ts'
-import type { UpstreamRequest } from './upstream.ts'
 
 /** How one candidate is asked and how its answer is read: by passing bytes, or by translating. */
 export type Exchange = {

@@ -1,9 +1,8 @@
-import type { Clock } from '../kernel/clock.ts'
-import { fail } from '../kernel/errors.ts'
-import { isUniqueViolation } from '../platform/database/index.ts'
-import type { Secrets } from '../platform/secrets.ts'
-import { asColumns, newModel, newModelProvider, newProvider } from './new-rows.ts'
-import { providerOfType } from './providers/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { fail } from '../../kernel/errors.ts'
+import { isUniqueViolation } from '../../platform/database/index.ts'
+import type { Secrets } from '../../platform/secrets.ts'
+import { providerOfType } from '../providers/index.ts'
 import type {
   ModelCreate,
   ModelPatch,
@@ -11,8 +10,9 @@ import type {
   ModelProviderPatch,
   ProviderCreate,
   ProviderPatch,
-} from './schema.ts'
-import type { GatewayStore, ModelRow, NamedModelProviderRow, ProviderRow } from './store.ts'
+} from '../schema.ts'
+import type { GatewayStore, ModelRow, NamedModelProviderRow, ProviderRow } from '../store.ts'
+import { asColumns, newModel, newModelProvider, newProvider } from './new-rows.ts'
 
 export type ConfigureSource = {
   store: GatewayStore

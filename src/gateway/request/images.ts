@@ -1,5 +1,5 @@
-import { fail } from '../kernel/errors.ts'
-import type { ChatImagePart, ChatMessage, ChatPart, ChatRequest } from './chat.ts'
+import { fail } from '../../kernel/errors.ts'
+import type { ChatImagePart, ChatMessage, ChatPart, ChatRequest } from '../chat.ts'
 
 export type FetchImage = (url: string) => Promise<{ status: number; mediaType: string; body: Buffer }>
 

@@ -1,8 +1,8 @@
-import { fail, HubError } from '../kernel/errors.ts'
-import type { Fetched, GetOptions } from '../platform/fetch.ts'
-import { maskFailure, networkFailure, toCallerError } from './failures.ts'
-import type { LiveProvider } from './models.ts'
-import type { UpstreamModel } from './protocols/protocol.ts'
+import { fail, HubError } from '../../kernel/errors.ts'
+import type { Fetched, GetOptions } from '../../platform/fetch.ts'
+import { maskFailure, networkFailure, toCallerError } from '../failures.ts'
+import type { LiveProvider } from '../models.ts'
+import type { UpstreamModel } from '../protocols/protocol.ts'
 
 export type Get = (url: string, options?: GetOptions) => Promise<Fetched>
 

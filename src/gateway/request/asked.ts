@@ -1,9 +1,9 @@
-import { fail } from '../kernel/errors.ts'
-import type { ChatRequest } from './chat.ts'
-import { openaiChat } from './protocols/openai-chat/index.ts'
-import type { JsonObject } from './protocols/protocol.ts'
+import { fail } from '../../kernel/errors.ts'
+import type { ChatRequest } from '../chat.ts'
+import { openaiChat } from '../protocols/openai-chat/index.ts'
+import type { JsonObject } from '../protocols/protocol.ts'
+import type { Needs } from '../routing/plan.ts'
 import { readBodyOf } from './reading.ts'
-import type { Needs } from './routing/plan.ts'
 
 /**
  * What a caller asks for, read from the bytes without building an object from them. Bodies are read whole only when a

@@ -1,6 +1,6 @@
-import { createId } from '../kernel/ids.ts'
-import type { ModelCreate, ModelProviderCreate, ModelProviderPatch, ProviderCreate } from './schema.ts'
-import type { ModelProviderRow, ModelRow, ProviderRow } from './store.ts'
+import { createId } from '../../kernel/ids.ts'
+import type { ModelCreate, ModelProviderCreate, ModelProviderPatch, ProviderCreate } from '../schema.ts'
+import type { ModelProviderRow, ModelRow, ProviderRow } from '../store.ts'
 
 /** Rows as they are first stored. A provider has no key yet: keys are sealed under the provider's id. */
 

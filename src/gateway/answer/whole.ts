@@ -1,9 +1,9 @@
+import { type Call, type Ending, leftByCaller } from '../call.ts'
+import type { UpstreamFailure } from '../chat.ts'
+import { failure } from '../failures.ts'
 import type { Answerer } from './answerer.ts'
 import { attemptWhole, type InFlight } from './attempt.ts'
-import { type Call, type Ending, leftByCaller } from './call.ts'
-import type { UpstreamFailure } from './chat.ts'
 import type { Exchange, WholeRead } from './exchange.ts'
-import { failure } from './failures.ts'
 
 /** Answers in one piece: read to the end, then sent with its length. */
 export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: number }): Answerer {

@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { UpstreamFailure } from './chat.ts'
-import { failure } from './failures.ts'
-import type { Candidate } from './models.ts'
+import type { UpstreamFailure } from '../chat.ts'
+import { failure } from '../failures.ts'
+import type { Candidate } from '../models.ts'
+import type { Attempted } from '../routing/failover.ts'
+import { callProvider, type UpstreamRequest } from '../upstream.ts'
 import type { Pipe } from './pipes.ts'
-import type { Attempted } from './routing/failover.ts'
 import type { StreamReply } from './stream-reply.ts'
-import { callProvider, type UpstreamRequest } from './upstream.ts'
 
 /**
  * What of a call can be reached from outside while an attempt runs. The verbs sit in an object of their own: stored as
