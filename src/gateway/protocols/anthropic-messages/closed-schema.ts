@@ -1,5 +1,5 @@
+import { asObject } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
-import { asObject } from './wire.ts'
 
 /**
  * A JSON Schema within what constrained decoding takes: every object closed, no numeric or length bounds, no recursion.

@@ -1,8 +1,8 @@
 import type { ChatEvent, UpstreamFailure } from '../../chat.ts'
+import { asObject, asText } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
 import { readRetryAfter } from '../retry-after.ts'
 import { scrubMessage } from '../scrub.ts'
-import { asObject, asText } from './wire.ts'
 
 type Code = UpstreamFailure['code']
 

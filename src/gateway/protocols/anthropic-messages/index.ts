@@ -1,8 +1,9 @@
+import { asCount, asObject, asText } from '../json.ts'
 import type { JsonObject, OutboundProtocol, UpstreamModel } from '../protocol.ts'
 import { readError } from './errors.ts'
 import { readResult } from './read-result.ts'
 import { createStreamReader } from './read-stream.ts'
-import { asCount, asObject, asText, protocolName } from './wire.ts'
+import { protocolName } from './wire.ts'
 import { writeRequest } from './write-request.ts'
 
 /** Anthropic's Messages API, https://platform.claude.com/docs/en/api/messages, as we speak it to a provider. */

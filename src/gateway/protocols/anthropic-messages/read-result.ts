@@ -1,9 +1,10 @@
 import { fail } from '../../../kernel/errors.ts'
 import type { ChatAssistantPart, ChatResult } from '../../chat.ts'
+import { asObject, asText } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
 import { readFinish, readUsage } from './read-usage.ts'
 import { fromWireToolId } from './tool-ids.ts'
-import { asObject, asText, protocolName } from './wire.ts'
+import { protocolName } from './wire.ts'
 import { answerToolName } from './write-tools.ts'
 
 /** Reads a whole Message. Blocks of server tools and blocks we don't know are left out: their outcome is in the text. */

@@ -1,10 +1,10 @@
 import { createSseReader, type SseEvent } from '../../../kernel/sse.ts'
 import type { ChatEvent, ChatUsage } from '../../chat.ts'
+import { asObject, asText } from '../json.ts'
 import type { JsonObject, StreamReader } from '../protocol.ts'
 import { garbled, readStreamError } from './errors.ts'
 import { readFinish, readUsage } from './read-usage.ts'
 import { fromWireToolId } from './tool-ids.ts'
-import { asObject, asText } from './wire.ts'
 import { answerToolName } from './write-tools.ts'
 
 /** A content block that has begun and not ended. */

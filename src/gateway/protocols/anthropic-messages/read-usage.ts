@@ -1,6 +1,6 @@
 import type { ChatFinish, ChatUsage } from '../../chat.ts'
+import { asCount, asObject } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
-import { asCount, asObject } from './wire.ts'
 
 /**
  * Anthropic counts what was read from and written to a cache beside `input_tokens`; ours includes both.

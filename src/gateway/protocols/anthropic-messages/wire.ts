@@ -36,16 +36,3 @@ export type WireToolChoice =
   | { type: 'none' }
 
 export const protocolName = 'anthropic-messages'
-
-/** The value as a JSON object, or null when it is anything else. What a provider sends is never trusted to have a shape. */
-export function asObject(value: unknown): JsonObject | null {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : null
-}
-
-export function asText(value: unknown): string {
-  return typeof value === 'string' ? value : ''
-}
-
-export function asCount(value: unknown): number | null {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null
-}

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ChatAssistantPart, ChatPart } from '../../chat.ts'
-import { assistant, result, system, user } from './__fixtures__/chat.ts'
+import { assistant, result, system, user } from '../__fixtures__/chat.ts'
 import { fromWireToolId, toWireToolId } from './tool-ids.ts'
 import { writeConversation } from './write-messages.ts'
 

@@ -10,10 +10,9 @@ import type {
   ChatTextPart,
   Extras,
 } from '../../chat.ts'
-import type { JsonObject } from '../protocol.ts'
+import { readArguments } from '../json.ts'
 import { toWireToolId } from './tool-ids.ts'
 import {
-  asObject,
   protocolName,
   type WireBlock,
   type WireDocument,
@@ -117,19 +116,6 @@ function writeReasoning(part: ChatReasoningPart, dropped: Set<string>): WireBloc
   }
   if (part.redacted) return [{ type: 'redacted_thinking', data: part.signature }]
   return [{ type: 'thinking', thinking: part.text, signature: part.signature }]
-}
-
-/**
- * `input` must be an object. Arguments that a model once wrote badly stay in the conversation as their text, so that one
- * bad call does not end it.
- */
-function readArguments(text: string): JsonObject {
-  if (text.trim() === '') return {}
-  try {
-    return asObject(JSON.parse(text)) ?? { arguments: text }
-  } catch {
-    return { arguments: text }
-  }
 }
 
 function writePart(part: ChatPart, dropped: Set<string>): WireBlock[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ChatRequest, ChatTool } from '../../chat.ts'
-import { assistant, makeChat, result, system, user } from './__fixtures__/chat.ts'
+import { assistant, makeChat, result, system, user } from '../__fixtures__/chat.ts'
 import { writeRequest } from './write-request.ts'
 import { answerToolName } from './write-tools.ts'
 

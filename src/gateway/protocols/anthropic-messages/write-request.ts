@@ -1,8 +1,9 @@
 import { fail } from '../../../kernel/errors.ts'
 import type { ChatRequest } from '../../chat.ts'
+import { mergeExtras } from '../json.ts'
 import type { JsonObject, Target } from '../protocol.ts'
 import { factsOf } from './model-facts.ts'
-import { asObject, protocolName } from './wire.ts'
+import { protocolName } from './wire.ts'
 import { writeConversation } from './write-messages.ts'
 import { writeSampling, writeThinking } from './write-thinking.ts'
 import { writeFormat, writeTools } from './write-tools.ts'
@@ -73,16 +74,5 @@ function writeStop(stop: string[]): { body: JsonObject; dropped: string[] } {
   return {
     body: usable.length > 0 ? { stop_sequences: usable } : {},
     dropped: usable.length < stop.length ? ['stop'] : [],
-  }
-}
-
-/** Puts back what only this protocol has. What we wrote ourselves wins; server tools join the caller's tools. */
-function mergeExtras(body: JsonObject, extras: JsonObject): void {
-  for (const [name, value] of Object.entries(extras)) {
-    const written = body[name]
-    if (written === undefined) body[name] = value
-    else if (name === 'tools' && Array.isArray(written) && Array.isArray(value)) body[name] = [...written, ...value]
-    else if (asObject(written) !== null && asObject(value) !== null)
-      body[name] = { ...asObject(value), ...asObject(written) }
   }
 }

@@ -1,8 +1,8 @@
 import type { ChatEvent, UpstreamFailure } from '../../chat.ts'
+import { asList, asObject, asText } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
 import { clampWait, parseDuration, readRetryAfter } from '../retry-after.ts'
 import { scrubMessage } from '../scrub.ts'
-import { asList, asObject, asText } from './wire.ts'
 
 type Code = UpstreamFailure['code']
 

@@ -1,8 +1,9 @@
+import { asCount, asList, asObject, asText } from '../json.ts'
 import type { JsonObject, OutboundProtocol, UpstreamModel } from '../protocol.ts'
 import { readError } from './errors.ts'
 import { readResult } from './read-result.ts'
 import { createStreamReader } from './read-stream.ts'
-import { asCount, asList, asObject, asText, protocolName } from './wire.ts'
+import { protocolName } from './wire.ts'
 import { writeRequest } from './write-request.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { fail } from '../../../kernel/errors.ts'
+import { asObject } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
-import { asObject } from './wire.ts'
 
 /**
  * A JSON Schema as `parametersJsonSchema` and `responseJsonSchema` read it. Those fields take JSON Schema itself (the

@@ -1,6 +1,7 @@
 import type { ChatAssistantPart, ChatFinish, ChatUsage, Extras } from '../../chat.ts'
+import { asCount, asObject, asText } from '../json.ts'
 import { makeCallId } from './call-ids.ts'
-import { asCount, asObject, asText, protocolName } from './wire.ts'
+import { protocolName } from './wire.ts'
 
 /** Gives the call its number within the answer; asked for calls only. */
 type NumberCall = () => number

@@ -1,8 +1,8 @@
 import { fail } from '../../../kernel/errors.ts'
 import type { ChatChoice, ChatResult } from '../../chat.ts'
+import { asList, asObject, asText } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
 import { isBlocked, isBroken, readFinish, readPart, readUsage } from './read-parts.ts'
-import { asList, asObject, asText } from './wire.ts'
 
 /** Reads a GenerateContentResponse. A blocked prompt is an answer without text, not a failure of the provider. */
 export function readResult(wire: JsonObject): ChatResult {

@@ -1,9 +1,9 @@
 import { createSseReader, type SseEvent } from '../../../kernel/sse.ts'
 import type { ChatAssistantPart, ChatEvent, ChatUsage, Extras } from '../../chat.ts'
+import { asList, asObject, asText } from '../json.ts'
 import type { JsonObject, StreamReader } from '../protocol.ts'
 import { garbled, readStreamError } from './errors.ts'
 import { isBlocked, isBroken, readFinish, readPart, readUsage } from './read-parts.ts'
-import { asList, asObject, asText } from './wire.ts'
 
 type Choice = { calls: number; reason: string | null }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ChatAssistantPart, ChatMessage, ChatPart } from '../../chat.ts'
-import { assistant, result, system, user } from './__fixtures__/chat.ts'
+import { assistant, result, system, user } from '../__fixtures__/chat.ts'
 import { makeCallId } from './call-ids.ts'
 import { factsOf } from './model-facts.ts'
 import { writeContents } from './write-contents.ts'

@@ -9,10 +9,11 @@ import type {
   ChatTextPart,
   Extras,
 } from '../../chat.ts'
+import { asObject, asText, readArguments } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
 import { toWireCallId } from './call-ids.ts'
 import type { ModelFacts } from './model-facts.ts'
-import { asObject, asText, protocolName, type WireContent, type WirePart } from './wire.ts'
+import { protocolName, type WireContent, type WirePart } from './wire.ts'
 
 type Conversation = { system: WirePart[]; contents: WireContent[]; dropped: string[] }
 
@@ -111,19 +112,6 @@ function writeAssistantPart(part: ChatAssistantPart, walk: Walk): WirePart[] {
 function readSignature(extras: Extras | undefined): { thoughtSignature?: string } {
   const signature = asText(extras?.[protocolName]?.thoughtSignature)
   return signature === '' ? {} : { thoughtSignature: signature }
-}
-
-/**
- * `args` must be an object. Arguments that a model once wrote badly stay in the conversation as their text, so that one
- * bad call does not end it.
- */
-function readArguments(text: string): JsonObject {
-  if (text.trim() === '') return {}
-  try {
-    return asObject(JSON.parse(text)) ?? { arguments: text }
-  } catch {
-    return { arguments: text }
-  }
 }
 
 function writeResults(results: ToolMessage[], walk: Walk): WirePart[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ChatRequest, ChatTool } from '../../chat.ts'
-import { makeChat, system, user } from './__fixtures__/chat.ts'
+import { makeChat, system, user } from '../__fixtures__/chat.ts'
 import { gemini } from './index.ts'
 import { writeSchema } from './json-schema.ts'
 import { writeRequest } from './write-request.ts'

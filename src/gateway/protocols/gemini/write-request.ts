@@ -1,7 +1,8 @@
 import type { ChatRequest } from '../../chat.ts'
+import { mergeExtras } from '../json.ts'
 import type { JsonObject, Target } from '../protocol.ts'
 import { factsOf } from './model-facts.ts'
-import { asObject, protocolName } from './wire.ts'
+import { protocolName } from './wire.ts'
 import { writeConfig } from './write-config.ts'
 import { writeContents } from './write-contents.ts'
 import { writeTools } from './write-tools.ts'
@@ -28,15 +29,4 @@ export function writeRequest(chat: ChatRequest, target: Target): { body: JsonObj
   if (chat.logitBias !== null && Object.keys(chat.logitBias).length > 0) dropped.add('logit_bias')
   if (chat.endUser !== null) dropped.add('user')
   return { body, dropped: [...dropped] }
-}
-
-/** Puts back what only this protocol has. What we wrote ourselves wins; Google's tools join the caller's functions. */
-function mergeExtras(body: JsonObject, extras: JsonObject): void {
-  for (const [name, value] of Object.entries(extras)) {
-    const written = body[name]
-    if (written === undefined) body[name] = value
-    else if (name === 'tools' && Array.isArray(written) && Array.isArray(value)) body[name] = [...written, ...value]
-    else if (asObject(written) !== null && asObject(value) !== null)
-      body[name] = { ...asObject(value), ...asObject(written) }
-  }
 }

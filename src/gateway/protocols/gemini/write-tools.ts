@@ -1,7 +1,8 @@
 import type { ChatRequest, ChatTool } from '../../chat.ts'
+import { asObject } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
 import { writeSchema } from './json-schema.ts'
-import { asObject, protocolName, type WireFunction } from './wire.ts'
+import { protocolName, type WireFunction } from './wire.ts'
 
 type Tools = { body: JsonObject; instruction: string | null; dropped: string[] }
 

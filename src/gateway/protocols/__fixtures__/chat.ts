@@ -1,4 +1,4 @@
-import type { ChatMessage, ChatRequest } from '../../../chat.ts'
+import type { ChatMessage, ChatRequest } from '../../chat.ts'
 
 export function makeChat(changes: Partial<ChatRequest> = {}): ChatRequest {
   return {
