@@ -36,7 +36,6 @@ export type UpstreamRequest = {
   body: Buffer | string
   /** Until the first content of a stream or the end of a whole answer, and the longest silence in between. */
   timeoutMs: number
-  requestId: string
   traceparent: string
 }
 

@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { closeSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** The text of `path`, or null when there is no such file. */
@@ -29,6 +29,11 @@ export function createPrivateFile(path: string, text: string): boolean {
   } finally {
     rmSync(draft, { force: true })
   }
+}
+
+/** Makes an empty `path` for its owner alone, whatever the folder allows, unless it is there already. */
+export function makePrivate(path: string): void {
+  closeSync(openSync(path, 'a', 0o600))
 }
 
 /** Bytes this process may still write where `path` lives, and the size of that file system. */

@@ -1,7 +1,8 @@
-import { closeSync, existsSync, openSync, renameSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import type { Clock } from '../kernel/clock.ts'
 import { fail, type HubError } from '../kernel/errors.ts'
+import { makePrivate } from './files.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -225,7 +226,7 @@ type OpenFile = ReturnType<typeof openFile>
 
 function openFile({ file, durability = 'crash', maxBytes = 4 * 1024 ** 3 }: JournalOptions) {
   // Made here, so that nobody else may read it: SQLite would leave that to the umask.
-  closeSync(openSync(file, 'a', 0o600))
+  makePrivate(file)
   const db = new Database(file, { timeout: 0 })
   try {
     // One owner: no shared memory, no lock calls per commit, and a second process is told at once.

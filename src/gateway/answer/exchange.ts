@@ -140,7 +140,6 @@ function toRequest(candidate: Candidate, asked: Asked, call: Call, body: Buffer 
   return {
     path: candidate.provider.kind.protocol.chatPath(candidate.providerModel, asked.stream),
     body,
-    requestId: call.requestId,
     traceparent: call.traceparent,
   }
 }

@@ -6,7 +6,6 @@ import type { StreamReply } from './stream-reply.ts'
 export type OpenStreams = {
   /** Returns the verb that ends the watch. */
   watch(stream: WatchedStream): () => void
-  count(): number
   stop(): void
 }
 
@@ -33,7 +32,6 @@ export function watchStreams(clock: Clock, limits: { keepAliveMs: number; slowRe
   timer.unref()
   return {
     watch: streams.add,
-    count: streams.size,
     stop: () => clearInterval(timer),
   }
 }

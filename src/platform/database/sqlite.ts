@@ -1,8 +1,8 @@
-import { closeSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Kysely, sql } from 'kysely'
 import { fail, HubError } from '../../kernel/errors.ts'
 import { checkFolderUse } from '../data-folder.ts'
+import { makePrivate } from '../files.ts'
 import type { Log } from '../log.ts'
 import type { Database } from './database.ts'
 import { isSettingFault, storeError } from './faults.ts'
@@ -25,7 +25,7 @@ type SqliteOptions = {
 export async function openSqlite<Tables>(options: SqliteOptions): Promise<Database<Tables>> {
   const { file, busyTimeoutMs = 5000, survivesPowerLoss = false, log } = options
   assertFolder(file)
-  makePrivate(file)
+  makeFile(file)
   const onCrash = (error: unknown) => {
     log.error('The SQLite thread ended; the store is lost until a restart', { error, file })
   }
@@ -63,10 +63,10 @@ export async function openSqlite<Tables>(options: SqliteOptions): Promise<Databa
   }
 }
 
-/** A new file is for its owner alone, whatever the folder allows; -wal and -shm beside it get the same mode. */
-function makePrivate(file: string) {
+/** -wal and -shm beside the file get its mode. */
+function makeFile(file: string) {
   try {
-    closeSync(openSync(file, 'a', 0o600))
+    makePrivate(file)
   } catch {
     // SQLite meets the same trouble, and its error is told with a remedy.
   }
