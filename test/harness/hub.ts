@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { loadConfig } from '../../src/config.ts'
 import { createHub } from '../../src/hub.ts'
 import { openLog } from '../../src/platform/open.ts'
+import { createControl } from './control.ts'
 
 export type TestHub = {
   url: string
@@ -52,20 +53,7 @@ export async function startHub(
   const hub = createHub(loaded, { log, demo: options.demo ?? false })
   const { url } = await hub.start()
   let number = 0
-
-  const admin: TestHub['admin'] = async (method, path, body) => {
-    const response = await fetch(url + path, {
-      method,
-      headers: {
-        authorization: `Bearer ${adminKey}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`)
-    return text === '' ? undefined : JSON.parse(text)
-  }
+  const { admin, createKey, settled } = createControl(() => url, adminKey)
 
   return {
     url,
@@ -73,7 +61,7 @@ export async function startHub(
     adminKey,
     lines,
     admin,
-    createKey: async (input) => (await admin('POST', '/api/keys', { name: `test-${++number}`, ...input })).key,
+    createKey: async (input) => (await createKey(input)).key,
     async serve(model, provider, link = {}) {
       const created = await admin('POST', '/api/providers', {
         name: `provider-${++number}`,
@@ -92,12 +80,8 @@ export async function startHub(
       return created.id
     },
     async logs(query = '') {
-      for (let turn = 0; turn < 200; turn++) {
-        const page = await admin('GET', `/api/logs?limit=200${query}`)
-        if (page.pending === 0) return page.data
-        await new Promise((resolve) => setTimeout(resolve, 25))
-      }
-      throw new Error('the ledger did not settle within five seconds')
+      await settled()
+      return (await admin('GET', `/api/logs?limit=200${query}`)).data
     },
     async stop() {
       await hub.stop()
