@@ -166,6 +166,16 @@ describe('chunks', () => {
     expect(seen).toMatchObject({ finish: 'length', done: true, usage: { tokensIn: 1, tokensOut: 2 } })
   })
 
+  test('what stands in front of the name of the model is looked at in every chunk, however alike they begin', () => {
+    const hidden = '{"usage":null,"model":"m","choices":[]}'
+    const told = '{"choices":[{"index":0,"delta":{"content":"four"},"finish_reason":"stop"}],"model":"m"}'
+    const stream = [hidden, hidden, told, told].map((wire) => `data: ${wire}\n\n`).join('')
+    const { text, seen } = relay(Buffer.from(stream), { askedModel: 'a', hideUsage: true })
+    expect(text).not.toContain('usage')
+    expect(events(text).map((event) => event.model)).toEqual(['a', 'a', 'a', 'a'])
+    expect(seen).toMatchObject({ contentBytes: 8, contentEvents: 2, finish: 'stop' })
+  })
+
   test('any chunk, whatever its members and their order, is edited as a parser would', () => {
     const member = fc.constantFrom<[string, unknown]>(
       ['id', 'x'],

@@ -60,7 +60,10 @@ export function createChunkEditor(options: Options): ChunkEditor {
       head = null
       return
     }
-    head = Buffer.from(block.subarray(0, from + model.end))
+    const begin = Buffer.from(block.subarray(0, from + model.end))
+    // Facts in front of the model's name would never be looked at again: such a block is read whole each time.
+    head = tellsNothing(walk(begin, from, 0)) ? begin : null
+    if (head === null) return
     const start = from + model.start
     newHead = askedModel.equals(head.subarray(start)) ? null : Buffer.concat([head.subarray(0, start), askedModel])
   }
@@ -83,7 +86,10 @@ export function createChunkEditor(options: Options): ChunkEditor {
     if (takeFacts(wire, seen)) return null
     if (options.hideUsage && isUsageOnly(wire)) return null
     const edited = rewrite(payload, scan!, {
-      set: newHead === null || typeof wire.model !== 'string' ? {} : { model: JSON.stringify(options.askedModel) },
+      set:
+        typeof wire.model !== 'string' || wire.model === options.askedModel
+          ? {}
+          : { model: JSON.stringify(options.askedModel) },
       remove: options.hideUsage ? ['usage'] : [],
     })
     if (edited === payload) return block
@@ -240,6 +246,10 @@ function takeFacts(wire: JsonObject, seen: SeenChunks): boolean {
 
 function isUsageOnly(wire: JsonObject): boolean {
   return isObject(wire.usage) && Array.isArray(wire.choices) && wire.choices.length === 0
+}
+
+function tellsNothing({ contentBytes, finish, usageKey, needsParsing }: Walked): boolean {
+  return contentBytes === 0 && finish === '' && usageKey === -1 && !needsParsing
 }
 
 function takeWalked(walked: Walked, seen: SeenChunks): void {
