@@ -3,11 +3,9 @@ import { fail, type HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Outcome } from '../usage/index.ts'
 import type { Meter, Spent } from './meter.ts'
-import type { InboundProtocol } from './protocols/protocol.ts'
 
 /** One call on its way through the gateway. */
 export type Call = {
-  protocol: InboundProtocol
   principal: Principal
   response: ServerResponse
   /** Calls `then` when the connection of this call is over, however it ended. */

@@ -53,23 +53,32 @@ export type ChatImagePart = {
   detail: 'low' | 'high' | 'auto' | null
   extras?: Extras
 }
-export type ChatAudioPart = { kind: 'audio'; base64: string; format: string }
-export type ChatFilePart = { kind: 'file'; source: ChatMedia | { kind: 'id'; id: string }; name: string | null }
+export type ChatAudioPart = { kind: 'audio'; base64: string; format: string; extras?: Extras }
+export type ChatFilePart = {
+  kind: 'file'
+  source: ChatMedia | { kind: 'id'; id: string }
+  name: string | null
+  extras?: Extras
+}
+/** What only one vendor knows, such as the call of a tool that it ran itself. Others leave it out, with notice. */
+export type ChatVendorPart = { kind: 'vendor'; protocol: string; value: Record<string, unknown> }
 /** Bytes are base64 without a data: prefix. */
 export type ChatMedia = { kind: 'base64'; mediaType: string; base64: string } | { kind: 'url'; url: string }
-export type ChatPart = ChatTextPart | ChatImagePart | ChatAudioPart | ChatFilePart
+export type ChatPart = ChatTextPart | ChatImagePart | ChatAudioPart | ChatFilePart | ChatVendorPart
 
-export type ChatAssistantPart = ChatTextPart | ChatRefusalPart | ChatReasoningPart | ChatToolCallPart
+export type ChatAssistantPart = ChatTextPart | ChatRefusalPart | ChatReasoningPart | ChatToolCallPart | ChatVendorPart
 export type ChatRefusalPart = { kind: 'refusal'; text: string }
 /**
  * `signature` is the vendor's proof of its own thinking and must return byte for byte. A redacted part has no text:
- * its `signature` is the sealed thinking itself.
+ * its `signature` is the sealed thinking itself. `signedBy` names the protocol whose provider signed, absent where a
+ * caller handed back a signature without saying whose it is; to send it to anybody else is answered with 400.
  */
 export type ChatReasoningPart = {
   kind: 'reasoning'
   text: string
   signature: string | null
   redacted: boolean
+  signedBy?: string
   extras?: Extras
 }
 /** `arguments` is the JSON text the model wrote; '' and '{}' both mean none. */
@@ -143,7 +152,14 @@ export type ChatEvent =
   | { kind: 'refusal'; index: number; text: string }
   | { kind: 'reasoning'; index: number; text: string }
   /** Closes the reasoning block before it; with `redacted` it is a block of its own, sealed, without text. */
-  | { kind: 'reasoning_signature'; index: number; signature: string; redacted?: boolean; extras?: Extras }
+  | {
+      kind: 'reasoning_signature'
+      index: number
+      signature: string
+      signedBy?: string
+      redacted?: boolean
+      extras?: Extras
+    }
   /** `call` numbers the tool calls of one choice from 0; calls may interleave. */
   | { kind: 'tool_call_start'; index: number; call: number; id: string; name: string; extras?: Extras }
   | { kind: 'tool_call_arguments'; index: number; call: number; text: string }

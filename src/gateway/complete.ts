@@ -4,15 +4,15 @@ import { mayUseModel, type Principal } from '../kernel/principal.ts'
 import type { Counter } from '../platform/counter/counter.ts'
 import type { Answerer } from './answer/answerer.ts'
 import type { InFlight } from './answer/attempt.ts'
-import { type ExchangeSource, prepareExchange } from './answer/exchange.ts'
 import type { OpenStreams } from './answer/open-streams.ts'
 import { answerStreamed } from './answer/streamed.ts'
+import type { ExchangeSource, Wanted } from './answer/wanted.ts'
 import { answerWhole } from './answer/whole.ts'
 import { type Call, type Ending, leftByCaller } from './call.ts'
 import type { GatewayConfig } from './config.ts'
 import { failure, maskFailure, toCallerError } from './failures.ts'
 import type { Candidate, RoutingTable, ServedModel } from './models.ts'
-import type { Asked } from './request/asked.ts'
+import type { AskedFacts } from './protocols/protocol.ts'
 import { type Attempted, failOver } from './routing/failover.ts'
 import { planRoute } from './routing/plan.ts'
 
@@ -32,7 +32,8 @@ export type Completer = {
  * @throws HubError before anything was sent: unknown model, limits, a request no provider can serve, or what the last
  *   provider said.
  */
-export async function complete(asked: Asked, call: Call, own: Completer): Promise<Ending> {
+export async function complete(wanted: Wanted, call: Call, own: Completer): Promise<Ending> {
+  const { asked } = wanted
   const model = findModel(asked, call.principal, own.table())
   const { rateLimit } = call.principal
   if (rateLimit !== null) await takeFromLimit(call, rateLimit, own.counter)
@@ -43,12 +44,12 @@ export async function complete(asked: Asked, call: Call, own: Completer): Promis
   call.whenClosed(() => inFlight.attempt?.abandon())
   const deadlineAt = call.startedMono + own.config.deadline_seconds * 1000
   const answerer = asked.stream
-    ? answerStreamed(call, inFlight, { clock: own.clock, streams: own.streams, deadlineAt })
+    ? answerStreamed(call, wanted.streamShape(call), inFlight, { clock: own.clock, streams: own.streams, deadlineAt })
     : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes })
   try {
     const result = await failOver(
       plan,
-      (candidate) => attemptOne(candidate, model, asked, call, own, answerer, deadlineAt),
+      (candidate) => attemptOne(candidate, model, wanted, call, own, answerer, deadlineAt),
       {
         deadlineAt,
         maxAttempts: own.config.max_attempts,
@@ -72,7 +73,7 @@ export async function complete(asked: Asked, call: Call, own: Completer): Promis
   }
 }
 
-function findModel(asked: Asked, principal: Principal, table: RoutingTable): ServedModel {
+function findModel(asked: AskedFacts, principal: Principal, table: RoutingTable): ServedModel {
   const model = table.models.get(asked.model)
   // One answer for "absent" and "not yours": the list of models is nobody's to probe.
   if (!model || !mayUseModel(principal, asked.model)) {
@@ -109,7 +110,7 @@ async function takeFromLimit(
 async function attemptOne(
   candidate: Candidate,
   model: ServedModel,
-  asked: Asked,
+  wanted: Wanted,
   call: Call,
   own: Completer,
   answerer: Answerer,
@@ -123,7 +124,7 @@ async function attemptOne(
       return { kind: 'skipped', failure: failure('rate_limited', 429, message, taken.resetMs) }
     }
   }
-  const preparing = prepareExchange(candidate, model, asked, call, own)
+  const preparing = wanted.prepare(candidate, model, call, own)
   const prepared = preparing instanceof Promise ? await preparing : preparing
   if (prepared.kind === 'skipped') return prepared
   // Fetching images takes its time: nobody may be waiting any more, and no close would tell the provider.

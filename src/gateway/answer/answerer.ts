@@ -2,7 +2,7 @@ import type { HubError } from '../../kernel/errors.ts'
 import type { Ending } from '../call.ts'
 import type { Candidate } from '../models.ts'
 import type { Attempted } from '../routing/failover.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange } from './wanted.ts'
 
 /** How an answer of one kind, whole or streamed, is got from a candidate and given to the caller. */
 export type Answerer = {

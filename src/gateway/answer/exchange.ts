@@ -1,47 +1,55 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { fail, HubError } from '../../kernel/errors.ts'
+import { HubError } from '../../kernel/errors.ts'
 import type { Call } from '../call.ts'
-import type { ChatRequest, ChatUsage, UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Candidate, ServedModel } from '../models.ts'
-import { editResult } from '../protocols/openai-chat/index.ts'
-import type { JsonObject, ReplyContext } from '../protocols/protocol.ts'
+import type { Framing, JsonObject, OutboundProtocol, ReplyContext } from '../protocols/protocol.ts'
+import { withoutForeignParts } from '../protocols/vendor-parts.ts'
 import type { Asked } from '../request/asked.ts'
-import type { UpstreamRequest } from '../upstream.ts'
-import { createRelayPipe, createTranslatingPipe, type Pipe } from './pipes.ts'
+import { createRelayPipe, createTranslatingPipe } from './pipes.ts'
+import type { Exchange, ExchangeSource, Prepared, StreamShape, Wanted } from './wanted.ts'
 
-/** How one candidate is asked and how its answer is read: by passing bytes, or by translating. */
-export type Exchange = {
-  request: Omit<UpstreamRequest, 'timeoutMs'>
-  /** Throws, or returns the failure inside, when a body that came with status 200 is not an answer. */
-  readWhole(body: Buffer): WholeRead | { failure: UpstreamFailure }
-  openPipe(): Pipe
-  readRefusal(status: number, headers: IncomingHttpHeaders, body: string): UpstreamFailure
-  /** The provider's headers that a caller may see, as a flat list. */
-  passHeaders(headers: IncomingHttpHeaders): string[]
+/** What `complete` needs of a conversation, in whichever protocol it is held. */
+export function wantAnswer(asked: Asked): Wanted {
+  return {
+    asked,
+    prepare: (candidate, model, call, source) => prepareExchange(candidate, model, asked, call, source),
+    streamShape: (call) => streamShapeOf(asked, call),
+  }
 }
 
-export type WholeRead = { body: Buffer; usage: ChatUsage | null; finish: string }
-
-export type ExchangeSource = {
-  /** Replaces images given by address with their bytes. */
-  fetchImages(chat: ChatRequest): Promise<ChatRequest>
-  defaultMaxOutputTokens: number
+const streamTypes: Record<Framing, string> = {
+  sse: 'text/event-stream; charset=utf-8',
+  'json-array': 'application/json; charset=utf-8',
 }
 
-type Prepared = { kind: 'ready'; exchange: Exchange } | { kind: 'skipped'; failure: UpstreamFailure }
+function streamShapeOf({ protocol, place }: Asked, call: Call): StreamShape {
+  // Writes no events, only what the protocol says of failures and of silence.
+  const writer = protocol.createStreamWriter({
+    id: '',
+    model: '',
+    createdMs: call.startedAt,
+    includeUsage: false,
+    framing: place.framing,
+  })
+  return {
+    contentType: streamTypes[place.framing],
+    keepAlive: writer.keepAlive(),
+    fail: (error) => writer.fail(error),
+  }
+}
 
 /** `skipped` when this provider cannot express the request: another may. A promise only where there is work to wait for. */
-export function prepareExchange(
+function prepareExchange(
   candidate: Candidate,
   model: ServedModel,
   asked: Asked,
   call: Call,
   source: ExchangeSource,
 ): Prepared | Promise<Prepared> {
-  const isSame = candidate.provider.kind.protocol.name === call.protocol.name
-  return isSame
-    ? { kind: 'ready', exchange: relay(candidate, asked, call) }
+  const native = candidate.provider.kind.protocols.find(({ name }) => name === asked.protocol.name)
+  return native
+    ? { kind: 'ready', exchange: relay(native, candidate, asked, call) }
     : prepareTranslation(candidate, model, asked, call, source)
 }
 
@@ -68,23 +76,21 @@ async function prepareTranslation(
 }
 
 /** Same protocol on both sides. */
-function relay(candidate: Candidate, asked: Asked, call: Call): Exchange {
-  const { protocol } = candidate.provider.kind
+function relay(protocol: OutboundProtocol, candidate: Candidate, asked: Asked, call: Call): Exchange {
+  const { model: askedModel, choices, place } = asked
+  const { editResult, createEditor } = asked.protocol.relay
   return {
-    request: toRequest(candidate, asked, call, asked.bytesFor(candidate.providerModel)),
+    request: toRequest(protocol, candidate, asked, call, asked.bytesFor(candidate.providerModel)),
     readWhole(body) {
-      const read = editResult(body, { askedModel: asked.model })
+      const read = editResult(body, { askedModel })
       if (read.errorJson !== null) return { failure: protocol.readError(500, {}, JSON.stringify(read.errorJson)) }
-      if (!read.body.includes('"choices"')) throw fail('upstream_garbled')
       return read
     },
     openPipe: () =>
-      createRelayPipe({
-        askedModel: asked.model,
-        hideUsage: !asked.includeUsage,
-        choices: asked.choices,
-        protocol,
-      }),
+      createRelayPipe(
+        createEditor({ askedModel, hideUsage: !asked.includeUsage, choices, framing: place.framing }),
+        protocol.readError,
+      ),
     readRefusal: (status, headers, body) => protocol.readError(status, headers, body),
     passHeaders: (headers) => passHeaders(headers, call),
   }
@@ -99,35 +105,37 @@ async function translate(
   source: ExchangeSource,
 ): Promise<Exchange> {
   const { kind } = candidate.provider
-  const { protocol } = kind
-  const chat = kind.takesImageUrls ? asked.chat() : await source.fetchImages(asked.chat())
+  const protocol = kind.protocols[0]
+  const known = withoutForeignParts(asked.chat(), protocol.name)
+  const chat = kind.takesImageUrls ? known.chat : await source.fetchImages(known.chat)
   const { body, dropped } = protocol.writeRequest(chat, {
     model: candidate.providerModel,
     defaultMaxOutputTokens: model.maxOutputTokens ?? source.defaultMaxOutputTokens,
   })
   // What only the caller's protocol has a place for stays behind as well. Callers choose these names, headers are plain.
-  const left = Object.entries(chat.extras[call.protocol.name] ?? {}).filter(([, value]) => value !== null)
+  const left = Object.entries(chat.extras[asked.protocol.name] ?? {}).filter(([, value]) => value !== null)
   const names = left.map(([name]) => name).filter((name) => /^\w{1,40}$/.test(name))
-  const unsaid = [...dropped, ...names.slice(0, 20)]
+  const unsaid = [...known.dropped.filter((name) => /^\w{1,40}$/.test(name)), ...dropped, ...names.slice(0, 20)]
   const context: ReplyContext = {
     id: call.requestId,
     model: asked.model,
     createdMs: call.startedAt,
     includeUsage: asked.includeUsage,
+    framing: asked.place.framing,
   }
   return {
-    request: toRequest(candidate, asked, call, JSON.stringify(body)),
+    request: toRequest(protocol, candidate, asked, call, JSON.stringify(body)),
     readWhole(bytes) {
       const wire = JSON.parse(bytes.toString('utf8')) as JsonObject
       if ('error' in wire) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
       const result = protocol.readResult(wire)
       return {
-        body: Buffer.from(JSON.stringify(call.protocol.writeResult(result, context))),
+        body: Buffer.from(JSON.stringify(asked.protocol.writeResult(result, context))),
         usage: result.usage,
         finish: result.choices[0]?.finish ?? '',
       }
     },
-    openPipe: () => createTranslatingPipe(protocol.createStreamReader(), call.protocol.createStreamWriter(context)),
+    openPipe: () => createTranslatingPipe(protocol.createStreamReader(), asked.protocol.createStreamWriter(context)),
     readRefusal: (status, headers, text) => protocol.readError(status, headers, text),
     passHeaders: (headers) =>
       unsaid.length === 0
@@ -136,9 +144,15 @@ async function translate(
   }
 }
 
-function toRequest(candidate: Candidate, asked: Asked, call: Call, body: Buffer | string): Exchange['request'] {
+function toRequest(
+  protocol: OutboundProtocol,
+  candidate: Candidate,
+  asked: Asked,
+  call: Call,
+  body: Buffer | string,
+): Exchange['request'] {
   return {
-    path: candidate.provider.kind.protocol.chatPath(candidate.providerModel, asked.stream),
+    path: protocol.chatPath(candidate.providerModel, asked.stream),
     body,
     traceparent: call.traceparent,
   }

@@ -5,11 +5,14 @@ import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { createRelayPipe, createTranslatingPipe, type Pipe } from './pipes.ts'
 
 const relay = (over: { askedModel?: string; hideUsage?: boolean; choices?: number } = {}) =>
-  createRelayPipe({ askedModel: 'asked', hideUsage: true, choices: 1, protocol: openaiChat, ...over })
+  createRelayPipe(
+    openaiChat.relay.createEditor({ askedModel: 'asked', hideUsage: true, choices: 1, framing: 'sse', ...over }),
+    openaiChat.readError,
+  )
 const translate = () =>
   createTranslatingPipe(
     anthropicMessages.createStreamReader(),
-    openaiChat.createStreamWriter({ id: 'req_1', model: 'asked', createdMs: 0, includeUsage: false }),
+    openaiChat.createStreamWriter({ id: 'req_1', model: 'asked', createdMs: 0, includeUsage: false, framing: 'sse' }),
   )
 
 function run(pipe: Pipe, text: string, cuts: number[] = []): string {

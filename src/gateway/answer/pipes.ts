@@ -1,7 +1,7 @@
+import type { HubError } from '../../kernel/errors.ts'
 import { createSseFramer } from '../../kernel/sse.ts'
 import type { ChatFinish, ChatUsage, UpstreamFailure } from '../chat.ts'
-import { createChunkEditor } from '../protocols/openai-chat/index.ts'
-import type { OutboundProtocol, StreamReader, StreamWriter } from '../protocols/protocol.ts'
+import type { EventEditor, OutboundProtocol, StreamReader, StreamWriter } from '../protocols/protocol.ts'
 
 /**
  * A streamed answer on its way from a provider to a caller. Bytes go in as they arrive; what may be sent on comes out
@@ -11,6 +11,8 @@ export type Pipe = {
   push(chunk: Buffer): (Buffer | string)[]
   /** The provider closed the connection. */
   close(): (Buffer | string)[]
+  /** The in-band form of a failure, behind what came out so far. */
+  fail(error: HubError): string
   readonly seen: Seen
 }
 
@@ -18,7 +20,7 @@ export type Seen = {
   /** The answer is whole. */
   isDone: boolean
   /** What ends the stream for the caller; '' until done. */
-  tail: string
+  tail: Buffer | string
   failure: UpstreamFailure | null
   usage: ChatUsage | null
   finish: string
@@ -32,50 +34,41 @@ function nothingSeen(): Seen {
   return { isDone: false, tail: '', failure: null, usage: null, finish: '', contentBytes: 0, contentEvents: 0 }
 }
 
-/** Same protocol on both sides: bytes pass through, only the model's name and what we added ourselves are edited. */
-export function createRelayPipe(options: {
-  askedModel: string
-  hideUsage: boolean
-  /** How many answers were asked for. */
-  choices: number
-  protocol: OutboundProtocol
-}): Pipe {
+/** Same protocol on both sides: bytes pass through, and the protocol's editor says what of each event the caller sees. */
+export function createRelayPipe(editor: EventEditor, readError: OutboundProtocol['readError']): Pipe {
   const framer = createSseFramer()
-  const editor = createChunkEditor(options)
   const seen = nothingSeen()
-
   const take = (blocks: readonly Buffer[]): Buffer[] => {
     const out: Buffer[] = []
     for (const block of blocks) {
       if (seen.isDone || seen.failure) break
       const edited = editor.edit(block)
-      const { errorJson, done } = editor.seen
-      if (errorJson) {
-        const status = inBandStatus(errorJson)
-        seen.failure = options.protocol.readError(status, {}, JSON.stringify(errorJson))
-      } else if (done) {
-        seen.isDone = true
-        seen.tail = 'data: [DONE]\n\n'
-      } else if (edited) out.push(edited)
+      note()
+      if (edited && seen.failure === null) out.push(edited)
     }
+    return out
+  }
+  const note = () => {
+    const { errorJson } = editor.seen
+    if (errorJson) seen.failure = readError(inBandStatus(errorJson), {}, JSON.stringify(errorJson))
+    seen.isDone = seen.failure === null && editor.seen.isDone
+    seen.tail = editor.seen.tail
     seen.usage = editor.seen.usage
     seen.finish = editor.seen.finish
     seen.contentBytes = editor.seen.contentBytes
     seen.contentEvents = editor.seen.contentEvents
-    return out
   }
-
   return {
     seen,
+    fail: (error) => editor.fail(error),
     push: (chunk) => take(framer.push(chunk)),
     close() {
       const rest = framer.close()
       const out = take(rest ? [rest] : [])
-      // Some servers end after the finish reason without the terminator: the answer is whole all the same. Of several
-      // answers the finish reason of one says nothing about the others.
-      if (!seen.isDone && !seen.failure && seen.finish !== '' && options.choices === 1) {
-        seen.isDone = true
-        seen.tail = 'data: [DONE]\n\n'
+      if (!seen.isDone && !seen.failure) {
+        const left = editor.close()
+        if (left) out.push(left)
+        note()
       }
       return out
     },
@@ -138,6 +131,7 @@ export function createTranslatingPipe(reader: StreamReader, writer: StreamWriter
 
   return {
     seen,
+    fail: (error) => writer.fail(error),
     push: (chunk) => take(reader.push(chunk)),
     close: () => take(reader.close()),
   }

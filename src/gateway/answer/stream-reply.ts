@@ -9,7 +9,7 @@ export type StreamReply = {
   write(data: Buffer | string): boolean
   /** Sends the status line and one comment; harmless at any time between events. */
   keepAlive(comment: string): void
-  end(data?: string): void
+  end(data?: Buffer | string): void
   isOpen(): boolean
   /** Monotonic time of the last write, and since when a full buffer waits to be read (null: it does not). */
   lastWriteAt(): number
@@ -20,6 +20,7 @@ export type StreamReply = {
 
 export function createStreamReply(
   response: ServerResponse,
+  contentType: string,
   headers: string[],
   monotonic: () => number,
   onDrain: () => void,
@@ -33,7 +34,7 @@ export function createStreamReply(
     isHeadSent = true
     response.writeHead(200, [
       'content-type',
-      'text/event-stream; charset=utf-8',
+      contentType,
       'cache-control',
       'no-cache',
       // Asks nginx and its like not to gather the stream before passing it on.

@@ -5,21 +5,21 @@ import type { UpstreamFailure } from '../chat.ts'
 import { failure, maskFailure, toCallerError } from '../failures.ts'
 import type { Answerer } from './answerer.ts'
 import { attemptStream, type InFlight, type StreamEnd } from './attempt.ts'
-import type { Exchange } from './exchange.ts'
 import type { OpenStreams } from './open-streams.ts'
-import type { Seen } from './pipes.ts'
+import type { Pipe } from './pipes.ts'
 import { createStreamReply, type StreamReply } from './stream-reply.ts'
+import type { Exchange, StreamShape } from './wanted.ts'
 
 /** Answers piece by piece, as they come. */
 export function answerStreamed(
   call: Call,
+  shape: StreamShape,
   inFlight: InFlight,
   parts: { clock: Clock; streams: OpenStreams; deadlineAt: number },
 ): Answerer {
-  // Writes no events, only what the protocol says of failures and of silence.
-  const writer = call.protocol.createStreamWriter({ id: '', model: '', createdMs: call.startedAt, includeUsage: false })
   const reply = createStreamReply(
     call.response,
+    shape.contentType,
     call.headers,
     () => parts.clock.monotonic(),
     () => inFlight.attempt?.resume(),
@@ -27,11 +27,10 @@ export function answerStreamed(
   const unwatch = parts.streams.watch({
     reply,
     deadlineAt: parts.deadlineAt,
-    comment: writer.keepAlive(),
+    comment: shape.keepAlive,
     expire: () => inFlight.attempt?.expire(failure('timeout', 504, 'The call ran into its deadline.')),
   })
   const ownHeaders = call.headers.length
-  const say = (error: HubError) => reply.end(writer.fail(error))
 
   return {
     async attempt(candidate, exchange, timeoutMs) {
@@ -49,7 +48,7 @@ export function answerStreamed(
         onFirstContent: () => call.meter.firstContent(),
       })
       return result.kind === 'done'
-        ? { kind: 'done', value: toEnding(maskEnd(result.value, candidate.provider.mask), pipe.seen, call, reply, say) }
+        ? { kind: 'done', value: toEnding(maskEnd(result.value, candidate.provider.mask), pipe, call, reply) }
         : result
     },
     fail(error) {
@@ -61,7 +60,7 @@ export function answerStreamed(
         error,
         finish: '',
         spent: null,
-        send: (instead) => say(instead ?? error),
+        send: (instead) => reply.end(shape.fail(instead ?? error)),
       }
     },
     close: unwatch,
@@ -72,13 +71,8 @@ function maskEnd(end: StreamEnd, mask: (text: string) => string): StreamEnd {
   return end.failure === null ? end : { ...end, failure: maskFailure(end.failure, mask) }
 }
 
-function toEnding(
-  end: StreamEnd,
-  { usage, contentBytes, contentEvents, finish, tail }: Seen,
-  call: Call,
-  reply: StreamReply,
-  say: (error: HubError) => void,
-): Ending {
+function toEnding(end: StreamEnd, pipe: Pipe, call: Call, reply: StreamReply): Ending {
+  const { usage, contentBytes, contentEvents, finish, tail } = pipe.seen
   const spent = { usage, contentBytes, contentEvents }
   if (end.outcome === 'aborted') return leftByCaller(call, spent)
   const error = end.failure === null ? null : midStreamError(end.failure)
@@ -91,7 +85,7 @@ function toEnding(
     send(instead) {
       const failed = instead ?? error
       if (failed === null) reply.end(tail)
-      else say(failed)
+      else reply.end(pipe.fail(failed))
     },
   }
 }

@@ -3,7 +3,7 @@ import type { UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Answerer } from './answerer.ts'
 import { attemptWhole, type InFlight } from './attempt.ts'
-import type { Exchange, WholeRead } from './exchange.ts'
+import type { Exchange, WholeRead } from './wanted.ts'
 
 /** Answers in one piece: read to the end, then sent with its length. */
 export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: number }): Answerer {

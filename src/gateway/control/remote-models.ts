@@ -15,7 +15,7 @@ const maxPages = 50
  *   orchestrator returned [] for every failure, and fixed lists for two of three vendors.)
  */
 export async function listRemoteModels(provider: LiveProvider, get: Get): Promise<UpstreamModel[]> {
-  const { protocol } = provider.kind
+  const protocol = provider.kind.protocols[0]
   const headers = toObject(provider.headers)
   const models: UpstreamModel[] = []
   let page: string | null = null

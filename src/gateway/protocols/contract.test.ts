@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { ChatEvent, ChatRequest } from '../chat.ts'
 import { inbound, outbound } from './index.ts'
 import { openaiChat } from './openai-chat/index.ts'
-import type { JsonObject, OutboundProtocol } from './protocol.ts'
+import { type JsonObject, nowhere, type OutboundProtocol } from './protocol.ts'
 
 /** What the gateway relies on in every protocol that it speaks to providers. */
 const sse = (wires: JsonObject[]) =>
@@ -90,38 +90,41 @@ const samples: { [protocol: string]: { stream: string; result: JsonObject; model
   },
 }
 
-const chat: ChatRequest = openaiChat.readRequest({
-  model: 'alias',
-  messages: [
-    { role: 'system', content: 'one' },
-    { role: 'developer', content: 'two' },
-    {
-      role: 'user',
-      content: [
-        { type: 'text', text: 'look' },
-        { type: 'image_url', image_url: { url: 'data:image/png;base64,aGk=' } },
-      ],
-    },
-    {
-      role: 'assistant',
-      content: null,
-      tool_calls: [{ id: 'call_1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } }],
-    },
-    { role: 'tool', tool_call_id: 'call_1', content: 'MARK-RESULT' },
-  ],
-  tools: [
-    {
-      type: 'function',
-      function: {
-        name: 'f',
-        description: 'MARK-TOOL',
-        parameters: { type: 'object', properties: { a: { type: 'integer' } } },
+const chat: ChatRequest = openaiChat.readRequest(
+  {
+    model: 'alias',
+    messages: [
+      { role: 'system', content: 'one' },
+      { role: 'developer', content: 'two' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'look' },
+          { type: 'image_url', image_url: { url: 'data:image/png;base64,aGk=' } },
+        ],
       },
-    },
-  ],
-  tool_choice: 'auto',
-  max_tokens: 77,
-})
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [{ id: 'call_1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } }],
+      },
+      { role: 'tool', tool_call_id: 'call_1', content: 'MARK-RESULT' },
+    ],
+    tools: [
+      {
+        type: 'function',
+        function: {
+          name: 'f',
+          description: 'MARK-TOOL',
+          parameters: { type: 'object', properties: { a: { type: 'integer' } } },
+        },
+      },
+    ],
+    tool_choice: 'auto',
+    max_tokens: 77,
+  },
+  nowhere,
+)
 
 test('names are unique and each shelf has a sample here', () => {
   const names = outbound.map(({ name }) => name)
@@ -202,7 +205,13 @@ describe.each(outbound.map((protocol) => [protocol.name, protocol] as const))('%
   })
 
   test('4.5.19 what it streams, our callers can read', () => {
-    const writer = openaiChat.createStreamWriter({ id: 'req_1', model: 'alias', createdMs: 0, includeUsage: true })
+    const writer = openaiChat.createStreamWriter({
+      id: 'req_1',
+      model: 'alias',
+      createdMs: 0,
+      includeUsage: true,
+      framing: 'sse',
+    })
     const wire = readAll(protocol, [bytes])
       .map((event) => writer.write(event))
       .join('')

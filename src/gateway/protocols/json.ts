@@ -1,4 +1,4 @@
-import type { JsonObject } from './protocol.ts'
+export type JsonObject = { [name: string]: unknown }
 
 /** The value as a JSON object, or null when it is anything else. What a provider sends is never trusted to have a shape. */
 export function asObject(value: unknown): JsonObject | null {

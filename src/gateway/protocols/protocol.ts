@@ -1,16 +1,124 @@
 import type { HubError } from '../../kernel/errors.ts'
 import type { ChatEvent, ChatRequest, ChatResult, ChatUsage, UpstreamFailure } from '../chat.ts'
+import type { JsonObject } from './json.ts'
+import type { Reading } from './reading.ts'
 
-export type JsonObject = { [name: string]: unknown }
+export type { JsonObject }
+
+/** How a protocol says that something went wrong. */
+export type ErrorWriter = {
+  name: string
+  /** The header in which its clients look for the request's id, beside `x-request-id`. */
+  idHeader?: string
+  writeError(error: HubError, requestId: string): JsonObject
+}
 
 /** How callers speak to us in this protocol. Pure: bytes and JSON in, bytes and JSON out. */
-export type InboundProtocol = {
-  name: string
-  /** Throws HubError `invalid_request` naming the field that is wrong. */
-  readRequest(wire: JsonObject): ChatRequest
+export type InboundProtocol = ErrorWriter & {
+  /**
+   * What the hub must know of a request before it is read whole; most never are. Throws HubError `invalid_request`
+   * naming the member that is wrong.
+   */
+  readAsked(reading: Reading, body: Buffer, place: Place): AskedFacts
+  /** Throws HubError `invalid_request` naming the field that is wrong. `place` is where the request was sent. */
+  readRequest(wire: JsonObject, place: Place): ChatRequest
   writeResult(result: ChatResult, reply: ReplyContext): JsonObject
   createStreamWriter(reply: ReplyContext): StreamWriter
-  writeError(error: HubError, requestId: string): JsonObject
+  /** Passing bytes between a caller and a provider that both speak this protocol. */
+  relay: Relay
+}
+
+/** Where a request was sent, as far as its protocol puts meaning into addresses: Gemini's model and stream. */
+export type Place = {
+  /** '' where the model stands in the body. */
+  model: string
+  /** Whether the address asks for a stream. */
+  stream: boolean
+  /** How a stream is framed for the caller. Gemini without `alt=sse` is one JSON array that arrives piece by piece. */
+  framing: Framing
+}
+
+export type Framing = 'sse' | 'json-array'
+
+/** Nothing in the address. */
+export const nowhere: Place = { model: '', stream: false, framing: 'sse' }
+
+/** What a request really needs of a model, so that nobody is asked for what they cannot do. */
+export type Needs = { tools: boolean; structuredOutput: boolean; images: () => boolean }
+
+export type AskedFacts = {
+  model: string
+  stream: boolean
+  /** Whether a stream is to tell its usage to the caller (OpenAI's `stream_options.include_usage`; others always do). */
+  includeUsage: boolean
+  /** How many answers are wanted. */
+  choices: number
+  needs: Needs
+  /** Upper bound of output tokens, null when the caller gave none. */
+  maxOutputTokens: number | null
+  /** What the caller says belongs together: a session or prompt-cache key; '' for nothing. */
+  affinity: string
+  /** Top-level members a provider of the same protocol is to find otherwise, as JSON texts. */
+  changes(providerModel: string): Record<string, string>
+}
+
+/** Bytes pass between both sides of one protocol; only what must change is changed. */
+export type Relay = {
+  /**
+   * A whole answer under the caller's name for the model, with what the ledger wants to know. Throws HubError
+   * `upstream_garbled` for what is no answer of this protocol.
+   */
+  editResult(body: Buffer, options: { askedModel: string }): EditedResult
+  createEditor(options: EditorOptions): EventEditor
+}
+
+export type EditedResult = {
+  body: Buffer
+  usage: ChatUsage | null
+  finish: string
+  id: string
+  /** The answer, when it is an error under a good status: then there is nothing to pass on. */
+  errorJson: JsonObject | null
+}
+
+export type EditorOptions = {
+  askedModel: string
+  /** The caller did not ask for usage; only we did. */
+  hideUsage: boolean
+  /** How many answers were asked for. */
+  choices: number
+  framing: Framing
+}
+
+export type EventEditor = {
+  /** One whole event in; what the caller is to see of it now: the same Buffer, an edited one, or null. */
+  edit(eventBlock: Buffer): Buffer | null
+  /**
+   * The connection ended: what is left to show. Where the protocol has no terminal event, this is when `seen.isDone`
+   * becomes true, if the answer is whole.
+   */
+  close(): Buffer | null
+  /** The in-band form of a failure, behind what was passed so far: no terminator and no false finish follows it. */
+  fail(error: HubError): string
+  readonly seen: SeenEvents
+}
+
+/** What a relayed stream has shown so far. */
+export type SeenEvents = {
+  id: string
+  usage: ChatUsage | null
+  /** Why the choice that finished last did, '' before. */
+  finish: string
+  /** The answer is whole. */
+  isDone: boolean
+  /** What ends the stream for the caller, kept back until the ledger has its row; '' until done. */
+  tail: Buffer | string
+  /** Bytes of text, refusals, reasoning and tool arguments as they stand in the JSON. */
+  contentBytes: number
+  /** Pieces of content so far; providers send about one token a piece. */
+  contentEvents: number
+  /** The event that reported a failure. It is kept from the caller: its words are the provider's own. */
+  errorJson: JsonObject | null
 }
 
 /** What the caller is to see, whatever the provider called it. */
@@ -20,6 +128,7 @@ export type ReplyContext = {
   model: string
   createdMs: number
   includeUsage: boolean
+  framing: Framing
 }
 
 /** Turns events into text for the socket. `''` means nothing to send for this event. */

@@ -4,7 +4,7 @@ import type { Provider } from './provider.ts'
 export const anthropic: Provider = {
   type: 'anthropic',
   title: 'Anthropic',
-  protocol: anthropicMessages,
+  protocols: [anthropicMessages],
   defaultBaseUrl: 'https://api.anthropic.com',
   needsKey: true,
   takesImageUrls: true,

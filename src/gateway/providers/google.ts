@@ -4,7 +4,7 @@ import type { Provider } from './provider.ts'
 export const google: Provider = {
   type: 'gemini',
   title: 'Google Gemini',
-  protocol: gemini,
+  protocols: [gemini],
   defaultBaseUrl: 'https://generativelanguage.googleapis.com',
   needsKey: true,
   takesImageUrls: false,

@@ -5,7 +5,7 @@ import type { Provider } from './provider.ts'
 export const openaiCompatible: Provider = {
   type: 'openai-compatible',
   title: 'OpenAI-compatible',
-  protocol: openaiChat,
+  protocols: [openaiChat],
   defaultBaseUrl: null,
   // Servers in one's own rack often ask for none.
   needsKey: false,

@@ -4,7 +4,7 @@ import type { Provider } from './provider.ts'
 export const openai: Provider = {
   type: 'openai',
   title: 'OpenAI',
-  protocol: openaiChat,
+  protocols: [openaiChat],
   defaultBaseUrl: 'https://api.openai.com/v1',
   needsKey: true,
   takesImageUrls: true,

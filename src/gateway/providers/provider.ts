@@ -8,7 +8,8 @@ export type Provider = {
   /** What the control API calls it. */
   type: string
   title: string
-  protocol: OutboundProtocol
+  /** What it speaks. Callers of another protocol are translated to the first. */
+  protocols: readonly [OutboundProtocol, ...OutboundProtocol[]]
   /** null: the operator must give an address. */
   defaultBaseUrl: string | null
   needsKey: boolean

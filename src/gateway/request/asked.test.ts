@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readAsked } from './asked.ts'
+import { openaiChat } from '../protocols/openai-chat/index.ts'
+import { readAsked as read } from './asked.ts'
 
+const readAsked = (body: Buffer) => read(body, openaiChat)
 const messages = [{ role: 'user', content: 'hi' }]
 const bytes = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
 const json = (buffer: Buffer) => JSON.parse(buffer.toString('utf8'))

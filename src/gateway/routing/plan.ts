@@ -1,8 +1,6 @@
 import { fail } from '../../kernel/errors.ts'
 import type { Candidate, ServedModel } from '../models.ts'
-
-/** What a request really needs of a model, so that nobody is asked for what they cannot do. */
-export type Needs = { tools: boolean; structuredOutput: boolean; images: () => boolean }
+import type { Needs } from '../protocols/protocol.ts'
 
 /**
  * The candidates in the order they are to be tried: higher priority first, and inside a tier drawn by weight, so that

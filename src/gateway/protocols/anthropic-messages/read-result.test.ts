@@ -14,8 +14,8 @@ test('tool calls and thinking were lost: every part of the answer is read, serve
   const { choices, id, model } = readResult(whole)
   expect({ id, model }).toEqual({ id: 'msg_01Whole', model: 'claude-opus-4-6' })
   expect(choices[0]?.parts).toEqual([
-    { kind: 'reasoning', text: 'Easy.', signature: 'EqQBCg==', redacted: false },
-    { kind: 'reasoning', text: '', signature: 'EmwKAhgB', redacted: true },
+    { kind: 'reasoning', text: 'Easy.', signature: 'EqQBCg==', signedBy: 'anthropic-messages', redacted: false },
+    { kind: 'reasoning', text: '', signature: 'EmwKAhgB', signedBy: 'anthropic-messages', redacted: true },
     { kind: 'text', text: 'Here: ' },
     { kind: 'text', text: 'it is.' },
     { kind: 'tool_call', id: 'toolu_1', name: 'get_weather', arguments: '{"city":"Zürich"}' },

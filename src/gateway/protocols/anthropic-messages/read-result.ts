@@ -49,12 +49,13 @@ function readBlock(value: unknown): ChatAssistantPart[] {
           kind: 'reasoning',
           text: asText(block.thinking),
           signature: signature === '' ? null : signature,
+          signedBy: protocolName,
           redacted: false,
         },
       ]
     }
     case 'redacted_thinking':
-      return [{ kind: 'reasoning', text: '', signature: asText(block.data), redacted: true }]
+      return [{ kind: 'reasoning', text: '', signature: asText(block.data), signedBy: protocolName, redacted: true }]
     case 'tool_use': {
       const text = JSON.stringify(asObject(block.input) ?? {})
       if (block.name === answerToolName) return [{ kind: 'text', text }]

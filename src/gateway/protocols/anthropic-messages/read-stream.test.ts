@@ -50,8 +50,19 @@ test('thinking, signatures and parallel calls arrive; calls count from 0 whateve
   expect(events.slice(1)).toEqual([
     { kind: 'reasoning', index: 0, text: 'Two cities,' },
     { kind: 'reasoning', index: 0, text: ' two calls.' },
-    { kind: 'reasoning_signature', index: 0, signature: 'EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pk=' },
-    { kind: 'reasoning_signature', index: 0, signature: 'EmwKAhgBEgy3va3pzix', redacted: true },
+    {
+      kind: 'reasoning_signature',
+      index: 0,
+      signature: 'EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pk=',
+      signedBy: 'anthropic-messages',
+    },
+    {
+      kind: 'reasoning_signature',
+      index: 0,
+      signature: 'EmwKAhgBEgy3va3pzix',
+      signedBy: 'anthropic-messages',
+      redacted: true,
+    },
     { kind: 'text', index: 0, text: 'Let me look.' },
     { kind: 'tool_call_start', index: 0, call: 0, id: 'toolu_01A', name: 'get_weather' },
     { kind: 'tool_call_arguments', index: 0, call: 0, text: '{"city":' },

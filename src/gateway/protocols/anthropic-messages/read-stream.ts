@@ -5,6 +5,7 @@ import type { JsonObject, StreamReader } from '../protocol.ts'
 import { garbled, readStreamError } from './errors.ts'
 import { readFinish, readUsage } from './read-usage.ts'
 import { fromWireToolId } from './tool-ids.ts'
+import { protocolName } from './wire.ts'
 import { answerToolName } from './write-tools.ts'
 
 /** A content block that has begun and not ended. */
@@ -137,7 +138,8 @@ const openers: Record<string, (state: State, content: JsonObject) => Block> = {
   },
   redacted_thinking(state, content) {
     const signature = asText(content.data)
-    if (signature !== '') state.out.push({ kind: 'reasoning_signature', index: 0, signature, redacted: true })
+    if (signature !== '')
+      state.out.push({ kind: 'reasoning_signature', index: 0, signature, signedBy: protocolName, redacted: true })
     return { kind: 'skipped' }
   },
   tool_use(state, content) {
@@ -200,7 +202,7 @@ function finishBlock(state: State, index: number): void {
   const block = state.blocks.get(index)
   state.blocks.delete(index)
   if (block?.kind === 'thinking' && block.signature !== '') {
-    state.out.push({ kind: 'reasoning_signature', index: 0, signature: block.signature })
+    state.out.push({ kind: 'reasoning_signature', index: 0, signature: block.signature, signedBy: protocolName })
   }
   if ((block?.kind === 'call' || block?.kind === 'answer') && !block.begun) {
     emitArguments(state, block, JSON.stringify(block.input))

@@ -98,14 +98,13 @@ test('empty texts and the white space at the end of a begun answer are left out'
 })
 
 test('signed and redacted thinking returns byte for byte; unsigned and foreign thinking stays out and is named', () => {
-  const foreign = { gemini: { thoughtSignature: 'x' } }
   const { messages, dropped } = writeConversation([
     user('go'),
     assistant(
       { kind: 'reasoning', text: ' hm \n', signature: 'EqQ+/=', redacted: false },
       { kind: 'reasoning', text: '', signature: 'Emw+/=', redacted: true },
       { kind: 'reasoning', text: 'mine', signature: null, redacted: false },
-      { kind: 'reasoning', text: 'theirs', signature: 'x', redacted: false, extras: foreign },
+      { kind: 'reasoning', text: 'theirs', signature: 'x', signedBy: 'gemini', redacted: false },
       call('c1'),
     ),
     result('c1', '1'),

@@ -104,13 +104,15 @@ function writeAssistantPart(part: ChatAssistantPart, dropped: Set<string>): Wire
           part.extras,
         ),
       ]
+    case 'vendor':
+      return [part.value as WireBlock]
   }
 }
 
 /** Only thinking that Anthropic itself signed may return, and byte for byte; anything else is answered with 400. */
 function writeReasoning(part: ChatReasoningPart, dropped: Set<string>): WireBlock[] {
-  const foreign = part.extras !== undefined && part.extras[protocolName] === undefined
-  if (part.signature === null || foreign) {
+  const isForeign = part.signedBy !== undefined && part.signedBy !== protocolName
+  if (part.signature === null || isForeign) {
     dropped.add('reasoning')
     return []
   }
@@ -130,6 +132,8 @@ function writePart(part: ChatPart, dropped: Set<string>): WireBlock[] {
       throw fail('unsupported_parameter', 'Anthropic models take no audio: leave out the input_audio part', {
         param: 'input_audio',
       })
+    case 'vendor':
+      return [part.value as WireBlock]
   }
 }
 

@@ -33,7 +33,9 @@ export function readPart(
   const text = asText(part.text)
   if (part.thought === true) {
     if (text === '' && signature === '') return null
-    return { kind: 'reasoning', text, signature: signature === '' ? null : signature, redacted: false, ...extras }
+    const reasoning = { kind: 'reasoning' as const, text, redacted: false }
+    if (signature === '') return { ...reasoning, signature: null }
+    return { ...reasoning, signature, signedBy: protocolName, ...extras }
   }
   return text === '' ? null : { kind: 'text', text, ...extras }
 }

@@ -55,6 +55,7 @@ test('a signed thought says whose proof it carries', () => {
     kind: 'reasoning_signature',
     index: 0,
     signature: 'Ci+/',
+    signedBy: 'gemini',
     extras: { gemini: { thoughtSignature: 'Ci+/' } },
   })
 })

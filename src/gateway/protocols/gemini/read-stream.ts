@@ -4,6 +4,7 @@ import { asList, asObject, asText } from '../json.ts'
 import type { JsonObject, StreamReader } from '../protocol.ts'
 import { garbled, readStreamError } from './errors.ts'
 import { isBlocked, isBroken, readFinish, readPart, readUsage } from './read-parts.ts'
+import { protocolName } from './wire.ts'
 
 type Choice = { calls: number; reason: string | null }
 
@@ -109,7 +110,13 @@ function emit(state: State, index: number, call: number, part: ChatAssistantPart
       if (part.text !== '') state.out.push({ kind: 'reasoning', index, text: part.text })
       if (part.signature !== null) {
         // The extras say that the proof is Gemini's, so that no other vendor is shown it on the next turn.
-        state.out.push({ kind: 'reasoning_signature', index, signature: part.signature, ...extrasOf(part) })
+        state.out.push({
+          kind: 'reasoning_signature',
+          index,
+          signature: part.signature,
+          signedBy: protocolName,
+          ...extrasOf(part),
+        })
       }
       return
     case 'tool_call': {

@@ -95,8 +95,8 @@ function writeAssistantPart(part: ChatAssistantPart, walk: Walk): WirePart[] {
     case 'refusal':
       return part.text === '' ? [] : [{ text: part.text }]
     case 'reasoning': {
-      const signature = readSignature(part.extras)
-      if (signature.thoughtSignature !== undefined) return [{ text: part.text, thought: true, ...signature }]
+      const signature = part.signedBy === protocolName ? part.signature : readSignature(part.extras).thoughtSignature
+      if (signature) return [{ text: part.text, thought: true, thoughtSignature: signature }]
       walk.dropped.add('reasoning')
       return []
     }
@@ -105,6 +105,8 @@ function writeAssistantPart(part: ChatAssistantPart, walk: Walk): WirePart[] {
       const call = { ...(id === null ? {} : { id }), name: part.name, args: readArguments(part.arguments) }
       return [{ functionCall: call, ...readSignature(part.extras) }]
     }
+    case 'vendor':
+      return [part.value as WirePart]
   }
 }
 
@@ -169,6 +171,8 @@ function writePart(part: ChatPart): WirePart[] {
       return [{ inlineData: { mimeType: audioType(part), data: part.base64 } }]
     case 'file':
       return [writeFile(part)]
+    case 'vendor':
+      return [part.value as WirePart]
   }
 }
 

@@ -4,9 +4,11 @@
  */
 import type { InboundProtocol, OutboundProtocol } from '../protocol.ts'
 import { readError, writeError } from './errors.ts'
+import { readAsked } from './read-asked.ts'
 import { readRequest } from './read-request.ts'
 import { readModels, readResult } from './read-result.ts'
 import { createStreamReader } from './read-stream.ts'
+import { relay } from './relay-edit.ts'
 import { protocolName } from './wire.ts'
 import { writeRequest } from './write-request.ts'
 import { writeResult } from './write-result.ts'
@@ -14,6 +16,8 @@ import { createStreamWriter } from './write-stream.ts'
 
 export const openaiChat: InboundProtocol & OutboundProtocol = {
   name: protocolName,
+  readAsked,
+  relay,
   readRequest,
   writeResult,
   createStreamWriter,
@@ -26,6 +30,3 @@ export const openaiChat: InboundProtocol & OutboundProtocol = {
   modelsPath: () => '/models',
   readModels,
 }
-
-export { createChunkEditor, editResult } from './relay-edit.ts'
-export { rewrite, type Scan, scanTopLevel } from './scan.ts'

@@ -7,7 +7,13 @@ import { readModels, readResult } from './read-result.ts'
 import { writeResult } from './write-result.ts'
 
 const fixture = (name: string) => JSON.parse(readFileSync(new URL(`./__fixtures__/${name}`, import.meta.url), 'utf8'))
-const reply: ReplyContext = { id: 'req_01', model: 'alias', createdMs: 1_795_413_407_999, includeUsage: false }
+const reply: ReplyContext = {
+  id: 'req_01',
+  model: 'alias',
+  createdMs: 1_795_413_407_999,
+  includeUsage: false,
+  framing: 'sse',
+}
 const answer = (message: unknown, more = {}) => ({ choices: [{ index: 0, message, finish_reason: 'stop', ...more }] })
 const parts = (message: unknown) => readResult(answer(message)).choices[0]?.parts
 
@@ -135,9 +141,16 @@ describe('writing', () => {
 
   test('4.5.21 signatures travel to the client and back, byte for byte', () => {
     const assistant: ChatAssistantPart[] = [
-      { kind: 'reasoning', text: 'first', signature: 'c2ln+/==', redacted: false },
+      { kind: 'reasoning', text: 'first', signature: 'c2ln+/==', signedBy: 'anthropic-messages', redacted: false },
       { kind: 'reasoning', text: '', signature: 'sealed', redacted: true },
-      { kind: 'reasoning', text: 'g', signature: 's', redacted: false, extras: { gemini: { thoughtSignature: 's' } } },
+      {
+        kind: 'reasoning',
+        text: 'g',
+        signature: 's',
+        signedBy: 'gemini',
+        redacted: false,
+        extras: { gemini: { thoughtSignature: 's' } },
+      },
       { kind: 'text', text: 'a' },
       { kind: 'tool_call', id: 'c', name: 'f', arguments: '{}', extras: { gemini: { thoughtSignature: 'EuYB==' } } },
     ] as const

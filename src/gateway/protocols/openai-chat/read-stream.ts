@@ -183,7 +183,7 @@ function readReasoning({ index }: Choice, value: unknown, out: ChatEvent[]): voi
 
 // Their text comes in the plain members too, so only proofs are taken, once each: some senders repeat the whole list.
 function readReasoningDetails({ index, signatures }: Choice, value: unknown, out: ChatEvent[]): void {
-  for (const { signature, redacted, extras } of fromReasoningDetails(value)) {
+  for (const { signature, signedBy, redacted, extras } of fromReasoningDetails(value)) {
     if (signature === null || signatures.has(signature)) continue
     signatures.add(signature)
     out.push({
@@ -191,6 +191,7 @@ function readReasoningDetails({ index, signatures }: Choice, value: unknown, out
       index,
       signature,
       ...(redacted ? { redacted } : {}),
+      ...(signedBy === undefined ? {} : { signedBy }),
       ...(extras === undefined ? {} : { extras }),
     })
   }

@@ -1,37 +1,15 @@
 import { fail } from '../../../kernel/errors.ts'
 import { createSseReader, formatSse } from '../../../kernel/sse.ts'
-import type { ChatUsage } from '../../chat.ts'
-import type { JsonObject } from '../protocol.ts'
-import { type Range, rewrite, type Scan, scanTopLevel } from './scan.ts'
+import type { EditedResult, EditorOptions, EventEditor, JsonObject, Relay, SeenEvents } from '../protocol.ts'
+import { type Range, rewrite, type Scan, scanTopLevel } from '../scan.ts'
+import { writeError } from './errors.ts'
 import { readUsage } from './usage.ts'
 import { type Walked, walk } from './walk-chunk.ts'
 import { isObject } from './wire.ts'
 
-/** What a relayed stream has shown so far. */
-export type SeenChunks = {
-  usage: ChatUsage | null
-  /** finish_reason of the choice that finished last, '' before. */
-  finish: string
-  /** `[DONE]` came. */
-  done: boolean
-  /** Bytes of text, refusals, reasoning and tool arguments as they stand in the JSON. */
-  contentBytes: number
-  contentEvents: number
-  /** The event that reported a failure. It is kept from the caller: its words are the provider's own. */
-  errorJson: JsonObject | null
-  id: string
-}
-
-export type ChunkEditor = {
-  /** The block for the caller; the same Buffer when nothing had to change, null when the caller is not to see it. */
-  edit(eventBlock: Buffer): Buffer | null
-  readonly seen: SeenChunks
-}
-
-type Options = { askedModel: string; hideUsage: boolean }
-
 const dataField = Buffer.from('data:')
 const doneText = Buffer.from('[DONE]')
+const terminator = 'data: [DONE]\n\n'
 
 /**
  * Edits the event blocks of an OpenAI-compatible stream in passing: `model` becomes what the caller asked for, and with
@@ -39,11 +17,12 @@ const doneText = Buffer.from('[DONE]')
  * name, is walked once for what the ledger wants to know; only one that begins otherwise, or holds usage or an error, is
  * parsed.
  */
-export function createChunkEditor(options: Options): ChunkEditor {
-  const seen: SeenChunks = {
+export function createEditor(options: EditorOptions): EventEditor {
+  const seen: SeenEvents = {
     usage: null,
     finish: '',
-    done: false,
+    isDone: false,
+    tail: '',
     contentBytes: 0,
     contentEvents: 0,
     errorJson: null,
@@ -102,8 +81,8 @@ export function createChunkEditor(options: Options): ChunkEditor {
     const [event] = [...reader.push(block), ...reader.close()]
     if (!event) return block
     if (event.data.trim() === '[DONE]') {
-      seen.done = true
-      return block
+      end()
+      return null
     }
     const wire = parseObject(Buffer.from(event.data))
     if (!wire) return block
@@ -115,19 +94,31 @@ export function createChunkEditor(options: Options): ChunkEditor {
     return Buffer.from(formatSse(event.event === 'message' ? { data } : { event: event.event, data }))
   }
 
+  const end = () => {
+    seen.isDone = true
+    seen.tail = terminator
+  }
+
   return {
     seen,
+    close() {
+      // Some servers end after the finish reason without the terminator: the answer is whole all the same. Of several
+      // answers the finish reason of one says nothing about the others.
+      if (seen.errorJson === null && seen.finish !== '' && options.choices === 1) end()
+      return null
+    },
+    fail: (error) => formatSse({ data: JSON.stringify(writeError(error, '')) }),
     edit(block) {
       if (seen.errorJson !== null) return null
-      if (seen.done) return block
+      if (seen.isDone) return null
       const from = payloadStart(block)
       if (from === -1) {
         takeWalked(walk(block, 0, 0), seen)
         return editParsed(block)
       }
       if (startsWith(block, from, doneText)) {
-        seen.done = true
-        return block
+        end()
+        return null
       }
       if (head !== null && startsWith(block, 0, head)) {
         const walked = walk(block, head.length, 1)
@@ -141,23 +132,17 @@ export function createChunkEditor(options: Options): ChunkEditor {
   }
 }
 
-/** A whole answer under the caller's name for the model, with what the ledger wants to know of it. */
-export type EditedResult = {
-  body: Buffer
-  usage: ChatUsage | null
-  finish: string
-  id: string
-  /** The answer, when it is an error under a good status: then there is nothing to pass on. */
-  errorJson: JsonObject | null
-}
-
 /**
  * Edits the `model` of a whole answer and reads usage, finish_reason and id, leaving all other bytes as they are. Throws
- * HubError `upstream_garbled` when the body is no JSON object.
+ * HubError `upstream_garbled` when the body is no answer.
  */
 export function editResult(body: Buffer, options: { askedModel: string }): EditedResult {
-  return readUnchanged(body, options.askedModel) ?? editScanned(body, options)
+  const edited = readUnchanged(body, options.askedModel) ?? editScanned(body, options)
+  if (edited.errorJson === null && !edited.body.includes('"choices"')) throw fail('upstream_garbled')
+  return edited
 }
+
+export const relay: Relay = { editResult, createEditor }
 
 /**
  * The short way for the usual answer, whose model has the name that was asked for: one parse of the bytes as Latin-1,
@@ -235,7 +220,7 @@ function startsWith(block: Buffer, at: number, prefix: Buffer): boolean {
 }
 
 /** Notes what an event tells; true when it is an error. */
-function takeFacts(wire: JsonObject, seen: SeenChunks): boolean {
+function takeFacts(wire: JsonObject, seen: SeenEvents): boolean {
   if (seen.id === '' && typeof wire.id === 'string') seen.id = wire.id
   const usage = readUsage(wire.usage) ?? (isObject(wire.x_groq) ? readUsage(wire.x_groq.usage) : null)
   if (usage) seen.usage = usage
@@ -252,7 +237,7 @@ function tellsNothing({ contentBytes, finish, usageKey, needsParsing }: Walked):
   return contentBytes === 0 && finish === '' && usageKey === -1 && !needsParsing
 }
 
-function takeWalked(walked: Walked, seen: SeenChunks): void {
+function takeWalked(walked: Walked, seen: SeenEvents): void {
   if (walked.finish !== '') seen.finish = walked.finish
   if (walked.contentBytes === 0) return
   seen.contentBytes += walked.contentBytes

@@ -10,7 +10,13 @@ import { readRequest } from './read-request.ts'
 import { createStreamWriter } from './write-stream.ts'
 
 /** What the official clients make of our streams, over a real socket. */
-const reply: ReplyContext = { id: 'req_01', model: 'alias', createdMs: 1_795_413_407_000, includeUsage: true }
+const reply: ReplyContext = {
+  id: 'req_01',
+  model: 'alias',
+  createdMs: 1_795_413_407_000,
+  includeUsage: true,
+  framing: 'sse',
+}
 const start: ChatEvent = { kind: 'start', id: 'chatcmpl-1', model: 'm', usage: null }
 const signed = { gemini: { thoughtSignature: 'EuYB==' } }
 const call = (index: number, number: number, name: string, extras = {}): ChatEvent => ({

@@ -12,6 +12,13 @@ const vendors: [protocol: string, vendor: string][] = [
   ['anthropic-messages', 'anthropic'],
 ]
 
+/** Whose signature an entry of `reasoning_details` holds, in OpenRouter's words. */
+const formats: [protocol: string, format: string][] = [
+  ['anthropic-messages', 'anthropic-claude-v1'],
+  ['gemini', 'google-gemini-v1'],
+  ['openai-responses', 'openai-responses-v1'],
+]
+
 export function toExtraContent(extras: Extras | undefined): JsonObject | undefined {
   if (extras === undefined) return undefined
   const content: JsonObject = {}
@@ -42,7 +49,11 @@ function rename(values: JsonObject, from: string, to: string): JsonObject {
 export function toReasoningDetail(part: ChatReasoningPart, index: number): WireReasoningDetail | null {
   if (part.signature === null) return null
   const content = toExtraContent(part.extras)
-  const extra = content === undefined ? {} : { extra_content: content }
+  const format = formats.find(([name]) => name === part.signedBy)?.[1]
+  const extra = {
+    ...(format === undefined ? {} : { format }),
+    ...(content === undefined ? {} : { extra_content: content }),
+  }
   if (part.redacted) return { type: 'reasoning.encrypted', index, data: part.signature, ...extra }
   return { type: 'reasoning.text', index, text: part.text, signature: part.signature, ...extra }
 }
@@ -64,7 +75,8 @@ export function fromReasoningDetails(details: unknown): ChatReasoningPart[] {
 
 function readDetail(detail: JsonObject): ChatReasoningPart | null {
   const extras = fromExtraContent(detail.extra_content)
-  const rest = extras === undefined ? {} : { extras }
+  const signedBy = formats.find(([, format]) => format === detail.format)?.[0] ?? Object.keys(extras ?? {})[0]
+  const rest = { ...(signedBy === undefined ? {} : { signedBy }), ...(extras === undefined ? {} : { extras }) }
   if (detail.type === 'reasoning.encrypted' && typeof detail.data === 'string') {
     return { kind: 'reasoning', text: '', signature: detail.data, redacted: true, ...rest }
   }

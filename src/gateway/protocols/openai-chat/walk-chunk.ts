@@ -1,4 +1,4 @@
-import { skipSpace, skipString } from './scan.ts'
+import { skipSpace, skipString } from '../scan.ts'
 
 /** What the bytes of one event say without being parsed. */
 export type Walked = {

@@ -22,6 +22,8 @@ export type WireReasoningDetail = {
   text?: string
   signature?: string
   data?: string
+  /** Whose signature it is. */
+  format?: string
   extra_content?: JsonObject
 }
 

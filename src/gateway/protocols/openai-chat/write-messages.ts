@@ -68,6 +68,8 @@ function writePart(part: ChatPart): JsonObject {
       return { type: 'input_audio', input_audio: { data: part.base64, format: part.format } }
     case 'file':
       return { type: 'file', file: writeFile(part) }
+    case 'vendor':
+      return part.value
   }
 }
 
@@ -103,6 +105,7 @@ function writeAssistant(parts: ChatAssistantPart[], hasOwn: boolean, dropped: Se
     if (part.kind === 'text') text.push(part)
     else if (part.kind === 'refusal') refusal += part.text
     else if (part.kind === 'tool_call') calls.push(writeToolCall(part))
+    else if (part.kind === 'vendor') text.push(part)
     // Reasoning that came in this format is still in the message's own members; OpenAI refuses it unasked.
     else if (!hasOwn) dropped.add('reasoning')
   }

@@ -17,7 +17,13 @@ type Chunk = {
   choices: { index: number; delta: Record<string, unknown>; finish_reason: string | null; logprobs: null }[]
 }
 
-const reply: ReplyContext = { id: 'req_01', model: 'alias', createdMs: 1_795_413_407_999, includeUsage: false }
+const reply: ReplyContext = {
+  id: 'req_01',
+  model: 'alias',
+  createdMs: 1_795_413_407_999,
+  includeUsage: false,
+  framing: 'sse',
+}
 const asked = { ...reply, includeUsage: true }
 const usage: ChatUsage = { tokensIn: 9, tokensOut: 5, tokensCachedRead: 4, tokensCachedWrite: 0, tokensReasoning: 2 }
 const start: ChatEvent = { kind: 'start', id: 'msg_1', model: 'claude', usage: null }

@@ -86,6 +86,7 @@ export function createStreamWriter(reply: ReplyContext): StreamWriter {
         text: redacted ? '' : choice.reasoning,
         signature: event.signature,
         redacted,
+        ...(event.signedBy === undefined ? {} : { signedBy: event.signedBy }),
         ...(event.extras === undefined ? {} : { extras: event.extras }),
       }
       const detail = toReasoningDetail(part, choice.blocks++)

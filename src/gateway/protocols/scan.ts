@@ -88,7 +88,11 @@ function skipPlainKey(body: Buffer, from: number): number {
  * The body with members set to new JSON texts (replaced in place, else appended) and others removed; all other bytes
  * stay as they are. Without any edit the body itself is returned.
  */
-export function rewrite(body: Buffer, scan: Scan, edits: { set?: Record<string, string>; remove?: string[] }): Buffer {
+export function rewrite(
+  body: Buffer,
+  scan: Scan,
+  edits: { set?: Record<string, string>; remove?: readonly string[] },
+): Buffer {
   const set = Object.entries(edits.set ?? {})
   const remove = edits.remove?.filter((name) => scan.get(name) !== undefined) ?? []
   if (set.length === 0 && remove.length === 0) return body

@@ -1,0 +1,47 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { HubError } from '../../kernel/errors.ts'
+import type { Call } from '../call.ts'
+import type { ChatRequest, ChatUsage, UpstreamFailure } from '../chat.ts'
+import type { Candidate, ServedModel } from '../models.ts'
+import type { AskedFacts } from '../protocols/protocol.ts'
+import type { UpstreamRequest } from '../upstream.ts'
+import type { Pipe } from './pipes.ts'
+
+/** How one candidate is asked and how its answer is read: by passing bytes, or by translating. */
+export type Exchange = {
+  request: Omit<UpstreamRequest, 'timeoutMs'>
+  /** Throws, or returns the failure inside, when a body that came with status 200 is not an answer. */
+  readWhole(body: Buffer): WholeRead | { failure: UpstreamFailure }
+  openPipe(): Pipe
+  readRefusal(status: number, headers: IncomingHttpHeaders, body: string): UpstreamFailure
+  /** The provider's headers that a caller may see, as a flat list. */
+  passHeaders(headers: IncomingHttpHeaders): string[]
+}
+
+export type WholeRead = { body: Buffer; usage: ChatUsage | null; finish: string }
+
+export type ExchangeSource = {
+  /** Replaces images given by address with their bytes. */
+  fetchImages(chat: ChatRequest): Promise<ChatRequest>
+  defaultMaxOutputTokens: number
+}
+
+/** What is wanted of a model, in whatever protocol and of whatever kind: enough to route it and to ask for it. */
+export type Wanted = {
+  asked: AskedFacts
+  /** How this candidate is asked. A promise only where there is work to wait for. */
+  prepare(candidate: Candidate, model: ServedModel, call: Call, source: ExchangeSource): Prepared | Promise<Prepared>
+  /** How a streamed answer looks before there is any. */
+  streamShape(call: Call): StreamShape
+}
+
+export type Prepared = { kind: 'ready'; exchange: Exchange } | { kind: 'skipped'; failure: UpstreamFailure }
+
+/** What a caller gets piece by piece, and how silence and failure are told in it. */
+export type StreamShape = {
+  contentType: string
+  /** What keeps the connection open while the provider is silent. */
+  keepAlive: string
+  /** A failure when nothing but keep-alives has been sent. */
+  fail(error: HubError): string
+}

@@ -1,0 +1,29 @@
+import { readBody } from '../../http/body.ts'
+import { wantAnswer } from '../answer/exchange.ts'
+import { complete } from '../complete.ts'
+import { type InboundProtocol, nowhere, type Place } from '../protocols/protocol.ts'
+import { readAsked } from '../request/asked.ts'
+import { defineEndpoint, type Endpoint, toCall, type Visit } from './endpoint.ts'
+
+/** A conversation with a model in one protocol, whichever protocol the provider that answers speaks. */
+export function conversation(
+  protocol: InboundProtocol,
+  name: string,
+  paths: Endpoint['paths'],
+  placeOf: (visit: Visit) => Place = () => nowhere,
+): Endpoint {
+  return defineEndpoint({
+    name,
+    method: 'POST',
+    paths,
+    errors: protocol,
+    isRecorded: true,
+    async answer(visit) {
+      const { request, meter, own } = visit
+      const body = await readBody(request, { maxBytes: own.maxBodyBytes })
+      const asked = readAsked(body, protocol, placeOf(visit))
+      meter.setAsked({ model: asked.model.slice(0, 200), stream: asked.stream, body })
+      return await complete(wantAnswer(asked), toCall(visit), own)
+    },
+  })
+}

@@ -1,0 +1,82 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { answeredRequestId, type RequestContext } from '../../http/context.ts'
+import type { Principal } from '../../kernel/principal.ts'
+import type { Log } from '../../platform/log.ts'
+import type { Ledger } from '../../usage/index.ts'
+import type { Call, Ending } from '../call.ts'
+import type { Completer } from '../complete.ts'
+import type { GatewayMetrics, Meter } from '../meter.ts'
+import type { ErrorWriter } from '../protocols/protocol.ts'
+
+/** Something callers of models may ask of us: a path, a method, and who answers. A member of this shelf. */
+export type Endpoint = {
+  /** As the ledger names it, e.g. `/v1/chat/completions`. */
+  name: string
+  method: 'GET' | 'POST' | 'DELETE'
+  /** A path as it is, or a pattern over all of it whose groups `answer` finds in `visit.groups`. */
+  paths: readonly (string | RegExp)[]
+  /** Whose errors are answered here. */
+  errors: ErrorWriter
+  /** A row for each request, whatever became of it. Without, `answer` sends everything itself and returns nothing. */
+  isRecorded: boolean
+  /** Throws HubError while a status can still be sent. */
+  answer(visit: Visit): Promise<Ending | undefined>
+}
+
+/** One request at an endpoint, its caller already known. */
+export type Visit = {
+  endpoint: Endpoint
+  request: IncomingMessage
+  response: ServerResponse
+  context: RequestContext
+  principal: Principal
+  meter: Meter
+  /** What a pattern's named groups caught, still percent-encoded. */
+  groups: Readonly<Record<string, string | undefined>>
+  query: URLSearchParams
+  /** Headers of any answer, errors included. */
+  errorHeaders: string[]
+  own: LlmSource
+}
+
+/** What endpoints answer with. */
+export type LlmSource = Completer & {
+  authenticate(request: IncomingMessage): Principal | Promise<Principal>
+  ledger: Ledger
+  log: Log
+  gatewayMetrics: GatewayMetrics
+  maxBodyBytes: number
+  /** Headers that let a browser page of an allowed origin read the answer; [] for other callers. */
+  corsHeaders(origin: string | undefined): string[]
+}
+
+/** A call as the gateway follows it from here on. */
+export function toCall({ principal, response, context, meter, errorHeaders, endpoint }: Visit): Call {
+  return {
+    principal,
+    response,
+    whenClosed(then) {
+      context.whenClosed = then
+    },
+    requestId: context.requestId,
+    // The provider's parent is this call: half of its trace id names it as well as any other number.
+    traceparent: `00-${context.traceId}-${context.traceId.slice(16)}-01`,
+    headers: [...idHeaders(context, endpoint.errors), ...errorHeaders],
+    errorHeaders,
+    meter,
+    startedAt: context.startedAt,
+    startedMono: context.startedMono,
+  }
+}
+
+/** By which a caller and an operator can speak of the same request. */
+export function idHeaders(context: RequestContext, { idHeader }: ErrorWriter): string[] {
+  const id = answeredRequestId(context)
+  const ids = ['x-request-id', id, 'x-trace-id', context.traceId]
+  if (idHeader !== undefined) ids.push(idHeader, id)
+  return ids
+}
+
+export function defineEndpoint(endpoint: Endpoint): Endpoint {
+  return endpoint
+}

@@ -1,0 +1,211 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { discardBody } from '../../http/body.ts'
+import type { RequestContext } from '../../http/context.ts'
+import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
+import type { Ending } from '../call.ts'
+import { createMeter, type Meter } from '../meter.ts'
+import { openaiChat } from '../protocols/openai-chat/index.ts'
+import type { ErrorWriter } from '../protocols/protocol.ts'
+import type { Visit } from './endpoint.ts'
+import { type Endpoint, endpoints, type LlmSource } from './index.ts'
+import { sendError } from './replies.ts'
+
+/** The paths that callers of models use. They bypass the control app: every microsecond here is paid on every call. */
+export type LlmRoutes = {
+  /** Answers a request that is ours and returns true; touches nothing and returns false otherwise. */
+  serve(request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
+  /** Renders a refusal from before us, such as a drain, in the shape our paths promise. */
+  refuse(error: HubError, request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
+}
+
+type Found = { endpoint: Endpoint; groups: Visit['groups'] }
+/** What stands at a path: who answers its methods, and whose errors it speaks. */
+type Place = { methods: Found[]; errors: ErrorWriter }
+
+const noGroups: Visit['groups'] = {}
+
+export function createLlmRoutes(own: LlmSource): LlmRoutes {
+  const find = createFinder(endpoints)
+
+  return {
+    serve(request, response, context) {
+      if (request.method === 'OPTIONS') return false
+      const url = request.url ?? '/'
+      const query = url.indexOf('?')
+      const path = query === -1 ? url : url.slice(0, query)
+      const place = find(path)
+      if (place === null) {
+        if (!path.startsWith('/v1/') && !path.startsWith('/v1beta/')) return false
+        discardBody(request)
+        const error = fail('not_found', `Nothing is served at ${request.method} ${path.slice(0, 200)}.`)
+        sendError(response, error, openaiChat, context, own.corsHeaders(request.headers.origin))
+        return true
+      }
+      const found = place.methods.find(({ endpoint }) => endpoint.method === request.method)
+      if (found) void visit(found, url.slice(path.length), request, response, context, own)
+      else refuseMethod(place, request, response, context, own)
+      return true
+    },
+    refuse(error, request, response, context) {
+      const path = (request.url ?? '/').split('?', 1)[0]!
+      const place = find(path)
+      if (place === null && !path.startsWith('/v1/') && !path.startsWith('/v1beta/')) return false
+      sendError(response, error, place?.errors ?? openaiChat, context, own.corsHeaders(request.headers.origin))
+      return true
+    },
+  }
+}
+
+/** Plain paths by one look into a map; patterns, in order, only for what is not there. */
+function createFinder(all: readonly Endpoint[]): (path: string) => Place | null {
+  const plain = new Map<string, Place>()
+  const patterns: { pattern: RegExp; endpoint: Endpoint }[] = []
+  for (const endpoint of all) {
+    for (const path of endpoint.paths) {
+      if (typeof path !== 'string') {
+        patterns.push({ pattern: path, endpoint })
+        continue
+      }
+      const place = plain.get(path) ?? { methods: [], errors: endpoint.errors }
+      place.methods.push({ endpoint, groups: noGroups })
+      plain.set(path, place)
+    }
+  }
+  return (path) => {
+    const known = plain.get(path)
+    if (known) return known
+    const methods: Found[] = []
+    for (const { pattern, endpoint } of patterns) {
+      const match = pattern.exec(path)
+      if (match) methods.push({ endpoint, groups: match.groups ?? noGroups })
+    }
+    return methods.length === 0 ? null : { methods, errors: methods[0]!.endpoint.errors }
+  }
+}
+
+/** A method nobody serves here is a request like another: it is written down, and told what would have been right. */
+function refuseMethod(
+  { methods }: Place,
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RequestContext,
+  own: LlmSource,
+): void {
+  const allowed = [...new Set(methods.map(({ endpoint }) => endpoint.method))].join(', ')
+  const { endpoint } = methods[0]!
+  const headers = [...own.corsHeaders(request.headers.origin), 'allow', allowed]
+  const error = fail('method_not_allowed', `Use ${allowed}.`)
+  const ending = endWithError(error, endpoint, response, context, headers, own)
+  discardBody(request)
+  if (!endpoint.isRecorded) ending.send(null)
+  else void settle(ending, endpoint, openMeter(endpoint, request, context, own), response, context, headers, own)
+}
+
+function openMeter(endpoint: Endpoint, request: IncomingMessage, context: RequestContext, own: LlmSource): Meter {
+  return createMeter(
+    {
+      edge: context,
+      endpoint: endpoint.name,
+      protocol: endpoint.errors.name,
+      userAgent: (request.headers['user-agent'] ?? '').slice(0, 200),
+    },
+    own.clock,
+    own.gatewayMetrics,
+  )
+}
+
+async function visit(
+  { endpoint, groups }: Found,
+  search: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RequestContext,
+  own: LlmSource,
+): Promise<void> {
+  const meter = openMeter(endpoint, request, context, own)
+  const errorHeaders = own.corsHeaders(request.headers.origin)
+  let ending: Ending | undefined
+  try {
+    const known = own.authenticate(request)
+    const principal = known instanceof Promise ? await known : known
+    meter.setPrincipal(principal)
+    if (endpoint.isRecorded && !own.ledger.isWritable()) {
+      throw fail('ledger_unavailable', undefined, { retryAfterMs: 5000 })
+    }
+    const query = search === '' ? noQuery : new URLSearchParams(search)
+    ending = await endpoint.answer({
+      endpoint,
+      request,
+      response,
+      context,
+      principal,
+      meter,
+      groups,
+      query,
+      errorHeaders,
+      own,
+    })
+  } catch (thrown) {
+    ending = endWithError(thrown, endpoint, response, context, errorHeaders, own)
+    discardBody(request)
+  }
+  if (!endpoint.isRecorded) ending?.send(null)
+  else if (ending !== undefined) await settle(ending, endpoint, meter, response, context, errorHeaders, own)
+}
+
+const noQuery = new URLSearchParams()
+
+/** An error before the first byte: a refusal of ours, or what the last provider said. */
+function endWithError(
+  thrown: unknown,
+  { errors }: Endpoint,
+  response: ServerResponse,
+  context: RequestContext,
+  headers: string[],
+  own: LlmSource,
+): Ending {
+  const error = toHubError(thrown)
+  if (error.code === 'internal') {
+    own.log.error('a call broke', {
+      requestId: context.requestId,
+      traceId: context.traceId,
+      error: error.cause ?? error,
+    })
+  }
+  const isRefusal = error.status < 500 && !error.code.startsWith('upstream_')
+  return {
+    outcome: error.code === 'client_closed' ? 'aborted' : isRefusal ? 'refused' : 'failure',
+    status: error.status,
+    error,
+    finish: '',
+    spent: null,
+    send: (instead) => sendError(response, instead ?? error, errors, context, headers),
+  }
+}
+
+/** The row first, then the last byte: what was answered is never missing from the ledger. */
+async function settle(
+  ending: Ending,
+  { errors }: Endpoint,
+  meter: Meter,
+  response: ServerResponse,
+  context: RequestContext,
+  errorHeaders: string[],
+  own: LlmSource,
+): Promise<void> {
+  let unwritten: HubError | null = null
+  try {
+    await own.ledger.record(meter.close(ending))
+  } catch (thrown) {
+    unwritten = toHubError(thrown)
+    own.log.error('a call could not be entered into the ledger', { requestId: context.requestId, error: unwritten })
+  }
+  try {
+    ending.send(unwritten)
+  } catch (thrown) {
+    if (response.headersSent) response.destroy()
+    else sendError(response, toHubError(thrown), errors, context, errorHeaders)
+  }
+  // The sweep over streams has let go of it: a caller that never reads the rest must not keep it open for ever.
+  if (response.writableLength > 0) response.setTimeout(own.config.slow_reader_seconds * 1000, () => response.destroy())
+}
