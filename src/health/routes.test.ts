@@ -127,7 +127,7 @@ test('one check has its own path and status', async () => {
   expect((await (await open()).get('/health/redis')).json().status).toBe('disabled')
 })
 
-test('the hub is ready when it says so, also while the database is away, and not while it drains', async () => {
+test('4.4.13 the hub is ready when it says so, also while the database is away, and not while it drains', async () => {
   const { health, get } = await open({ database: { engine: 'postgres', ping: away } })
   expect((await get('/readyz')).statusCode).toBe(503)
   health.setReady(true)

@@ -17,7 +17,7 @@ describe.each(engines())('set-up on $name', ({ address }) => {
     expect((await setup(node, { token, ...ownerLogin })).status).toBe(401)
   })
 
-  test('a denial looks the same before and after, with a wrong token and without one', async () => {
+  test('4.9.39 a denial looks the same before and after, with a wrong token and without one', async () => {
     const node = await openNode(await address())
     const deny = async (body: object) => {
       const { status, body: problem } = await setup(node, { ...ownerLogin, ...body })

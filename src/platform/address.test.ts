@@ -80,7 +80,7 @@ describe('an opened range', () => {
   })
 })
 
-test('every spelling of a literal address is recognised, and a name is not', () => {
+test('4.9.38 every spelling of a literal address is recognised, and a name is not', () => {
   for (const host of [
     '2130706433',
     '0x7f.1',

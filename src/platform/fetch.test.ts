@@ -90,7 +90,7 @@ describe('a connection', () => {
     expect(seen).toHaveLength(0)
   })
 
-  test('goes to the address that was checked, even when the next answer is another', async () => {
+  test('4.9.38 goes to the address that was checked, even when the next answer is another', async () => {
     const checked = await serve()
     const forbidden = await serve(undefined, '127.0.0.2', checked.port)
     let lookups = 0
@@ -221,7 +221,7 @@ describe('a small GET', () => {
     expect(JSON.stringify(other.seen[0]!.headers)).not.toContain('secret')
   })
 
-  test('does not follow a redirect to a private address', async () => {
+  test('4.9.38 does not follow a redirect to a private address', async () => {
     const target = await serve(undefined, '127.0.0.2')
     for (const location of [target.origin, 'http://169.254.169.254/latest/meta-data', 'http://[::ffff:127.0.0.2]/']) {
       const { origin } = await serve(redirect(location))

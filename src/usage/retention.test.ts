@@ -35,7 +35,7 @@ describe.each(engines())('retention on $name', ({ open }) => {
   const ids = async (store: ReturnType<typeof createUsageStore>) =>
     (await store.listLogs({}, null, 10_000)).map((each) => each.id).sort()
 
-  test('rows older than the limit go, younger ones and all sums stay', async () => {
+  test('4.3.9 rows older than the limit go, younger ones and all sums stay', async () => {
     const old = Array.from({ length: 2500 }, (_, i) => row(i, testTime - 30 * dayMs - 1 - i))
     const young = [row(9000, testTime - 30 * dayMs), row(9001, testTime)]
     const { store, requests } = await start([...old, ...young])
@@ -64,7 +64,7 @@ describe.each(engines())('retention on $name', ({ open }) => {
     expect(await requests()).toBe(20)
   })
 
-  test('a run that is told to stop ends after the batch it is in', async () => {
+  test('4.2.7 a run that is told to stop ends after the batch it is in', async () => {
     const { store } = await start(Array.from({ length: 2500 }, (_, i) => row(i, testTime - 40 * dayMs)))
     const stopping = new AbortController()
     const clock = { ...instantly, sleep: async () => stopping.abort() }

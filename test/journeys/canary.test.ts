@@ -72,7 +72,7 @@ const stores = ['sqlite', ...(server ? ['postgres'] : [])]
 if (!server) describe.skip('secrets on postgres', () => void test('needs a PostgreSQL server', () => {}))
 
 test.each(stores)(
-  'no planted secret stands anywhere it was not given to, on %s',
+  '4.9.37 no planted secret stands anywhere it was not given to, on %s',
   async (engine) => {
     const store = engine === 'postgres' ? await postgresStore(server!) : null
     const canaries: Canary[] = []

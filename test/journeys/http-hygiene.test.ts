@@ -17,7 +17,7 @@ function expectAnswer(reply: Reply, isStreamed: boolean): void {
 }
 
 describe.each(vendors)('headers to %s', (vendor) => {
-  test.each([false, true])('5.6.40 only ours reach the provider, streamed: %s', async (stream) => {
+  test.each([false, true])('4.9.40, 5.6.40 only ours reach the provider, streamed: %s', async (stream) => {
     const { fake, model } = await stage.shared(vendor)
     const headers = {
       cookie: 'session=leaked',
@@ -50,7 +50,7 @@ describe.each(vendors)('headers to %s', (vendor) => {
     expect(received!.path).not.toContain(fake.apiKey)
   })
 
-  test.each([false, true])('5.6.40 only harmless ones come back, streamed: %s', async (stream) => {
+  test.each([false, true])('4.9.40, 5.6.40 only harmless ones come back, streamed: %s', async (stream) => {
     const behaviour: Behaviour = {
       encoding: 'gzip',
       headers: {

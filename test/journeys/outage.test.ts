@@ -71,7 +71,7 @@ async function look() {
   }
 }
 
-test('a minute without PostgreSQL fails no call of a known key and loses no row', async () => {
+test('4.4.12 a minute without PostgreSQL fails no call of a known key and loses no row', async () => {
   const leaver = await hub.createKey()
   const dismissed = await hub.createKey()
   await hub.admin('PATCH', `/api/keys/${dismissed.id}`, { enabled: false })

@@ -248,7 +248,7 @@ function isRefused(error: Error): boolean {
   return (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED'
 }
 
-test('an unclaimed hub answers on its own machine only, and its token makes the first owner once', async () => {
+test('4.9.39 an unclaimed hub answers on its own machine only, and its token makes the first owner once', async () => {
   const upstream = await startFakeProvider({ kind: 'openai', models: [model] })
   cleanups.push(() => upstream.close())
   const env = { ADMIN_KEY: '', GATEHOUSE_SERVER_HOST: '0.0.0.0', GATEHOUSE_SERVER_TRUSTED_PROXIES: '127.0.0.1' }

@@ -52,7 +52,7 @@ describe('what a stream looks like on the wire', () => {
   })
 
   test.skipIf('missing' in nginx && process.env.CI !== 'true')(
-    '5.1.2 behind nginx as it is installed, pieces arrive as they are made',
+    '4.5.20, 5.1.2 behind nginx as it is installed, pieces arrive as they are made',
     async () => {
       const port = await startNginx(nginx)
       const fake = await stage.upstream('openai', { holdAt: 2 })
@@ -109,7 +109,7 @@ describe.concurrent('silence', () => {
     expect(await stage.row(model)).toMatchObject({ outcome: 'truncated', error_code: 'upstream_timeout' })
   })
 
-  test('5.1.4 a silent provider is bridged by comments, and another may still answer', async () => {
+  test('4.5.17, 5.1.4 a silent provider is bridged by comments, and another may still answer', async () => {
     const model = await stage.serve([await stage.upstream('openai', { holdAt: 0 }), await stage.upstream()], {
       provider: { timeout: 3 },
     })

@@ -1,0 +1,9 @@
+/** The shelf of what `npm run soak` runs, in order. */
+import { largeBodies } from './large-bodies.ts'
+import { passingBodies } from './passing-bodies.ts'
+import type { Scenario } from './scenario.ts'
+import { slowStreams } from './slow-streams.ts'
+
+export const scenarios: readonly Scenario[] = [slowStreams, largeBodies, passingBodies]
+
+export type { Finding, Ground, Scenario } from './scenario.ts'
