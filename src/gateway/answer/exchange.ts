@@ -5,7 +5,8 @@ import type { ChatRequest, ChatUsage, UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Candidate, ServedModel } from '../models.ts'
 import { editResult } from '../protocols/openai-chat/index.ts'
-import type { JsonObject, ReplyContext } from '../protocols/protocol.ts'
+import type { JsonObject, OutboundProtocol, ReplyContext } from '../protocols/protocol.ts'
+import { type Address, applyQuirks, editBytes, editObject, joinEdits, membersOf } from '../providers/index.ts'
 import type { Asked } from '../request/asked.ts'
 import type { UpstreamRequest } from '../upstream.ts'
 import { createRelayPipe, createTranslatingPipe, type Pipe } from './pipes.ts'
@@ -39,10 +40,12 @@ export function prepareExchange(
   call: Call,
   source: ExchangeSource,
 ): Prepared | Promise<Prepared> {
-  const isSame = candidate.provider.kind.protocol.name === call.protocol.name
-  return isSame
-    ? { kind: 'ready', exchange: relay(candidate, asked, call) }
-    : prepareTranslation(candidate, model, asked, call, source)
+  const protocol = candidate.provider.wiring.protocols.find(({ name }) => name === call.protocol.name)
+  if (protocol === undefined) return prepareTranslation(candidate, model, asked, call, source)
+  const address = addressOf(candidate, protocol, asked)
+  return address === null
+    ? { kind: 'skipped', failure: notServed(protocol) }
+    : { kind: 'ready', exchange: relay(candidate, protocol, address, asked, call) }
 }
 
 async function prepareTranslation(
@@ -67,11 +70,22 @@ async function prepareTranslation(
   }
 }
 
+function addressOf({ provider, providerModel }: Candidate, protocol: OutboundProtocol, asked: Asked): Address | null {
+  const path = protocol.chatPath(providerModel, asked.stream)
+  return provider.wiring.address({ protocol, path, model: providerModel, stream: asked.stream })
+}
+
+function notServed({ name }: OutboundProtocol): UpstreamFailure {
+  return failure('not_found', 404, `The provider has no address for a call of ${name}.`)
+}
+
 /** Same protocol on both sides. */
-function relay(candidate: Candidate, asked: Asked, call: Call): Exchange {
-  const { protocol } = candidate.provider.kind
+function relay(candidate: Candidate, protocol: OutboundProtocol, address: Address, asked: Asked, call: Call): Exchange {
+  const { wiring } = candidate.provider
+  const quirks = wiring.quirks === null ? null : applyQuirks(wiring.quirks, asked.members)
+  const edit = quirks === null ? address.edit : joinEdits(quirks, address.edit)
   return {
-    request: toRequest(candidate, asked, call, asked.bytesFor(candidate.providerModel)),
+    request: toRequest(address, call, editBytes(asked.bytesFor(candidate.providerModel), edit)),
     readWhole(body) {
       const read = editResult(body, { askedModel: asked.model })
       if (read.errorJson !== null) return { failure: protocol.readError(500, {}, JSON.stringify(read.errorJson)) }
@@ -85,8 +99,8 @@ function relay(candidate: Candidate, asked: Asked, call: Call): Exchange {
         choices: asked.choices,
         protocol,
       }),
-    readRefusal: (status, headers, body) => protocol.readError(status, headers, body),
-    passHeaders: (headers) => passHeaders(headers, call),
+    readRefusal: (status, headers, body) => wiring.readRefusal(protocol, status, headers, body),
+    passHeaders: (headers) => withDropped(passHeaders(headers, call), quirks?.dropped ?? []),
   }
 }
 
@@ -98,8 +112,10 @@ async function translate(
   call: Call,
   source: ExchangeSource,
 ): Promise<Exchange> {
-  const { kind } = candidate.provider
-  const { protocol } = kind
+  const { kind, wiring } = candidate.provider
+  const [protocol] = wiring.protocols
+  const address = addressOf(candidate, protocol, asked)
+  if (address === null) throw fail('unsupported_parameter', notServed(protocol).message)
   const chat = kind.takesImageUrls ? asked.chat() : await source.fetchImages(asked.chat())
   const { body, dropped } = protocol.writeRequest(chat, {
     model: candidate.providerModel,
@@ -108,7 +124,9 @@ async function translate(
   // What only the caller's protocol has a place for stays behind as well. Callers choose these names, headers are plain.
   const left = Object.entries(chat.extras[call.protocol.name] ?? {}).filter(([, value]) => value !== null)
   const names = left.map(([name]) => name).filter((name) => /^\w{1,40}$/.test(name))
-  const unsaid = [...dropped, ...names.slice(0, 20)]
+  const quirks = wiring.quirks === null ? null : applyQuirks(wiring.quirks, membersOf(body))
+  const edit = quirks === null ? address.edit : joinEdits(quirks, address.edit)
+  const unsaid = [...dropped, ...names.slice(0, 20), ...(quirks?.dropped ?? [])]
   const context: ReplyContext = {
     id: call.requestId,
     model: asked.model,
@@ -116,7 +134,7 @@ async function translate(
     includeUsage: asked.includeUsage,
   }
   return {
-    request: toRequest(candidate, asked, call, JSON.stringify(body)),
+    request: toRequest(address, call, JSON.stringify(editObject(body, edit))),
     readWhole(bytes) {
       const wire = JSON.parse(bytes.toString('utf8')) as JsonObject
       if ('error' in wire) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
@@ -128,20 +146,17 @@ async function translate(
       }
     },
     openPipe: () => createTranslatingPipe(protocol.createStreamReader(), call.protocol.createStreamWriter(context)),
-    readRefusal: (status, headers, text) => protocol.readError(status, headers, text),
-    passHeaders: (headers) =>
-      unsaid.length === 0
-        ? passHeaders(headers, call)
-        : [...passHeaders(headers, call), 'x-gatehouse-dropped-params', unsaid.join(',')],
+    readRefusal: (status, headers, text) => wiring.readRefusal(protocol, status, headers, text),
+    passHeaders: (headers) => withDropped(passHeaders(headers, call), unsaid),
   }
 }
 
-function toRequest(candidate: Candidate, asked: Asked, call: Call, body: Buffer | string): Exchange['request'] {
-  return {
-    path: candidate.provider.kind.protocol.chatPath(candidate.providerModel, asked.stream),
-    body,
-    traceparent: call.traceparent,
-  }
+function toRequest(address: Address, call: Call, body: Buffer | string): Exchange['request'] {
+  return { path: address.path, headers: address.headers, body, traceparent: call.traceparent }
+}
+
+function withDropped(headers: string[], names: readonly string[]): string[] {
+  return names.length === 0 ? headers : [...headers, 'x-gatehouse-dropped-params', names.join(',')]
 }
 
 /** What providers say of their own limits and of the call; never cookies, servers, addresses or accounts. */

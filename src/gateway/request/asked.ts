@@ -2,6 +2,7 @@ import { fail } from '../../kernel/errors.ts'
 import type { ChatRequest } from '../chat.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import type { JsonObject } from '../protocols/protocol.ts'
+import type { Members } from '../providers/index.ts'
 import type { Needs } from '../routing/plan.ts'
 import { readBodyOf } from './reading.ts'
 
@@ -18,6 +19,8 @@ export type Asked = {
   needs: Needs
   /** The body for a provider of the same protocol: everything as sent, but for the model and the usage request. */
   bytesFor(providerModel: string): Buffer
+  /** The body as far as a provider's quirks must look at it. */
+  members: Members
   /** The middle form; read on first use. */
   chat(): ChatRequest
 }
@@ -66,6 +69,7 @@ export function readAsked(body: Buffer): Asked {
       }
       return edit(set)
     },
+    members: { member, whole, mentions: (text) => body.includes(text) },
     chat() {
       const read = chat ?? openaiChat.readRequest(whole())
       chat = read
