@@ -19,7 +19,7 @@ import { createLlmRoutes, type LlmRoutes } from './llm-routes.ts'
 import { createGatewayMetrics } from './meter.ts'
 import { loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
 import { postForm } from './post-form.ts'
-import type { Outside } from './providers/index.ts'
+import { createCredentialKeeper, type Outside } from './providers/index.ts'
 import { fetchImages } from './request/images.ts'
 import { gatewayRoutes } from './routes.ts'
 import { createGatewayStore, type GatewayTables } from './store.ts'
@@ -62,7 +62,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   const store = createGatewayStore(parts.db)
   const pool = (origin: string) => upstreams.pool(origin)
   const outside: Outside = { now: clock.now, postForm: (url, form) => postForm(pool, url, form) }
-  const source = { secrets, pool, guardSecret: parts.guardSecret, outside }
+  const source = { secrets, pool, guardSecret: parts.guardSecret, outside, credentials: createCredentialKeeper() }
   const table = createSnapshot<RoutingTable>({
     name: 'routes',
     load: () => loadRoutingTable({ ...source, store }),

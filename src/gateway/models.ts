@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { Secrets } from '../platform/secrets.ts'
 import {
   type Credential,
+  type CredentialKeeper,
   type Outside,
   type Provider,
   providerOfType,
@@ -67,6 +68,7 @@ export type RoutingSource = {
   /** Told each provider's secrets, so that no log line and no answer can carry one. */
   guardSecret(secret: string): void
   outside: Outside
+  credentials: CredentialKeeper
 }
 
 /** Reads everything and builds the table. A provider whose key cannot be decrypted fails the load: the old table stays. */
@@ -98,8 +100,11 @@ export async function loadRoutingTable(source: RoutingSource): Promise<RoutingTa
 export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'store'>): LiveProvider {
   const kind = providerOfType(row.type)!
   const wiring = kind.wire(JSON.parse(row.options))
-  const apiKey = row.api_key_cipher === '' ? '' : source.secrets.decrypt(row.api_key_cipher, `provider:${row.id}`)
-  const credential = wiring.openCredential(apiKey, source.outside)
+  const settings = JSON.stringify([row.type, row.options, row.api_key_cipher])
+  const credential = source.credentials.open(row.id, settings, () => {
+    const apiKey = row.api_key_cipher === '' ? '' : source.secrets.decrypt(row.api_key_cipher, `provider:${row.id}`)
+    return wiring.openCredential(apiKey, source.outside)
+  })
   for (const secret of credential.secrets()) source.guardSecret(secret)
   const { origin, path } = splitBaseUrl(row.base_url === '' ? wiring.baseUrl! : row.base_url, kind)
   return {

@@ -42,6 +42,7 @@ export function splitBaseUrl(url: string, { redundantSuffixes }: Provider): { or
   return { origin, path: path.slice(0, path.length - suffix.length) }
 }
 
+export { type CredentialKeeper, createCredentialKeeper } from './auth/keeper.ts'
 export { type BodyEdit, editBytes, editObject, joinEdits } from './edit-body.ts'
 export { type Preset, presets } from './presets.ts'
 export type {

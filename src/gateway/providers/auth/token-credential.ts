@@ -21,6 +21,7 @@ export function openTokenCredential(parts: {
   const { outside } = parts
   let token: Token | null = null
   let pending: Promise<readonly string[]> | null = null
+  let renewedAt = Number.NEGATIVE_INFINITY
   let failed: { error: HubError; until: number } | null = null
 
   const exchange = async (): Promise<readonly string[]> => {
@@ -49,18 +50,19 @@ export function openTokenCredential(parts: {
     },
     renew(sent) {
       if (token === null || token.headers !== sent) return true
-      // A token this young that is refused is refused for another reason than its age.
-      if (outside.now() - token.since < youngMs) return false
+      // Refused again so soon, it is refused for another reason than its age.
+      if (outside.now() - renewedAt < renewalPauseMs) return false
+      renewedAt = outside.now()
       token = null
       return true
     },
   }
 }
 
-type Token = { text: string; headers: readonly string[]; since: number; renewAt: number }
+type Token = { text: string; headers: readonly string[]; renewAt: number }
 
 const failurePauseMs = 1000
-const youngMs = 10_000
+const renewalPauseMs = 10_000
 /** A call may be on its way for a while before the vendor looks at its token. */
 const marginMs = 120_000
 
@@ -74,7 +76,6 @@ function readToken({ status, body }: { status: number; body: string }, issuer: s
   return {
     text,
     headers: ['authorization', `Bearer ${text}`],
-    since: now,
     renewAt: now + Math.max(lifeMs - marginMs, lifeMs / 2),
   }
 }
