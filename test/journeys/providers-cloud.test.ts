@@ -382,3 +382,51 @@ describe('keys and options', () => {
     expect(presets.find(({ id }: Json) => id === 'deepseek')).toMatchObject({ base_url: 'https://api.deepseek.com' })
   })
 })
+
+describe('quirks of an OpenAI-compatible vendor', () => {
+  test('are applied to bytes that pass, and the caller is told what went', async () => {
+    const fake = await startFakeProvider({ kind: 'openai' })
+    try {
+      const quirks = { headers: { 'X-Title': 'hub' }, stream_options: false, drop: ['seed'] }
+      await hub.serve('quirky', {
+        ...{ type: 'openai-compatible', base_url: fake.baseUrl, api_key: fake.apiKey },
+        options: { preset: 'deepseek', quirks },
+      })
+      const { data, response } = await client.chat.completions
+        .create({
+          ...{ model: 'quirky', seed: 7, n: 2, max_completion_tokens: 50, stream: true },
+          messages: [{ role: 'developer', content: 'Be brief.' }, ...messages],
+        })
+        .withResponse()
+      let text = ''
+      for await (const chunk of data) text += chunk.choices[0]?.delta.content ?? ''
+      expect(text).toBe(defaultText)
+      expect(response.headers.get('x-gatehouse-dropped-params')).toBe('n,seed')
+      expect(fake.requests[0]!.headers['x-title']).toBe('hub')
+      expect(fake.requests[0]!.json).toEqual({
+        ...{ model: 'quirky', max_tokens: 50, stream: true },
+        messages: [{ role: 'system', content: 'Be brief.' }, ...messages],
+      })
+    } finally {
+      await fake.close()
+    }
+  })
+
+  test('a vendor without a list of models says so', async () => {
+    const options = { preset: 'zhipu' }
+    await hub.admin('POST', '/api/providers', { name: 'listless', type: 'openai-compatible', api_key: 'x', options })
+    await expect(hub.admin('GET', '/api/providers/listless/models')).rejects.toThrow(/has no list of models/)
+  })
+})
+
+describe('changes of a provider', () => {
+  test('options that are given replace the old ones, others keep them, and another type forgets them', async () => {
+    const made = { name: 'changing', type: 'bedrock', api_key: 'ABSKfake', options: { region: 'us-east-1' } }
+    await hub.admin('POST', '/api/providers', made)
+    const patch = (body: Json) => hub.admin('PATCH', '/api/providers/changing', body)
+    expect(await patch({ priority: 7 })).toMatchObject({ options: { region: 'us-east-1' } })
+    expect(await patch({ options: { region: 'eu-west-1' } })).toMatchObject({ options: { region: 'eu-west-1' } })
+    expect(await patch({ type: 'openai' })).toMatchObject({ type: 'openai', options: {} })
+    await expect(patch({ type: 'vertex-gemini' })).rejects.toThrow(/options.project/)
+  })
+})

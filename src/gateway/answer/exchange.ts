@@ -6,7 +6,16 @@ import { failure } from '../failures.ts'
 import type { Candidate, ServedModel } from '../models.ts'
 import { editResult } from '../protocols/openai-chat/index.ts'
 import type { JsonObject, OutboundProtocol, ReplyContext } from '../protocols/protocol.ts'
-import { type Address, applyQuirks, editBytes, editObject, joinEdits, membersOf } from '../providers/index.ts'
+import {
+  type Address,
+  applyQuirks,
+  editBytes,
+  editObject,
+  joinEdits,
+  membersOf,
+  readThinkTags,
+  splitThinkTags,
+} from '../providers/index.ts'
 import type { Asked } from '../request/asked.ts'
 import type { UpstreamRequest } from '../upstream.ts'
 import { createRelayPipe, createTranslatingPipe, type Pipe } from './pipes.ts'
@@ -126,7 +135,10 @@ async function translate(
   const names = left.map(([name]) => name).filter((name) => /^\w{1,40}$/.test(name))
   const quirks = wiring.quirks === null ? null : applyQuirks(wiring.quirks, membersOf(body))
   const edit = quirks === null ? address.edit : joinEdits(quirks, address.edit)
-  const unsaid = [...dropped, ...names.slice(0, 20), ...(quirks?.dropped ?? [])]
+  // A stream is always asked for its usage: without a caller's wish for it nothing of his is lost.
+  const lost = quirks?.dropped.filter((name) => name !== 'stream_options' || asked.includeUsage) ?? []
+  const unsaid = [...dropped, ...names.slice(0, 20), ...lost]
+  const hasThinkTags = wiring.quirks?.think_tags === true
   const context: ReplyContext = {
     id: call.requestId,
     model: asked.model,
@@ -138,14 +150,19 @@ async function translate(
     readWhole(bytes) {
       const wire = JSON.parse(bytes.toString('utf8')) as JsonObject
       if ('error' in wire) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
-      const result = protocol.readResult(wire)
+      const read = protocol.readResult(wire)
+      const result = hasThinkTags ? splitThinkTags(read) : read
       return {
         body: Buffer.from(JSON.stringify(call.protocol.writeResult(result, context))),
         usage: result.usage,
         finish: result.choices[0]?.finish ?? '',
       }
     },
-    openPipe: () => createTranslatingPipe(protocol.createStreamReader(), call.protocol.createStreamWriter(context)),
+    openPipe() {
+      const reader = protocol.createStreamReader()
+      const writer = call.protocol.createStreamWriter(context)
+      return createTranslatingPipe(hasThinkTags ? readThinkTags(reader) : reader, writer)
+    },
     readRefusal: (status, headers, text) => wiring.readRefusal(protocol, status, headers, text),
     passHeaders: (headers) => withDropped(passHeaders(headers, call), unsaid),
   }

@@ -57,3 +57,4 @@ export type {
   Wiring,
 } from './provider.ts'
 export { applyQuirks, type Members, membersOf, type Quirks } from './quirks.ts'
+export { readThinkTags, splitThinkTags } from './think-tags.ts'

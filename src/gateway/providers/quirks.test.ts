@@ -48,7 +48,8 @@ describe('members that a vendor refuses', () => {
     [{ choices: false }, { n: 3 }, ['n']],
     [{ choices: false }, { n: 1 }, []],
     [{ drop: ['seed', 'store'] }, { seed: 1, store: null }, ['seed']],
-    [{ stream_options: false }, { stream: true, stream_options: { include_usage: true } }, []],
+    [{ stream_options: false }, { stream: true, stream_options: { include_usage: true } }, ['stream_options']],
+    [{ stream_options: false }, { stream: true }, []],
   ] as [Partial<Quirks>, Body, string[]][])('with %j, of %j the caller is told %j', (quirks, given, dropped) => {
     const { stream, ...gone } = given
     const seen = apply(quirks, given)

@@ -107,8 +107,11 @@ export function membersOf(body: JsonObject): Members {
 export function applyQuirks(quirks: Quirks, members: Members): BodyEdit & { dropped: string[] } {
   const made: Making = { set: {}, remove: [], dropped: [] }
   renameLimit(quirks, members, made)
-  // The hub's own wish, not the caller's: a stream without it is counted, not metered.
-  if (!quirks.stream_options && members.member('stream_options') !== undefined) made.remove.push('stream_options')
+  if (!quirks.stream_options) {
+    drop('stream_options', members, made)
+    // The hub asks for usage where the caller did not.
+    if (!made.remove.includes('stream_options')) made.remove.push('stream_options')
+  }
   if (!quirks.parallel_tool_calls) drop('parallel_tool_calls', members, made)
   if (!quirks.tool_choice_required) loosenToolChoice(members, made)
   if (!quirks.choices) dropChoices(members, made)
