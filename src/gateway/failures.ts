@@ -1,4 +1,4 @@
-import { type ErrorCode, fail, type HubError } from '../kernel/errors.ts'
+import { type ErrorCode, fail, HubError } from '../kernel/errors.ts'
 import { isRefusedAddress } from '../platform/fetch.ts'
 import type { UpstreamFailure } from './chat.ts'
 
@@ -30,9 +30,18 @@ export function networkFailure(error: Error): UpstreamFailure {
   if (isRefusedAddress(error)) {
     return failure('forbidden_address', 0, `The provider's address is not allowed from here: ${error.message}`)
   }
+  if (error instanceof HubError) return tokenFailure(error)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const kind = code.endsWith('_TIMEOUT') || code === 'ETIMEDOUT' ? 'timeout' : 'server_error'
   return failure(kind, 0, networkMessages[code] ?? 'The connection to the provider failed.')
+}
+
+/** No access token could be had, so the provider was not asked. */
+function tokenFailure(error: HubError): UpstreamFailure {
+  const { message, retryAfterMs = null } = error
+  if (error.code === 'upstream_unauthorized') return failure('authentication', 401, message)
+  if (error.code === 'upstream_rate_limited') return failure('rate_limited', 429, message, retryAfterMs)
+  return failure(error.code === 'upstream_timeout' ? 'timeout' : 'server_error', 0, message)
 }
 
 /** What a provider said, without its key in any of the words that reach callers and the ledger. */

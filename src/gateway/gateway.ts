@@ -18,6 +18,8 @@ import { listRemoteModels } from './control/remote-models.ts'
 import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
 import { loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
+import { postForm } from './post-form.ts'
+import { createCredentialKeeper, type Outside } from './providers/index.ts'
 import { fetchImages } from './request/images.ts'
 import { gatewayRoutes } from './routes.ts'
 import { createGatewayStore, type GatewayTables } from './store.ts'
@@ -58,7 +60,9 @@ export type Gateway = {
 export function createGateway(parts: GatewayParts, config: GatewayConfig): Gateway {
   const { clock, log, secrets, upstreams, bus } = parts
   const store = createGatewayStore(parts.db)
-  const source = { secrets, pool: (origin: string) => upstreams.pool(origin), guardSecret: parts.guardSecret }
+  const pool = (origin: string) => upstreams.pool(origin)
+  const outside: Outside = { now: clock.now, postForm: (url, form) => postForm(pool, url, form) }
+  const source = { secrets, pool, guardSecret: parts.guardSecret, outside, credentials: createCredentialKeeper() }
   const table = createSnapshot<RoutingTable>({
     name: 'routes',
     load: () => loadRoutingTable({ ...source, store }),
@@ -78,6 +82,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     secrets,
     clock,
     checkUrl: (url, param) => upstreams.checkUrl(url, param),
+    outside,
     async changed() {
       bus.announce('config.changed', { kind: 'routes' })
       await table.refresh()

@@ -1,7 +1,14 @@
 import type { Dispatcher } from 'undici'
 import type { Secrets } from '../platform/secrets.ts'
-import type { Provider } from './providers/index.ts'
-import { providerOfType } from './providers/index.ts'
+import {
+  type Credential,
+  type CredentialKeeper,
+  type Outside,
+  type Provider,
+  providerOfType,
+  splitBaseUrl,
+  type Wiring,
+} from './providers/index.ts'
 import type { GatewayStore, ModelProviderRow, ModelRow, ProviderRow } from './store.ts'
 
 /**
@@ -38,15 +45,16 @@ export type LiveProvider = {
   id: string
   name: string
   kind: Provider
+  /** Its kind with its own options. */
+  wiring: Wiring
+  credential: Credential
   /** The connections to `origin`; asked for at each call, because idle ones are closed. */
   dispatcher(): Dispatcher
   origin: string
   /** Path of the base URL, without a slash at its end. */
   basePath: string
-  /** Credentials as a flat header list. */
-  headers: readonly string[]
-  /** All that every call carries. */
-  callHeaders: readonly string[]
+  /** The operator has set the address. */
+  hasOwnAddress: boolean
   /** Takes this provider's own key out of what it says: some repeat it in their errors, in no shape a pattern knows. */
   mask(text: string): string
   rateLimit: number | null
@@ -59,6 +67,8 @@ export type RoutingSource = {
   pool(origin: string): Dispatcher
   /** Told each provider's secrets, so that no log line and no answer can carry one. */
   guardSecret(secret: string): void
+  outside: Outside
+  credentials: CredentialKeeper
 }
 
 /** Reads everything and builds the table. A provider whose key cannot be decrypted fails the load: the old table stays. */
@@ -89,29 +99,28 @@ export async function loadRoutingTable(source: RoutingSource): Promise<RoutingTa
 /** A stored provider, ready to be called. */
 export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'store'>): LiveProvider {
   const kind = providerOfType(row.type)!
-  const apiKey = row.api_key_cipher === '' ? '' : source.secrets.decrypt(row.api_key_cipher, `provider:${row.id}`)
-  if (apiKey !== '') source.guardSecret(apiKey)
-  const url = new URL(row.base_url === '' ? kind.defaultBaseUrl! : row.base_url)
+  const wiring = kind.wire(JSON.parse(row.options))
+  const settings = JSON.stringify([row.type, row.options, row.api_key_cipher])
+  const credential = source.credentials.open(row.id, settings, () => {
+    const apiKey = row.api_key_cipher === '' ? '' : source.secrets.decrypt(row.api_key_cipher, `provider:${row.id}`)
+    return wiring.openCredential(apiKey, source.outside)
+  })
+  for (const secret of credential.secrets()) source.guardSecret(secret)
+  const { origin, path } = splitBaseUrl(row.base_url === '' ? wiring.baseUrl! : row.base_url, kind)
   return {
     id: row.id,
     name: row.name,
     kind,
-    dispatcher: () => source.pool(url.origin),
-    origin: url.origin,
-    basePath: trimBasePath(url.pathname, kind.redundantSuffix),
-    headers: kind.headers(apiKey),
-    callHeaders: [...kind.headers(apiKey), ...commonHeaders],
-    mask: createMask(apiKey),
+    wiring,
+    credential,
+    dispatcher: () => source.pool(origin),
+    origin,
+    basePath: path,
+    hasOwnAddress: row.base_url !== '',
+    mask: createMask(credential),
     rateLimit: row.rate_limit,
     isSynthetic: row.is_synthetic === 1,
   }
-}
-
-function trimBasePath(path: string, redundantSuffix: string | null): string {
-  const trimmed = path.replace(/\/+$/, '')
-  return redundantSuffix !== null && trimmed.endsWith(redundantSuffix)
-    ? trimmed.slice(0, -redundantSuffix.length)
-    : trimmed
 }
 
 function toCandidate(link: ModelProviderRow, model: ModelRow, row: ProviderRow, provider: LiveProvider): Candidate {
@@ -128,21 +137,16 @@ function toCandidate(link: ModelProviderRow, model: ModelRow, row: ProviderRow, 
   }
 }
 
-// Compressed pieces cannot be forwarded as they come.
-const commonHeaders = [
-  ...['content-type', 'application/json', 'accept', 'application/json, text/event-stream'],
-  ...['accept-encoding', 'identity', 'user-agent', 'gatehouse'],
-]
+function createMask(credential: Credential): (text: string) => string {
+  return (text) => credential.secrets().reduce(maskOne, text)
+}
 
-function createMask(apiKey: string): (text: string) => string {
-  if (apiKey === '') return (text) => text
-  const spellings = [...new Set([apiKey, encodeURIComponent(apiKey)])]
-  return (text) => {
-    const masked = spellings.reduce((left, spelling) => left.replaceAll(spelling, '[key]'), text)
-    // A long message was cut before it came here, perhaps in the middle of the key.
-    for (let length = apiKey.length - 1; length > 3; length--) {
-      if (masked.endsWith(`${apiKey.slice(0, length)}…`)) return `${masked.slice(0, -length - 1)}[key]`
-    }
-    return masked
+function maskOne(text: string, secret: string): string {
+  const spellings = [...new Set([secret, encodeURIComponent(secret)])]
+  const masked = spellings.reduce((left, spelling) => left.replaceAll(spelling, '[key]'), text)
+  // A long message was cut before it came here, perhaps in the middle of the key.
+  for (let length = secret.length - 1; length > 3; length--) {
+    if (masked.endsWith(`${secret.slice(0, length)}…`)) return `${masked.slice(0, -length - 1)}[key]`
   }
+  return masked
 }

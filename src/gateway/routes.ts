@@ -3,6 +3,7 @@ import { defineRoute, type Route } from '../http/route.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Configure } from './control/configure.ts'
 import type { UpstreamModel } from './protocols/protocol.ts'
+import { type Preset, type Provider, presets, providers } from './providers/index.ts'
 import {
   modelCreate,
   modelPatch,
@@ -13,6 +14,7 @@ import {
   providerCreate,
   providerPatch,
   providerReply,
+  providerTypesReply,
 } from './schema.ts'
 import type { GatewayStore, ModelRow, NamedModelProviderRow, ProviderRow } from './store.ts'
 
@@ -36,6 +38,15 @@ export function gatewayRoutes(own: GatewayRoutesSource): Route[] {
 function providerRoutes({ store, configure, remoteModels, importCapabilities, clock }: GatewayRoutesSource): Route[] {
   const tag = 'providers'
   return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/provider-types',
+      access,
+      tag,
+      summary: 'What a provider can be: types with the schema of their options, and known OpenAI-compatible vendors.',
+      reply: providerTypesReply,
+      handle: async () => ({ types: providers.map(showType), presets: presets.map(showPreset) }),
+    }),
     defineRoute({
       method: 'GET',
       path: '/api/providers',
@@ -279,10 +290,39 @@ function modelProviderRoutes({ store, configure }: GatewayRoutesSource): Route[]
 
 const iso = (ms: number) => new Date(ms).toISOString()
 
+function showType(kind: Provider): z.infer<typeof providerTypesReply>['types'][number] {
+  // Types with options that must be given have no address before they are.
+  const hasDefaults = kind.options.safeParse({}).success
+  return {
+    type: kind.type,
+    title: kind.title,
+    protocols: kind.protocols.map(({ name }) => name),
+    base_url: hasDefaults ? kind.wire({}).baseUrl : null,
+    needs_key: kind.needsKey,
+    key_hint: kind.keyHint,
+    options: z.toJSONSchema(kind.options, { io: 'input' }),
+  }
+}
+
+function showPreset({ baseUrl, ...rest }: Preset): z.infer<typeof providerTypesReply>['presets'][number] {
+  return { ...rest, base_url: baseUrl }
+}
+
 function showProvider(row: ProviderRow): z.infer<typeof providerReply> {
-  const { api_key_cipher, api_key_last_four, base_url, enabled, is_synthetic, created_at, updated_at, ...rest } = row
+  const {
+    api_key_cipher,
+    api_key_last_four,
+    base_url,
+    enabled,
+    options,
+    is_synthetic,
+    created_at,
+    updated_at,
+    ...rest
+  } = row
   return {
     ...rest,
+    options: JSON.parse(options),
     api_key: api_key_cipher === '' ? '' : `••••${api_key_last_four}`,
     base_url: base_url === '' ? null : base_url,
     enabled: enabled === 1,

@@ -28,6 +28,9 @@ const providerFields = {
   max_retries: retries.describe('Repeats after 408, 409, 429, 5xx and network faults.'),
   timeout: timeout.describe('Seconds until the first content, and between pieces of a stream.'),
   rate_limit: z.number().int().min(1).nullable().describe('Requests a minute sent to this provider; null: no limit.'),
+  options: z
+    .record(z.string(), z.unknown())
+    .describe("Settings of the type's own, see /api/provider-types. A change replaces all of them."),
 }
 
 export const providerCreate = z.strictObject({
@@ -41,6 +44,7 @@ export const providerCreate = z.strictObject({
   max_retries: providerFields.max_retries.default(3),
   timeout: providerFields.timeout.default(60),
   rate_limit: providerFields.rate_limit.default(null),
+  options: providerFields.options.default({}),
 })
 export const providerPatch = z.strictObject(providerFields).partial()
 
@@ -56,9 +60,35 @@ export const providerReply = z.object({
   max_retries: z.number(),
   timeout: z.number(),
   rate_limit: z.number().nullable(),
+  options: z.record(z.string(), z.unknown()),
   is_synthetic: z.boolean(),
   created_at: time,
   updated_at: time,
+})
+
+export const providerTypesReply = z.object({
+  types: z.array(
+    z.object({
+      type: z.string(),
+      title: z.string(),
+      protocols: z.array(z.string()),
+      base_url: z.string().nullable().describe('null: it depends on the options, or must be given.'),
+      needs_key: z.boolean(),
+      key_hint: z.string(),
+      options: z.record(z.string(), z.unknown()).describe('JSON Schema of `options`.'),
+    }),
+  ),
+  presets: z
+    .array(
+      z.object({
+        id: z.string(),
+        title: z.string(),
+        base_url: z.string().nullable(),
+        docs: z.string(),
+        quirks: z.record(z.string(), z.unknown()),
+      }),
+    )
+    .describe('Known vendors of the type openai-compatible.'),
 })
 
 const modelFields = {

@@ -15,6 +15,8 @@ export type GatewayTables = {
     max_retries: number
     timeout: number
     rate_limit: number | null
+    /** JSON of the type's own settings. */
+    options: string
     is_synthetic: number
     created_at: number
     updated_at: number

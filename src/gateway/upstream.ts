@@ -11,6 +11,7 @@ import type { Dispatcher } from 'undici'
 import type { UpstreamFailure } from './chat.ts'
 import { failure, networkFailure } from './failures.ts'
 import type { LiveProvider } from './models.ts'
+import type { FrameDecoder, OutgoingRequest } from './providers/index.ts'
 
 /** What is heard of one call to a provider. Exactly one of `onEnd`, `onRefused` and `onFault` comes, and comes last. */
 export type Receiver = {
@@ -34,6 +35,8 @@ export type UpstreamCall = {
 export type UpstreamRequest = {
   path: string
   body: Buffer | string
+  /** Beyond credentials and what every call carries: a flat list. */
+  headers: readonly string[]
   /** Until the first content of a stream or the end of a whole answer, and the longest silence in between. */
   timeoutMs: number
   traceparent: string
@@ -41,39 +44,78 @@ export type UpstreamRequest = {
 
 const maxErrorBytes = 65_536
 
+/** Those parts of a provider that a call needs. */
+export type CalledProvider = Pick<LiveProvider, 'dispatcher' | 'origin' | 'basePath' | 'wiring' | 'credential'>
+
 /**
- * Sends one call on the provider's pool. No AbortSignal, no streams, no promises: this runs for every piece of every
- * answer, and each of those costs more than all the rest of the work.
+ * Sends one call on the provider's pool. No AbortSignal, no streams, and promises only where a token must be fetched
+ * first: this runs for every piece of every answer, and each of those costs more than all the rest of the work.
  */
-export function callProvider(provider: LiveProvider, request: UpstreamRequest, receiver: Receiver): UpstreamCall {
-  const call = new ProviderCall(receiver, request.timeoutMs)
-  provider.dispatcher().dispatch(
-    {
-      origin: provider.origin,
-      method: 'POST',
-      path: provider.basePath + request.path,
-      headers: [...provider.callHeaders, 'traceparent', request.traceparent],
-      body: request.body,
-      headersTimeout: request.timeoutMs,
-      bodyTimeout: request.timeoutMs,
-    },
-    call,
-  )
+export function callProvider(provider: CalledProvider, request: UpstreamRequest, receiver: Receiver): UpstreamCall {
+  const call = new ProviderCall(provider, request, receiver)
+  call.authorize()
   return call
 }
 
+/** Compressed pieces cannot be forwarded as they come. */
+const commonHeaders = [
+  ...['content-type', 'application/json', 'accept', 'application/json, text/event-stream'],
+  ...['accept-encoding', 'identity', 'user-agent', 'gatehouse'],
+]
+
 /** Both ends of a call in one object: a set of closures for each would be a tenth of what a call allocates. */
 class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
+  private readonly provider: CalledProvider
+  private readonly request: UpstreamRequest
   private readonly receiver: Receiver
   private readonly timer: NodeJS.Timeout
   private controller: Dispatcher.DispatchController | null = null
   private isOver = false
   private refusal: { status: number; headers: IncomingHttpHeaders; chunks: Buffer[]; size: number } | null = null
   private decoder: Decoder | null = null
+  private frames: FrameDecoder | null = null
+  private sentCredentials: readonly string[] = []
+  private mayRenew: boolean
+  /** What comes in now is the rest of an exchange that is to be repeated. */
+  private isStale = false
 
-  constructor(receiver: Receiver, timeoutMs: number) {
+  constructor(provider: CalledProvider, request: UpstreamRequest, receiver: Receiver) {
+    this.provider = provider
+    this.request = request
     this.receiver = receiver
-    this.timer = setTimeout(endLateCall, timeoutMs, this)
+    this.mayRenew = provider.credential.renew !== undefined
+    this.timer = setTimeout(endLateCall, request.timeoutMs, this)
+  }
+
+  authorize(): void {
+    const { origin, basePath, credential } = this.provider
+    const { path, body } = this.request
+    const outgoing: OutgoingRequest = { method: 'POST', origin, path: basePath + path, body }
+    const credentials = credential.authorize(outgoing)
+    if (credentials instanceof Promise) {
+      credentials.then(
+        (fetched) => this.send(fetched),
+        (error: Error) => this.cut(networkFailure(error)),
+      )
+    } else this.send(credentials)
+  }
+
+  private send(credentials: readonly string[]): void {
+    if (this.isOver) return
+    this.sentCredentials = credentials
+    const { provider, request } = this
+    provider.dispatcher().dispatch(
+      {
+        origin: provider.origin,
+        method: 'POST',
+        path: provider.basePath + request.path,
+        headers: [...credentials, ...request.headers, ...commonHeaders, 'traceparent', request.traceparent],
+        body: request.body,
+        headersTimeout: request.timeoutMs,
+        bodyTimeout: request.timeoutMs,
+      },
+      this,
+    )
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -89,26 +131,47 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
       this.cut(failure('server_error', 502, 'The provider answered with a redirect.'))
       return
     }
+    if (status === 401 && this.renew()) {
+      this.isStale = true
+      return
+    }
     if (status >= 400) this.refusal = { status, headers, chunks: [], size: 0 }
     const encoding = headers['content-encoding']
     if (encoding !== undefined) this.decoder = this.decode(encoding)
-    if (this.refusal === null) this.receiver.onAnswer(headers)
+    if (this.refusal !== null) return
+    this.frames = this.provider.wiring.createDecoder?.(headers) ?? null
+    this.receiver.onAnswer(headers)
+  }
+
+  /** A fetched token can end before its time: once a call, what was refused for it is sent again with another one. */
+  private renew(): boolean {
+    if (!this.mayRenew || !this.provider.credential.renew!(this.sentCredentials)) return false
+    this.mayRenew = false
+    return true
+  }
+
+  private repeat(): void {
+    this.isStale = false
+    this.controller = null
+    if (!this.isOver) this.authorize()
   }
 
   onResponseData(_controller: unknown, chunk: Buffer): void {
-    if (this.isOver) return
+    if (this.isOver || this.isStale) return
     if (this.decoder) this.decoder.write(chunk)
     else this.take(chunk)
   }
 
   onResponseEnd(): void {
-    if (this.decoder) this.decoder.end()
+    if (this.isStale) this.repeat()
+    else if (this.decoder) this.decoder.end()
     else this.end()
   }
 
   onResponseError(_controller: unknown, error: Error): void {
     // A refusal whose body was cut is still that refusal.
-    if (this.refusal) this.end()
+    if (this.isStale) this.repeat()
+    else if (this.refusal) this.end()
     // Told one turn later: a closed pool fails before `callProvider` has returned.
     else queueMicrotask(() => this.finish() && this.receiver.onFault(networkFailure(error)))
   }
@@ -150,10 +213,25 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
   private take(chunk: Buffer): void {
     if (this.isOver) return
     const { refusal } = this
-    if (refusal === null) this.receiver.onData(chunk)
-    else if (refusal.size < maxErrorBytes) {
+    if (refusal === null) {
+      if (this.frames === null) this.receiver.onData(chunk)
+      else this.reframe(this.frames, chunk)
+    } else if (refusal.size < maxErrorBytes) {
       refusal.chunks.push(chunk)
       refusal.size += chunk.length
+    }
+  }
+
+  private reframe(frames: FrameDecoder, chunk: Buffer): void {
+    let pieces: Buffer[] = []
+    try {
+      pieces = frames.push(chunk)
+    } catch (error) {
+      this.cut(failure('server_error', 502, `The provider's stream cannot be read: ${(error as Error).message}.`))
+    }
+    for (const piece of pieces) {
+      // The receiver may have ended the call at the piece before.
+      if (!this.isOver) this.receiver.onData(piece)
     }
   }
 

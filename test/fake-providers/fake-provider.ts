@@ -11,10 +11,12 @@ import type { Behaviour } from './behaviour.ts'
 import { workOutReply } from './reply.ts'
 import { type CallControl, send } from './send.ts'
 import { type VendorName, vendors } from './vendors/index.ts'
-import { isObject, type Json, type VendorRoute } from './vendors/vendor.ts'
+import { isObject, type Json, type Vendor, type VendorRoute } from './vendors/vendor.ts'
 
 export type FakeProviderOptions = {
   kind: VendorName
+  /** A vendor that serves the models of `kind` in a way of its own. */
+  vendor?: Vendor
   /** The only credential it takes; null takes any and none. */
   apiKey?: string | null
   /** The models it lists. It answers for any name. */
@@ -67,7 +69,7 @@ export type RecordedRequest = {
 
 /** Starts a provider on a free port of 127.0.0.1 that behaves like the real vendor until told otherwise. */
 export async function startFakeProvider(options: FakeProviderOptions): Promise<FakeProvider> {
-  const vendor = vendors[options.kind]
+  const vendor = options.vendor ?? vendors[options.kind]
   const apiKey = options.apiKey === undefined ? `sk-fake-${options.kind}-canary-7f3d9b` : options.apiKey
   const models = options.models ?? ['fake-large', 'fake-small', 'org/fake-tiny:free']
   const signatures = options.areSignaturesEnforced ? createSignatures() : null
@@ -91,7 +93,21 @@ export async function startFakeProvider(options: FakeProviderOptions): Promise<F
     log.add({ method, path: request.url ?? '', headers, rawHeaders, body, json, model, connection, ...watch })
     const behaviour = route ? scripts.next(route, model) : {}
     const number = log.requests.length
-    const facts = { kind: options.kind, number, method, path, query, headers, route, json, model, behaviour }
+    const raw = { method, url: request.url ?? '', headers, body, origin: url }
+    const facts = {
+      kind: options.kind,
+      vendor,
+      raw,
+      number,
+      method,
+      path,
+      query,
+      headers,
+      route,
+      json,
+      model,
+      behaviour,
+    }
     const reply = workOutReply({ ...facts, apiKey, models, signatures, origin: url })
     reply.headers = { ...vendor.headers(`req_fake_${number}`), ...surroundings, ...reply.headers }
     await send(response, reply, behaviour, control)

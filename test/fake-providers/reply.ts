@@ -3,12 +3,14 @@ import type { Behaviour, VendorError } from './behaviour.ts'
 import { frameEvents, frameJsonArray } from './framing.ts'
 import { planAnswer, retryAfterHeaders } from './plan.ts'
 import type { Reply } from './send.ts'
-import { type VendorName, vendors } from './vendors/index.ts'
-import type { Json, SignatureCheck, Vendor, VendorRoute } from './vendors/vendor.ts'
+import type { VendorName } from './vendors/index.ts'
+import type { Json, RawRequest, SignatureCheck, Vendor, VendorRoute } from './vendors/vendor.ts'
 
 /** One request and all that its answer depends on. */
 export type Call = {
   kind: VendorName
+  vendor: Vendor
+  raw: RawRequest
   /** From 1; ids are made of it. */
   number: number
   method: string
@@ -29,8 +31,7 @@ type ReportedError = VendorError & { message: string }
 
 /** What the real vendor would answer, bent as the behaviour says. */
 export function workOutReply(call: Call): Reply {
-  const vendor = vendors[call.kind]
-  const { behaviour, route } = call
+  const { behaviour, route, vendor } = call
   const key = vendor.readKey(call.headers, call.query)
   const report = (error: VendorError): ReportedError => ({
     ...error,
@@ -41,8 +42,12 @@ export function workOutReply(call: Call): Reply {
   const fail = (error: VendorError) => errorReply(vendor, report(error))
   const ok = (value: Json) => whole(behaviour.status ?? 200, JSON.stringify(value))
 
+  const aside = vendor.serveAside?.(call.raw)
+  if (aside) return whole(aside.status, JSON.stringify(aside.body))
   if (!route) return fail({ status: 404, message: `Invalid URL (${call.method} ${call.path})`, code: null })
-  if (call.apiKey !== null && key !== call.apiKey)
+  const refused = vendor.checkAccess?.(call.raw)
+  if (refused) return fail(refused)
+  if (!vendor.checkAccess && call.apiKey !== null && key !== call.apiKey)
     return fail({ status: 401, message: 'Incorrect API key provided: {key}.' })
   if (behaviour.body !== undefined) return whole(behaviour.status ?? 200, behaviour.body)
   const { error } = behaviour
@@ -68,6 +73,11 @@ export function workOutReply(call: Call): Reply {
   const events = vendor.writeEvents(plan)
   if (error?.afterChunks !== undefined)
     events.splice(error.afterChunks, events.length, vendor.writeErrorEvent(report(error)))
+  const framed = vendor.frame?.(events)
+  if (framed) {
+    const headers = { 'Content-Type': framed.contentType }
+    return { status: behaviour.status ?? 200, headers, frames: framed.frames, isStream: true }
+  }
   return {
     status: behaviour.status ?? 200,
     headers: { 'Content-Type': route.isJsonArray ? 'application/json' : 'text/event-stream; charset=utf-8' },
@@ -82,7 +92,10 @@ function isStreamed(call: Call): boolean {
 
 function errorReply(vendor: Vendor, error: ReportedError): Reply {
   const reply = whole(error.httpStatus ?? error.status, JSON.stringify(vendor.writeError(error)))
-  return { ...reply, headers: { ...reply.headers, ...retryAfterHeaders(error.retryAfter, Date.now()) } }
+  return {
+    ...reply,
+    headers: { ...reply.headers, ...vendor.errorHeaders?.(error), ...retryAfterHeaders(error.retryAfter, Date.now()) },
+  }
 }
 
 function whole(status: number, body: string | Uint8Array): Reply {

@@ -1,10 +1,22 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { HubError } from '../../kernel/errors.ts'
+import { fail, HubError } from '../../kernel/errors.ts'
 import type { Call } from '../call.ts'
+import type { UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Candidate, ServedModel } from '../models.ts'
 import type { Framing, JsonObject, OutboundProtocol, ReplyContext } from '../protocols/protocol.ts'
 import { withoutForeignParts } from '../protocols/vendor-parts.ts'
+import {
+  type Address,
+  applyQuirks,
+  editBytes,
+  editObject,
+  joinEdits,
+  type Members,
+  membersOf,
+  readThinkTags,
+  splitThinkTags,
+} from '../providers/index.ts'
 import type { Asked } from '../request/asked.ts'
 import { createRelayPipe, createTranslatingPipe } from './pipes.ts'
 import type { Exchange, ExchangeSource, Prepared, StreamShape, Wanted } from './wanted.ts'
@@ -47,10 +59,12 @@ function prepareExchange(
   call: Call,
   source: ExchangeSource,
 ): Prepared | Promise<Prepared> {
-  const native = candidate.provider.kind.protocols.find(({ name }) => name === asked.protocol.name)
-  return native
-    ? { kind: 'ready', exchange: relay(native, candidate, asked, call) }
-    : prepareTranslation(candidate, model, asked, call, source)
+  const native = candidate.provider.wiring.protocols.find(({ name }) => name === asked.protocol.name)
+  if (native === undefined) return prepareTranslation(candidate, model, asked, call, source)
+  const address = addressOf(candidate, native, asked)
+  return address === null
+    ? { kind: 'skipped', failure: notServed(native) }
+    : { kind: 'ready', exchange: relay(native, address, candidate, asked, call) }
 }
 
 async function prepareTranslation(
@@ -75,12 +89,30 @@ async function prepareTranslation(
   }
 }
 
+function addressOf({ provider, providerModel }: Candidate, protocol: OutboundProtocol, asked: Asked): Address | null {
+  const path = protocol.chatPath(providerModel, asked.stream)
+  return provider.wiring.address({ protocol, path, model: providerModel, stream: asked.stream })
+}
+
+function notServed({ name }: OutboundProtocol): UpstreamFailure {
+  return failure('not_found', 404, `The provider has no address for a call of ${name}.`)
+}
+
+/** What a body must lose or change for this provider. Its quirks are those of the first protocol it speaks. */
+function adjust({ provider: { wiring } }: Candidate, protocol: OutboundProtocol, address: Address, members: Members) {
+  if (wiring.quirks === null || protocol !== wiring.protocols[0]) return { edit: address.edit, dropped: [] }
+  const quirks = applyQuirks(wiring.quirks, members)
+  return { edit: joinEdits(quirks, address.edit), dropped: quirks.dropped }
+}
+
 /** Same protocol on both sides. */
-function relay(protocol: OutboundProtocol, candidate: Candidate, asked: Asked, call: Call): Exchange {
+function relay(protocol: OutboundProtocol, address: Address, candidate: Candidate, asked: Asked, call: Call): Exchange {
+  const { wiring } = candidate.provider
   const { model: askedModel, choices, place } = asked
   const { editResult, createEditor } = asked.protocol.relay
+  const { edit, dropped } = adjust(candidate, protocol, address, asked.members)
   return {
-    request: toRequest(protocol, candidate, asked, call, asked.bytesFor(candidate.providerModel)),
+    request: toRequest(address, call, editBytes(asked.bytesFor(candidate.providerModel), edit)),
     readWhole(body) {
       const read = editResult(body, { askedModel })
       if (read.errorJson !== null) return { failure: protocol.readError(500, {}, JSON.stringify(read.errorJson)) }
@@ -91,8 +123,8 @@ function relay(protocol: OutboundProtocol, candidate: Candidate, asked: Asked, c
         createEditor({ askedModel, hideUsage: !asked.includeUsage, choices, framing: place.framing }),
         protocol.readError,
       ),
-    readRefusal: (status, headers, body) => protocol.readError(status, headers, body),
-    passHeaders: (headers) => passHeaders(headers, call),
+    readRefusal: (status, headers, body) => wiring.readRefusal(protocol, status, headers, body),
+    passHeaders: (headers) => withDropped(passHeaders(headers, call), dropped),
   }
 }
 
@@ -104,8 +136,10 @@ async function translate(
   call: Call,
   source: ExchangeSource,
 ): Promise<Exchange> {
-  const { kind } = candidate.provider
-  const protocol = kind.protocols[0]
+  const { kind, wiring } = candidate.provider
+  const [protocol] = wiring.protocols
+  const address = addressOf(candidate, protocol, asked)
+  if (address === null) throw fail('unsupported_parameter', notServed(protocol).message)
   const known = withoutForeignParts(asked.chat(), protocol.name)
   const chat = kind.takesImageUrls ? known.chat : await source.fetchImages(known.chat)
   const { body, dropped } = protocol.writeRequest(chat, {
@@ -115,7 +149,15 @@ async function translate(
   // What only the caller's protocol has a place for stays behind as well. Callers choose these names, headers are plain.
   const left = Object.entries(chat.extras[asked.protocol.name] ?? {}).filter(([, value]) => value !== null)
   const names = left.map(([name]) => name).filter((name) => /^\w{1,40}$/.test(name))
-  const unsaid = [...known.dropped.filter((name) => /^\w{1,40}$/.test(name)), ...dropped, ...names.slice(0, 20)]
+  const { edit, dropped: lost } = adjust(candidate, protocol, address, membersOf(body))
+  const unsaid = [
+    ...known.dropped.filter((name) => /^\w{1,40}$/.test(name)),
+    ...dropped,
+    ...names.slice(0, 20),
+    // A stream is always asked for its usage: without a caller's wish for it nothing of theirs is lost.
+    ...lost.filter((name) => name !== 'stream_options' || asked.includeUsage),
+  ]
+  const hasThinkTags = wiring.quirks?.think_tags === true
   const context: ReplyContext = {
     id: call.requestId,
     model: asked.model,
@@ -124,38 +166,34 @@ async function translate(
     framing: asked.place.framing,
   }
   return {
-    request: toRequest(protocol, candidate, asked, call, JSON.stringify(body)),
+    request: toRequest(address, call, JSON.stringify(editObject(body, edit))),
     readWhole(bytes) {
       const wire = JSON.parse(bytes.toString('utf8')) as JsonObject
       if ('error' in wire) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
-      const result = protocol.readResult(wire)
+      const read = protocol.readResult(wire)
+      const result = hasThinkTags ? splitThinkTags(read) : read
       return {
         body: Buffer.from(JSON.stringify(asked.protocol.writeResult(result, context))),
         usage: result.usage,
         finish: result.choices[0]?.finish ?? '',
       }
     },
-    openPipe: () => createTranslatingPipe(protocol.createStreamReader(), asked.protocol.createStreamWriter(context)),
-    readRefusal: (status, headers, text) => protocol.readError(status, headers, text),
-    passHeaders: (headers) =>
-      unsaid.length === 0
-        ? passHeaders(headers, call)
-        : [...passHeaders(headers, call), 'x-gatehouse-dropped-params', unsaid.join(',')],
+    openPipe() {
+      const reader = protocol.createStreamReader()
+      const writer = asked.protocol.createStreamWriter(context)
+      return createTranslatingPipe(hasThinkTags ? readThinkTags(reader) : reader, writer)
+    },
+    readRefusal: (status, headers, text) => wiring.readRefusal(protocol, status, headers, text),
+    passHeaders: (headers) => withDropped(passHeaders(headers, call), unsaid),
   }
 }
 
-function toRequest(
-  protocol: OutboundProtocol,
-  candidate: Candidate,
-  asked: Asked,
-  call: Call,
-  body: Buffer | string,
-): Exchange['request'] {
-  return {
-    path: protocol.chatPath(candidate.providerModel, asked.stream),
-    body,
-    traceparent: call.traceparent,
-  }
+function toRequest(address: Address, call: Call, body: Buffer | string): Exchange['request'] {
+  return { path: address.path, headers: address.headers, body, traceparent: call.traceparent }
+}
+
+function withDropped(headers: string[], names: readonly string[]): string[] {
+  return names.length === 0 ? headers : [...headers, 'x-gatehouse-dropped-params', names.join(',')]
 }
 
 /** What providers say of their own limits and of the call; never cookies, servers, addresses or accounts. */

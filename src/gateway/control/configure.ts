@@ -2,7 +2,8 @@ import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import type { Secrets } from '../../platform/secrets.ts'
-import { providerOfType } from '../providers/index.ts'
+import type { JsonObject } from '../protocols/protocol.ts'
+import { type Outside, providerOfType } from '../providers/index.ts'
 import type {
   ModelCreate,
   ModelPatch,
@@ -19,6 +20,7 @@ export type ConfigureSource = {
   secrets: Secrets
   clock: Clock
   checkUrl(url: string, param: string): unknown
+  outside: Outside
   /** Told of every change, after it is stored; resolves when this node uses it. */
   changed(): Promise<void>
 }
@@ -26,7 +28,7 @@ export type ConfigureSource = {
 export type Configure = ReturnType<typeof createConfigure>
 
 /** Changes of providers, models and their associations. What is stored is valid, and in use when the verb returns. */
-export function createConfigure({ store, secrets, clock, checkUrl, changed }: ConfigureSource) {
+export function createConfigure({ store, secrets, clock, checkUrl, outside, changed }: ConfigureSource) {
   const provider = async (idOrName: string) => (await store.findProvider(idOrName)) ?? missing('provider', idOrName)
   const model = async (idOrName: string) => (await store.findModel(idOrName)) ?? missing('model', idOrName)
   const modelProvider = async (id: string) => (await store.findModelProvider(id)) ?? missing('association', id)
@@ -35,17 +37,19 @@ export function createConfigure({ store, secrets, clock, checkUrl, changed }: Co
     // Four characters of a short key would be half of it.
     api_key_last_four: apiKey.length >= 12 ? apiKey.slice(-4) : '',
   })
-  const checkProvider = (type: string, baseUrl: string | null, hasKey: boolean) => {
+  const checkProvider = (type: string, options: JsonObject, baseUrl: string | null, apiKey: string) => {
     const kind = providerOfType(type)!
+    const wiring = kind.wire(options)
     if (baseUrl !== null && baseUrl !== '') checkUrl(baseUrl, 'base_url')
-    else if (kind.defaultBaseUrl === null) {
+    else if (wiring.baseUrl === null) {
       throw fail('invalid_request', `A provider of type ${type} needs base_url: the address of its API.`, {
         param: 'base_url',
       })
     }
-    if (kind.needsKey && !hasKey) {
-      throw fail('invalid_request', `A provider of type ${type} needs api_key.`, { param: 'api_key' })
+    if (kind.needsKey && apiKey === '') {
+      throw fail('invalid_request', `A provider of type ${type} needs api_key: ${kind.keyHint}.`, { param: 'api_key' })
     }
+    wiring.openCredential(apiKey, outside)
   }
 
   return {
@@ -54,7 +58,7 @@ export function createConfigure({ store, secrets, clock, checkUrl, changed }: Co
     modelProvider,
 
     async createProvider(input: ProviderCreate): Promise<ProviderRow> {
-      checkProvider(input.type, input.base_url, input.api_key !== '')
+      checkProvider(input.type, input.options, input.base_url, input.api_key)
       const { api_key, ...rest } = input
       const unsealed = newProvider(rest, clock.now())
       const row = { ...unsealed, ...seal(unsealed.id, api_key) }
@@ -66,11 +70,15 @@ export function createConfigure({ store, secrets, clock, checkUrl, changed }: Co
     async updateProvider(idOrName: string, patch: ProviderPatch): Promise<ProviderRow> {
       const row = await provider(idOrName)
       const baseUrl = patch.base_url === undefined ? row.base_url : patch.base_url
-      const hasKey = patch.api_key === undefined ? row.api_key_cipher !== '' : patch.api_key !== ''
-      checkProvider(patch.type ?? row.type, baseUrl, hasKey)
-      const { api_key, base_url, enabled, ...rest } = patch
+      const keptKey = row.api_key_cipher === '' ? '' : secrets.decrypt(row.api_key_cipher, `provider:${row.id}`)
+      const type = patch.type ?? row.type
+      // Another type has other options: the old ones mean nothing to it.
+      const options = patch.options ?? (type === row.type ? (JSON.parse(row.options) as JsonObject) : {})
+      checkProvider(type, options, baseUrl, patch.api_key ?? keptKey)
+      const { api_key, base_url, enabled, options: _, ...rest } = patch
       const change = {
         ...rest,
+        options: JSON.stringify(options),
         ...(api_key === undefined ? {} : seal(row.id, api_key)),
         ...(base_url === undefined ? {} : { base_url: base_url ?? '' }),
         ...(enabled === undefined ? {} : { enabled: enabled ? 1 : 0 }),

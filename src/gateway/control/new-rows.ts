@@ -5,9 +5,10 @@ import type { ModelProviderRow, ModelRow, ProviderRow } from '../store.ts'
 /** Rows as they are first stored. A provider has no key yet: keys are sealed under the provider's id. */
 
 export function newProvider(input: Omit<ProviderCreate, 'api_key'>, now: number): ProviderRow {
-  const { base_url, enabled, ...rest } = input
+  const { base_url, enabled, options, ...rest } = input
   return {
     ...rest,
+    options: JSON.stringify(options),
     id: createId('provider', now),
     api_key_cipher: '',
     api_key_last_four: '',

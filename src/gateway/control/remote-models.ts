@@ -15,17 +15,24 @@ const maxPages = 50
  *   orchestrator returned [] for every failure, and fixed lists for two of three vendors.)
  */
 export async function listRemoteModels(provider: LiveProvider, get: Get): Promise<UpstreamModel[]> {
-  const protocol = provider.kind.protocols[0]
-  const headers = toObject(provider.headers)
+  const { wiring, credential } = provider
+  if (wiring.models === null) {
+    throw fail('invalid_request', `The provider '${provider.name}' has no list of models: add its models by name.`)
+  }
+  const [protocol] = wiring.protocols
   const models: UpstreamModel[] = []
   let page: string | null = null
   for (let read = 0; read < maxPages; read++) {
-    const url = provider.origin + provider.basePath + protocol.modelsPath(page)
-    const answer = await getOrExplain(url, headers, get)
+    const address: { origin: string | null; path: string } = wiring.models.address(page)
+    // An address that the operator has set stands for all of the vendor's.
+    const origin = provider.hasOwnAddress ? provider.origin : (address.origin ?? provider.origin)
+    const path = (origin === provider.origin ? provider.basePath : '') + address.path
+    const headers = toObject(await credential.authorize({ method: 'GET', origin, path, body: '' }))
+    const answer = await getOrExplain(origin + path, headers, get)
     const text = answer.body.toString('utf8')
     if (answer.status !== 200)
-      throw toCallerError(maskFailure(protocol.readError(answer.status, answer.headers, text), provider.mask))
-    const list = protocol.readModels(parse(text, provider.name))
+      throw toCallerError(maskFailure(wiring.readRefusal(protocol, answer.status, answer.headers, text), provider.mask))
+    const list = wiring.models.read(parse(text, provider.name))
     models.push(...list.models)
     if (list.nextPageToken === null) return models
     page = list.nextPageToken

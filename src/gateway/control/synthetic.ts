@@ -40,6 +40,7 @@ export function openSyntheticProviders({ db, clock }: { db: Kysely<GatewayTables
             max_retries: 0,
             timeout: 60,
             rate_limit: null,
+            options: {},
           },
           now,
         ),

@@ -1,13 +1,41 @@
+import { z } from 'zod'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
-import type { Provider } from './provider.ts'
+import { defineProvider, openApiKey, ownModels, sameAddress } from './provider.ts'
 
-export const openai: Provider = {
+const headerText = z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be printable ASCII without spaces')
+
+export const openai = defineProvider({
   type: 'openai',
   title: 'OpenAI',
   protocols: [openaiChat],
-  defaultBaseUrl: 'https://api.openai.com/v1',
   needsKey: true,
+  keyHint: 'sk-…',
   takesImageUrls: true,
-  headers: (apiKey) => ['authorization', `Bearer ${apiKey}`],
-  redundantSuffix: null,
-}
+  redundantSuffixes: [],
+  options: z.strictObject({
+    organization: headerText
+      .nullable()
+      .default(null)
+      .describe('Sent as OpenAI-Organization.')
+      .meta({ zh: '以 OpenAI-Organization 头发送。' }),
+    project: headerText
+      .nullable()
+      .default(null)
+      .describe('Sent as OpenAI-Project.')
+      .meta({ zh: '以 OpenAI-Project 头发送。' }),
+  }),
+  wire: ({ organization, project }) => ({
+    protocols: [openaiChat],
+    baseUrl: 'https://api.openai.com/v1',
+    address: sameAddress,
+    openCredential: (secret) =>
+      openApiKey(secret, (key) => [
+        ...['authorization', `Bearer ${key}`],
+        ...(organization === null ? [] : ['openai-organization', organization]),
+        ...(project === null ? [] : ['openai-project', project]),
+      ]),
+    readRefusal: (protocol, status, headers, body) => protocol.readError(status, headers, body),
+    models: ownModels(openaiChat),
+    quirks: null,
+  }),
+})

@@ -1,6 +1,7 @@
 import type { ChatRequest } from '../chat.ts'
 import { type AskedFacts, type InboundProtocol, nowhere, type Place } from '../protocols/protocol.ts'
 import { readBodyOf } from '../protocols/reading.ts'
+import type { Members } from '../providers/index.ts'
 
 /**
  * What a caller asks for, read from the bytes without building an object from them. Bodies are read whole only when a
@@ -12,6 +13,8 @@ export type Asked = AskedFacts & {
   body: Buffer
   /** The body for a provider of the same protocol: everything as sent, but for what the protocol must change. */
   bytesFor(providerModel: string): Buffer
+  /** The body as far as a provider's quirks must look at it. */
+  members: Members
   /** The middle form; read on first use. */
   chat(): ChatRequest
 }
@@ -27,6 +30,7 @@ export function readAsked(body: Buffer, protocol: InboundProtocol, place: Place 
     place,
     body,
     bytesFor: (providerModel) => reading.edit(facts.changes(providerModel)),
+    members: { member: reading.member, whole: reading.whole, mentions: (text) => body.includes(text) },
     chat() {
       const read = chat ?? protocol.readRequest(reading.whole(), place)
       chat = read

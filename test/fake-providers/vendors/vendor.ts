@@ -21,6 +21,22 @@ export type Vendor = {
   writeModels(ids: readonly string[], query: URLSearchParams): Json
   writeModel(id: string): Json
   headers(requestId: string): Record<string, string>
+  /** Credentials that are more than one text in one place: what the vendor would answer, or null. Replaces `readKey`. */
+  checkAccess?(request: RawRequest): VendorError | null
+  /** What it serves beside its API, such as access tokens. */
+  serveAside?(request: RawRequest): { status: number; body: Json } | null
+  /** Streams in other framing than server-sent events. */
+  frame?(events: readonly VendorEvent[]): { contentType: string; frames: Buffer[] }
+  errorHeaders?(error: VendorError): Record<string, string>
+}
+
+export type RawRequest = {
+  method: string
+  /** As it stood in the request line. */
+  url: string
+  headers: IncomingHttpHeaders
+  body: string
+  origin: string
 }
 
 export type VendorRoute =
