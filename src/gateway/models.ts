@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { HubError } from '../kernel/errors.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import {
   type Credential,
@@ -6,6 +7,7 @@ import {
   type Outside,
   type Provider,
   providerOfType,
+  refuseCredential,
   splitBaseUrl,
   type Wiring,
 } from './providers/index.ts'
@@ -103,7 +105,12 @@ export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'st
   const settings = JSON.stringify([row.type, row.options, row.api_key_cipher])
   const credential = source.credentials.open(row.id, settings, () => {
     const apiKey = row.api_key_cipher === '' ? '' : source.secrets.decrypt(row.api_key_cipher, `provider:${row.id}`)
-    return wiring.openCredential(apiKey, source.outside)
+    try {
+      return wiring.openCredential(apiKey, source.outside)
+    } catch (error) {
+      if (!(error instanceof HubError)) throw error
+      return refuseCredential(apiKey)
+    }
   })
   for (const secret of credential.secrets()) source.guardSecret(secret)
   const { origin, path } = splitBaseUrl(row.base_url === '' ? wiring.baseUrl! : row.base_url, kind)

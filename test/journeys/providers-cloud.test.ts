@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
 import OpenAI, { APIError } from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { presets, providerTypes } from '../../src/gateway/providers/index.ts'
+import { quirksSchema } from '../../src/gateway/providers/quirks.ts'
 import {
   type Behaviour,
   defaultText,
@@ -311,6 +314,49 @@ describe('tokens that are fetched', () => {
   })
 })
 
+describe('a stream of Bedrock that is damaged', () => {
+  const bedrock = clouds.find(({ name }) => name === 'bedrock')!
+  const frames = bedrock.vendor.frame!(
+    [
+      {
+        type: 'message_start',
+        message: { id: 'm', role: 'assistant', content: [], usage: { input_tokens: 1, output_tokens: 1 } },
+      },
+      { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
+      { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'half an ' } },
+      { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'answer' } },
+    ].map((data) => ({ event: data.type, data })),
+  ).frames
+  const headers = { 'content-type': 'application/vnd.amazon.eventstream' }
+
+  async function read(body: Buffer): Promise<{ text: string; error: APIError }> {
+    fakeOf(bedrock, { body, headers })
+    let text = ''
+    const error = await failureOf(
+      (async () => {
+        const stream = await client.chat.completions.create({ model: 'bedrock', messages, stream: true })
+        for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
+      })(),
+    )
+    return { text, error }
+  }
+
+  test('in a frame is an error, and nothing of that frame or after it is shown', async () => {
+    const body = Buffer.concat(frames)
+    body[body.length - 3]! ^= 1
+    const { text, error } = await read(body)
+    expect(error.message).toContain('wrong checksum')
+    expect(['', 'half an ']).toContain(text)
+  })
+
+  test('by an end in the middle is an error', async () => {
+    const { text, error } = await read(Buffer.concat(frames.slice(0, 3)))
+    expect(text).toBe('half an ')
+    expect(error.message).toContain('ended its stream')
+    expect((await hub.logs('&model=bedrock'))[0]).toMatchObject({ outcome: 'truncated' })
+  })
+})
+
 describe('keys and options', () => {
   test('a Bedrock API key is sent as a bearer token', async () => {
     const fake = await startFakeProvider({
@@ -356,6 +402,7 @@ describe('keys and options', () => {
     ['vertex-gemini', { options: place, api_key: '{"type":"authorized_user"}' }, 'api_key'],
     ['vertex-anthropic', { options: { ...place, location: '../x' } }, 'options.location'],
     ['azure-openai', {}, 'base_url'],
+    ['openai', { api_key: 'some-secret-canary\r\nx-header: 1' }, 'api_key'],
     [
       'openai-compatible',
       { options: { quirks: { headers: { Authorization: 'x' } } } },
@@ -429,4 +476,36 @@ describe('changes of a provider', () => {
     expect(await patch({ type: 'openai' })).toMatchObject({ type: 'openai', options: {} })
     await expect(patch({ type: 'vertex-gemini' })).rejects.toThrow(/options.project/)
   })
+})
+
+describe.each(['docs/guide/providers.md', 'docs/guide/zh-CN/providers.md'])('%s', (file) => {
+  const examples = [...readFileSync(file, 'utf8').matchAll(/^```json\n([\s\S]*?)^```/gm)].map(([, text]) =>
+    JSON.parse(text!),
+  )
+
+  test('shows every type', () => {
+    const types = new Set(examples.map(({ type }: Json) => type))
+    expect([...types].sort()).toEqual([...providerTypes].sort())
+  })
+
+  test.each(examples.map((example: Json) => [example.name, example] as const))(
+    'the example %s is accepted',
+    async (_, example) => {
+      // A key in a guide is no key.
+      const isAccount = String(example.api_key).includes('service_account')
+      const api_key = isAccount ? vertexGemini.accountFile('https://oauth2.example.com') : example.api_key
+      const body = { ...example, api_key, name: `guide ${example.name}`, enabled: false }
+      const made = await hub.admin('POST', '/api/providers', body)
+      expect(made).toMatchObject({ type: example.type, options: example.options ?? {} })
+      await hub.admin('DELETE', `/api/providers/${made.id}`)
+    },
+  )
+})
+
+test('the guide names every preset and every quirk', () => {
+  const guide = readFileSync('docs/guide/providers.md', 'utf8')
+  const missing = [...presets.map(({ id }) => id), ...Object.keys(quirksSchema.shape)].filter(
+    (name) => !guide.includes(`\`${name}\``),
+  )
+  expect(missing).toEqual([])
 })

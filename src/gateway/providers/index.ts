@@ -56,5 +56,6 @@ export type {
   Provider,
   Wiring,
 } from './provider.ts'
+export { refuseCredential } from './provider.ts'
 export { applyQuirks, type Members, membersOf, type Quirks } from './quirks.ts'
 export { readThinkTags, splitThinkTags } from './think-tags.ts'

@@ -59,6 +59,7 @@ export const presets = [
       json_schema: false,
       choices: false,
       tool_choice_required: false,
+      tool_choice_named: false,
       reasoning_field: 'reasoning_content',
       lists_models: false,
     },
@@ -166,7 +167,7 @@ export const presets = [
     title: 'Ollama',
     baseUrl: 'http://127.0.0.1:11434/v1',
     docs: 'https://docs.ollama.com/api/openai-compatibility',
-    quirks: { ...classic, choices: false, tool_choice_required: false, reasoning_field: 'reasoning', responses: true },
+    quirks: { ...classic, choices: false, reasoning_field: 'reasoning', responses: true },
   },
   {
     id: 'vllm',

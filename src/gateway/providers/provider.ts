@@ -144,9 +144,19 @@ export function ownModels(protocol: OutboundProtocol): ModelList {
 
 /** An API key in a header. `write` gives the headers for a key that is not empty. */
 export function openApiKey(secret: string, write: (key: string) => string[]): Credential {
-  const headers = secret === '' ? [] : write(secret)
-  const secrets = secret === '' ? [] : [secret]
+  const key = secret.trim()
+  if (!/^[\x20-\x7e]*$/.test(key)) {
+    throw fail('invalid_request', 'api_key holds characters that cannot stand in a header.', { param: 'api_key' })
+  }
+  const headers = key === '' ? [] : write(key)
+  const secrets = key === '' ? [] : [key]
   return { secrets: () => secrets, authorize: () => headers }
+}
+
+/** For a stored key that is none: its calls fail with a reason and others go on, where a throw would stop the hub. */
+export function refuseCredential(secret: string): Credential {
+  const message = "The key this hub has for the provider can't be read: give it anew."
+  return { secrets: () => [secret], authorize: () => Promise.reject(fail('upstream_unauthorized', message)) }
 }
 
 export const noOptions = z.strictObject({})

@@ -57,16 +57,24 @@ describe('members that a vendor refuses', () => {
     expect(Object.keys(gone).some((name) => name in seen.body)).toBe(false)
   })
 
-  test.each([['required'], [{ type: 'function', function: { name: 'f' } }]])(
-    'tool_choice %j becomes auto',
-    (choice) => {
-      const { body, dropped } = apply({ tool_choice_required: false }, { tool_choice: choice })
-      expect([body.tool_choice, dropped]).toEqual(['auto', ['tool_choice']])
-    },
-  )
+  const named = { type: 'function', function: { name: 'f' } }
+  test.each([
+    ['tool_choice_required', 'required'],
+    ['tool_choice_named', named],
+  ])('without %s %j becomes auto', (quirk, choice) => {
+    const { body, dropped } = apply({ [quirk]: false }, { tool_choice: choice })
+    expect([body.tool_choice, dropped]).toEqual(['auto', ['tool_choice']])
+  })
 
-  test.each(['none', 'auto'])('tool_choice %s stays', (choice) => {
-    expect(apply({ tool_choice_required: false }, { tool_choice: choice })).toMatchObject({ dropped: [] })
+  test.each([
+    ['tool_choice_required', named],
+    ['tool_choice_named', 'required'],
+    ['tool_choice_required', 'auto'],
+    ['tool_choice_named', 'none'],
+    ['tool_choice_named', null],
+  ])('without %s %j stays', (quirk, choice) => {
+    const { body, dropped } = apply({ [quirk]: false }, { tool_choice: choice })
+    expect([body.tool_choice, dropped]).toEqual([choice, []])
   })
 })
 

@@ -23,9 +23,10 @@ export const quirksSchema = z.strictObject({
     '接受 developer 角色；否则改为 system。',
   ),
   parallel_tool_calls: flag('Takes parallel_tool_calls.', '接受 parallel_tool_calls。'),
-  tool_choice_required: flag(
-    'Takes tool_choice "required" and a named tool; else auto.',
-    '接受 tool_choice 为 required 或指定工具；否则为 auto。',
+  tool_choice_required: flag('Takes tool_choice "required"; else auto.', '接受 tool_choice 为 required；否则为 auto。'),
+  tool_choice_named: flag(
+    'Takes a tool_choice that names a tool; else auto.',
+    '接受指定工具的 tool_choice；否则为 auto。',
   ),
   json_schema: flag(
     'Takes response_format json_schema; else json_object and an instruction.',
@@ -78,6 +79,7 @@ export const noQuirks: Quirks = {
   developer_role: true,
   parallel_tool_calls: true,
   tool_choice_required: true,
+  tool_choice_named: true,
   json_schema: true,
   json_object: true,
   message_names: true,
@@ -113,7 +115,7 @@ export function applyQuirks(quirks: Quirks, members: Members): BodyEdit & { drop
     if (!made.remove.includes('stream_options')) made.remove.push('stream_options')
   }
   if (!quirks.parallel_tool_calls) drop('parallel_tool_calls', members, made)
-  if (!quirks.tool_choice_required) loosenToolChoice(members, made)
+  loosenToolChoice(quirks, members, made)
   if (!quirks.choices) dropChoices(members, made)
   for (const name of quirks.drop) drop(name, members, made)
   editMessages(quirks, members, made)
@@ -139,9 +141,11 @@ function renameLimit({ max_tokens_field: wanted }: Quirks, { member }: Members, 
   if (typeof value === 'number' && (member(wanted) ?? null) === null) set[wanted] = JSON.stringify(value)
 }
 
-function loosenToolChoice({ member }: Members, { set, dropped }: Making): void {
+function loosenToolChoice(quirks: Quirks, { member }: Members, { set, dropped }: Making): void {
+  if (quirks.tool_choice_required && quirks.tool_choice_named) return
   const choice = member('tool_choice')
-  if (choice !== 'required' && (typeof choice !== 'object' || choice === null)) return
+  const isNamed = typeof choice === 'object' && choice !== null
+  if (isNamed ? quirks.tool_choice_named : choice !== 'required' || quirks.tool_choice_required) return
   set.tool_choice = '"auto"'
   dropped.push('tool_choice')
 }
