@@ -57,5 +57,5 @@ export type {
   Wiring,
 } from './provider.ts'
 export { refuseCredential } from './provider.ts'
-export { applyQuirks, type Members, membersOf, type Quirks } from './quirks.ts'
+export { applyQuirks, callHeaders, type Members, membersOf, type Quirks } from './quirks.ts'
 export { readThinkTags, splitThinkTags } from './think-tags.ts'

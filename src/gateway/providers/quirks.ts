@@ -8,6 +8,15 @@ const flag = (what: string, zh: string) => z.boolean().describe(what).meta({ zh 
 const reservedHeader =
   /^(?:authorization|proxy-.*|api-key|x-api-key|x-goog-api-key|cookie|host|content-.*|transfer-encoding|connection|te|upgrade|traceparent|accept-encoding)$/i
 
+/** Headers that operators may send along with calls. */
+export const callHeaders = z.record(
+  z
+    .string()
+    .regex(/^[A-Za-z0-9-]{1,60}$/, 'must be the name of a header')
+    .refine((name) => !reservedHeader.test(name), 'is a header that only the hub sets'),
+  z.string().regex(/^[\x20-\x7e]{0,500}$/, 'must be printable ASCII'),
+)
+
 /** How a server that speaks OpenAI's chat API departs from it. All optional: absent means as OpenAI does it. */
 export const quirksSchema = z.strictObject({
   max_tokens_field: z
@@ -51,14 +60,7 @@ export const quirksSchema = z.strictObject({
     .max(40)
     .describe('Other members of the body that it refuses.')
     .meta({ zh: '它拒绝的其他请求字段。' }),
-  headers: z
-    .record(
-      z
-        .string()
-        .regex(/^[A-Za-z0-9-]{1,60}$/, 'must be the name of a header')
-        .refine((name) => !reservedHeader.test(name), 'is a header that only the hub sets'),
-      z.string().regex(/^[\x20-\x7e]{0,500}$/, 'must be printable ASCII'),
-    )
+  headers: callHeaders
     .describe('Sent with each call. No secrets: they are shown.')
     .meta({ zh: '每次调用附带的请求头。请勿放密钥：此处会显示。' }),
   responses: flag('Serves /responses too.', '同时提供 /responses。'),
