@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
 import {
   type BrotliDecompress,
   createBrotliDecompress,
@@ -33,7 +34,11 @@ export type UpstreamCall = {
 
 export type UpstreamRequest = {
   path: string
-  body: Buffer | string
+  body: Buffer | string | Readable | null
+  /** POST unless said. */
+  method?: 'GET' | 'POST' | 'DELETE'
+  /** In place of those of a JSON body, credentials apart: a flat list. */
+  bodyHeaders?: readonly string[]
   /** Until the first content of a stream or the end of a whole answer, and the longest silence in between. */
   timeoutMs: number
   traceparent: string
@@ -50,9 +55,12 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
   provider.dispatcher().dispatch(
     {
       origin: provider.origin,
-      method: 'POST',
+      method: request.method ?? 'POST',
       path: provider.basePath + request.path,
-      headers: [...provider.callHeaders, 'traceparent', request.traceparent],
+      headers: [
+        ...(request.bodyHeaders ? [...provider.headers, ...request.bodyHeaders] : provider.callHeaders),
+        ...['traceparent', request.traceparent],
+      ],
       body: request.body,
       headersTimeout: request.timeoutMs,
       bodyTimeout: request.timeoutMs,

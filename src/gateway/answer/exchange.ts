@@ -172,7 +172,7 @@ const passable: readonly (readonly [string, string])[] = [
   ['x-ratelimit-reset-tokens', 'x-ratelimit-reset-tokens'],
 ]
 
-function passHeaders(headers: IncomingHttpHeaders, { principal }: Call): string[] {
+export function passHeaders(headers: IncomingHttpHeaders, { principal }: Call): string[] {
   const passed: string[] = []
   for (const [name, as] of passable) {
     const value = headers[name]
