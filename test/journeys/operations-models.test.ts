@@ -152,7 +152,7 @@ describe.each(clients)('openai $major', ({ create }) => {
 
 describe('when something goes wrong', () => {
   const embed = (body: object) => post('/v1/embeddings', JSON.stringify(body), 'application/json')
-  const post = async (path: string, body: BodyInit, type?: string, signal?: AbortSignal) => {
+  const post = async (path: string, body: string | FormData, type?: string, signal?: AbortSignal) => {
     const response = await fetch(hub.url + path, {
       method: 'POST',
       headers: { authorization: `Bearer ${apiKey}`, ...(type && { 'content-type': type }) },

@@ -3,7 +3,7 @@ import { HubError } from '../../kernel/errors.ts'
 import type { Call } from '../call.ts'
 import { failure } from '../failures.ts'
 import type { Candidate, ServedModel } from '../models.ts'
-import type { Framing, JsonObject, OutboundProtocol, ReplyContext } from '../protocols/protocol.ts'
+import type { Framing, JsonObject, RelayedProtocol, ReplyContext } from '../protocols/protocol.ts'
 import { withoutForeignParts } from '../protocols/vendor-parts.ts'
 import type { Asked } from '../request/asked.ts'
 import { createRelayPipe, createTranslatingPipe } from './pipes.ts'
@@ -47,8 +47,10 @@ function prepareExchange(
   call: Call,
   source: ExchangeSource,
 ): Prepared | Promise<Prepared> {
-  const native = candidate.provider.kind.protocols.find(({ name }) => name === asked.protocol.name)
-  return native
+  const native = candidate.provider.kind.protocols.find(({ name }) => name === asked.protocol.name) as
+    | RelayedProtocol
+    | undefined
+  return native && (native.takesModel?.(candidate.providerModel) ?? true)
     ? { kind: 'ready', exchange: relay(native, candidate, asked, call) }
     : prepareTranslation(candidate, model, asked, call, source)
 }
@@ -76,7 +78,7 @@ async function prepareTranslation(
 }
 
 /** Same protocol on both sides. */
-function relay(protocol: OutboundProtocol, candidate: Candidate, asked: Asked, call: Call): Exchange {
+function relay(protocol: RelayedProtocol, candidate: Candidate, asked: Asked, call: Call): Exchange {
   const { model: askedModel, choices, place } = asked
   const { editResult, createEditor } = asked.protocol.relay
   return {
@@ -145,7 +147,7 @@ async function translate(
 }
 
 function toRequest(
-  protocol: OutboundProtocol,
+  protocol: RelayedProtocol,
   candidate: Candidate,
   asked: Asked,
   call: Call,

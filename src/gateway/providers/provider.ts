@@ -1,4 +1,4 @@
-import type { OutboundProtocol } from '../protocols/protocol.ts'
+import type { OutboundProtocol, RelayedProtocol } from '../protocols/protocol.ts'
 
 /**
  * Where a vendor is and how it is greeted. What it says is the protocol's business; a vendor that differs from its
@@ -9,7 +9,7 @@ export type Provider = {
   type: string
   title: string
   /** What it speaks. Callers of another protocol are translated to the first. */
-  protocols: readonly [OutboundProtocol, ...OutboundProtocol[]]
+  protocols: readonly [OutboundProtocol, ...RelayedProtocol[]]
   /** null: the operator must give an address. */
   defaultBaseUrl: string | null
   needsKey: boolean

@@ -53,6 +53,10 @@ export function createMultipartScanner(boundary: string): MultipartScanner {
     pending = pending.subarray(count)
   }
 
+  const crosses = (before: Buffer, chunk: Buffer) =>
+    chunk.length < delimiter.length ||
+    Buffer.concat([before, chunk.subarray(0, delimiter.length - 1)]).includes(delimiter)
+
   const keep = (count: number) => {
     if (kept === null) return
     keptBytes += count
@@ -120,6 +124,11 @@ export function createMultipartScanner(boundary: string): MultipartScanner {
       return state === 'done'
     },
     push(chunk) {
+      // A file is not copied on its way: only where a delimiter may lie across two chunks are they put together.
+      if (state === 'value' && !crosses(pending, chunk)) {
+        keep(pending.length)
+        consume(pending.length)
+      }
       pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
       while (step());
     },
