@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { createApp } from './app.ts'
 import type { Loaded } from './config.ts'
 import { createDemo, createDemoServer } from './demo/index.ts'
@@ -12,6 +13,7 @@ import { migrate } from './platform/database/index.ts'
 import { createUpstreams } from './platform/fetch.ts'
 import type { LogControl } from './platform/log.ts'
 import { openLog, openPlatform, type Platform } from './platform/open.ts'
+import { createSpools } from './platform/spool.ts'
 import { createUsage, openSyntheticUsage, type UsageTables } from './usage/index.ts'
 import { version } from './version.ts'
 
@@ -87,6 +89,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       admit: ({ isLoopback }, { url }) =>
         isLoopback || identity.isClaimed() || url === '/livez' || url === '/readyz' ? null : notClaimed(),
       refuse: gateway.llm.refuse,
+      bodyLimit: gateway.llm.bodyLimit,
       dataPaths: [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic })],
       rooms: [identity.routes, gateway.routes, usage.routes, checks.routes],
     })
@@ -147,6 +150,10 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         corsHeaders: createCorsHeaders(config.server.cors_origins),
         guardSecret: (secret) => log.scrubber.add(secret),
         maxBodyBytes: config.server.max_body_bytes,
+        spools: createSpools({
+          folder: join(config.data.dir, 'spool'),
+          maxTotalBytes: config.gateway.max_spooled_bytes,
+        }),
         clock,
         log,
         metrics,

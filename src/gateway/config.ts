@@ -45,6 +45,20 @@ export const gatewayConfig = z
       .default(64 * 1024 * 1024)
       .describe('Largest answer of a provider that is not streamed.')
       .meta({ zh: '非流式响应的大小上限（字节）。' }),
+    max_upload_bytes: z
+      .int()
+      .min(1024)
+      .max(1024 ** 4)
+      .default(512 * 1024 * 1024)
+      .describe('Largest upload: audio, images to edit, files. Held on disk or passed on as it comes, never in memory.')
+      .meta({ zh: '上传内容（音频、待编辑图片、文件）的大小上限（字节）；内容边收边转或暂存磁盘，不占用内存。' }),
+    max_spooled_bytes: z
+      .int()
+      .min(1024)
+      .max(1024 ** 5)
+      .default(4 * 1024 ** 3)
+      .describe("Most bytes of uploads on their way that are held on this node's disk at one time.")
+      .meta({ zh: '本节点磁盘上同时暂存的上传内容总量上限（字节）。' }),
     max_image_bytes: z
       .int()
       .min(1024)

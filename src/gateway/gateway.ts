@@ -10,6 +10,7 @@ import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
+import type { Spools } from '../platform/spool.ts'
 import type { Ledger } from '../usage/index.ts'
 import { watchStreams } from './answer/open-streams.ts'
 import type { GatewayConfig } from './config.ts'
@@ -38,6 +39,8 @@ export type GatewayParts = {
   corsHeaders(origin: string | undefined): string[]
   guardSecret(secret: string): void
   maxBodyBytes: number
+  /** Where uploads wait that are too large for memory. */
+  spools: Spools
   clock: Clock
   log: Log
   metrics: Metrics
@@ -112,6 +115,8 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     ledger: parts.ledger,
     log,
     maxBodyBytes: parts.maxBodyBytes,
+    maxUploadBytes: config.max_upload_bytes,
+    spools: parts.spools,
     corsHeaders: parts.corsHeaders,
     gatewayMetrics: {
       request: metrics.request,

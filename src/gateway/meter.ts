@@ -27,7 +27,13 @@ export type Meter = {
 }
 
 export type AskedFacts = { model: string; stream: boolean; body: Buffer | null }
-export type Spent = { usage: ChatUsage | null; contentBytes: number; contentEvents: number }
+export type Spent = {
+  usage: ChatUsage | null
+  /** `usage` was not reported by the provider but reckoned by us. */
+  isEstimate?: boolean
+  contentBytes: number
+  contentEvents: number
+}
 
 export type MeterContext = {
   edge: { requestId: string; traceId: string; clientIp: string; startedAt: number; startedMono: number }
@@ -139,7 +145,7 @@ class CallMeter implements Meter {
  */
 function account(spent: Spent | null, body: Buffer | null): Pick<UsageEntry, 'usageSource'> & { usage: ChatUsage } {
   if (spent === null) return { usage: noUsage, usageSource: 'none' }
-  if (spent.usage !== null) return { usage: spent.usage, usageSource: 'upstream' }
+  if (spent.usage !== null) return { usage: spent.usage, usageSource: spent.isEstimate ? 'estimated' : 'upstream' }
   return {
     usage: {
       ...noUsage,

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
 import {
   type BrotliDecompress,
   createBrotliDecompress,
@@ -34,9 +35,14 @@ export type UpstreamCall = {
 
 export type UpstreamRequest = {
   path: string
-  body: Buffer | string
+  /** A stream can be sent once; who signs bodies cannot sign it. */
+  body: Buffer | string | Readable | null
+  /** POST unless said. */
+  method?: 'GET' | 'POST' | 'DELETE'
   /** Beyond credentials and what every call carries: a flat list. */
   headers: readonly string[]
+  /** In place of those of a JSON body: a flat list. */
+  bodyHeaders?: readonly string[]
   /** Until the first content of a stream or the end of a whole answer, and the longest silence in between. */
   timeoutMs: number
   traceparent: string
@@ -58,7 +64,7 @@ export function callProvider(provider: CalledProvider, request: UpstreamRequest,
 }
 
 /** Compressed pieces cannot be forwarded as they come. */
-const commonHeaders = [
+const jsonHeaders = [
   ...['content-type', 'application/json', 'accept', 'application/json, text/event-stream'],
   ...['accept-encoding', 'identity', 'user-agent', 'gatehouse'],
 ]
@@ -83,14 +89,15 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
     this.provider = provider
     this.request = request
     this.receiver = receiver
-    this.mayRenew = provider.credential.renew !== undefined
+    this.mayRenew = provider.credential.renew !== undefined && !(request.body instanceof Readable)
     this.timer = setTimeout(endLateCall, request.timeoutMs, this)
   }
 
   authorize(): void {
     const { origin, basePath, credential } = this.provider
-    const { path, body } = this.request
-    const outgoing: OutgoingRequest = { method: 'POST', origin, path: basePath + path, body }
+    const { path, method = 'POST', body } = this.request
+    const signed = body === null || body instanceof Readable ? '' : body
+    const outgoing: OutgoingRequest = { method, origin, path: basePath + path, body: signed }
     const credentials = credential.authorize(outgoing)
     if (credentials instanceof Promise) {
       credentials.then(
@@ -107,9 +114,14 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
     provider.dispatcher().dispatch(
       {
         origin: provider.origin,
-        method: 'POST',
+        method: request.method ?? 'POST',
         path: provider.basePath + request.path,
-        headers: [...credentials, ...request.headers, ...commonHeaders, 'traceparent', request.traceparent],
+        headers: [
+          ...credentials,
+          ...request.headers,
+          ...(request.bodyHeaders ?? jsonHeaders),
+          ...['traceparent', request.traceparent],
+        ],
         body: request.body,
         headersTimeout: request.timeoutMs,
         bodyTimeout: request.timeoutMs,

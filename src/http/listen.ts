@@ -20,6 +20,8 @@ export type ServerOptions = {
   /** Addresses and CIDR blocks whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[]
   maxBodyBytes: number
+  /** Another limit than `maxBodyBytes` for some requests. */
+  bodyLimit?(request: IncomingMessage): number
   /** Answers a request that is its own and returns true; returns false, having touched nothing, when it is not. */
   dataPaths(request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
   /** Everything else: a ready Fastify instance. */
@@ -75,8 +77,9 @@ export function createServer(options: ServerOptions): HubServer {
         return
       }
       const declared = request.headers['content-length']
-      if (declared !== undefined && Number(declared) > maxBodyBytes) {
-        turnAway(fail('body_too_large', `the body is larger than ${maxBodyBytes} bytes`), request, response, context)
+      const limit = declared === undefined ? 0 : (options.bodyLimit?.(request) ?? maxBodyBytes)
+      if (declared !== undefined && Number(declared) > limit) {
+        turnAway(fail('body_too_large', `the body is larger than ${limit} bytes`), request, response, context)
         return
       }
       if (!dataPaths(request, response, context)) controlApp.routing(request, response)

@@ -4,7 +4,7 @@ import type { Call } from '../call.ts'
 import type { UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Candidate, ServedModel } from '../models.ts'
-import type { Framing, JsonObject, OutboundProtocol, ReplyContext } from '../protocols/protocol.ts'
+import type { Framing, JsonObject, RelayedProtocol, ReplyContext } from '../protocols/protocol.ts'
 import { withoutForeignParts } from '../protocols/vendor-parts.ts'
 import {
   type Address,
@@ -60,7 +60,8 @@ function prepareExchange(
   source: ExchangeSource,
 ): Prepared | Promise<Prepared> {
   const native = candidate.provider.wiring.protocols.find(({ name }) => name === asked.protocol.name)
-  if (native === undefined) return prepareTranslation(candidate, model, asked, call, source)
+  const isServed = native !== undefined && (!('takesModel' in native) || native.takesModel!(candidate.providerModel))
+  if (!isServed) return prepareTranslation(candidate, model, asked, call, source)
   const address = addressOf(candidate, native, asked)
   return address === null
     ? { kind: 'skipped', failure: notServed(native) }
@@ -89,24 +90,24 @@ async function prepareTranslation(
   }
 }
 
-function addressOf({ provider, providerModel }: Candidate, protocol: OutboundProtocol, asked: Asked): Address | null {
+function addressOf({ provider, providerModel }: Candidate, protocol: RelayedProtocol, asked: Asked): Address | null {
   const path = protocol.chatPath(providerModel, asked.stream)
   return provider.wiring.address({ protocol, path, model: providerModel, stream: asked.stream })
 }
 
-function notServed({ name }: OutboundProtocol): UpstreamFailure {
+function notServed({ name }: RelayedProtocol): UpstreamFailure {
   return failure('not_found', 404, `The provider has no address for a call of ${name}.`)
 }
 
 /** What a body must lose or change for this provider. Its quirks are those of the first protocol it speaks. */
-function adjust({ provider: { wiring } }: Candidate, protocol: OutboundProtocol, address: Address, members: Members) {
+function adjust({ provider: { wiring } }: Candidate, protocol: RelayedProtocol, address: Address, members: Members) {
   if (wiring.quirks === null || protocol !== wiring.protocols[0]) return { edit: address.edit, dropped: [] }
   const quirks = applyQuirks(wiring.quirks, members)
   return { edit: joinEdits(quirks, address.edit), dropped: quirks.dropped }
 }
 
 /** Same protocol on both sides. */
-function relay(protocol: OutboundProtocol, address: Address, candidate: Candidate, asked: Asked, call: Call): Exchange {
+function relay(protocol: RelayedProtocol, address: Address, candidate: Candidate, asked: Asked, call: Call): Exchange {
   const { wiring } = candidate.provider
   const { model: askedModel, choices, place } = asked
   const { editResult, createEditor } = asked.protocol.relay
@@ -210,7 +211,7 @@ const passable: readonly (readonly [string, string])[] = [
   ['x-ratelimit-reset-tokens', 'x-ratelimit-reset-tokens'],
 ]
 
-function passHeaders(headers: IncomingHttpHeaders, { principal }: Call): string[] {
+export function passHeaders(headers: IncomingHttpHeaders, { principal }: Call): string[] {
   const passed: string[] = []
   for (const [name, as] of passable) {
     const value = headers[name]

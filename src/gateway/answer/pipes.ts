@@ -11,8 +11,8 @@ export type Pipe = {
   push(chunk: Buffer): (Buffer | string)[]
   /** The provider closed the connection. */
   close(): (Buffer | string)[]
-  /** The in-band form of a failure, behind what came out so far. */
-  fail(error: HubError): string
+  /** The in-band form of a failure, behind what came out so far; null: there is none, and the connection is cut. */
+  fail(error: HubError): string | null
   readonly seen: Seen
 }
 
@@ -23,6 +23,8 @@ export type Seen = {
   tail: Buffer | string
   failure: UpstreamFailure | null
   usage: ChatUsage | null
+  /** `usage` is our own reckoning: the provider counts nothing in such answers. */
+  isEstimate?: boolean
   finish: string
   /** Bytes of text, reasoning and tool arguments so far: > 0 means the caller has something to lose. */
   contentBytes: number
@@ -30,7 +32,7 @@ export type Seen = {
   contentEvents: number
 }
 
-function nothingSeen(): Seen {
+export function nothingSeen(): Seen {
   return { isDone: false, tail: '', failure: null, usage: null, finish: '', contentBytes: 0, contentEvents: 0 }
 }
 

@@ -11,6 +11,8 @@ export type StreamReply = {
   keepAlive(comment: string): void
   end(data?: Buffer | string): void
   isOpen(): boolean
+  /** Takes effect while nothing has been sent. */
+  setContentType(type: string): void
   /** Monotonic time of the last write, and since when a full buffer waits to be read (null: it does not). */
   lastWriteAt(): number
   blockedSince(): number | null
@@ -20,11 +22,12 @@ export type StreamReply = {
 
 export function createStreamReply(
   response: ServerResponse,
-  contentType: string,
+  firstContentType: string,
   headers: string[],
   monotonic: () => number,
   onDrain: () => void,
 ): StreamReply {
+  let contentType = firstContentType
   let isHeadSent = false
   let lastWriteAt = monotonic()
   let blockedSince: number | null = null
@@ -60,13 +63,16 @@ export function createStreamReply(
   return {
     write: send,
     keepAlive: (comment) => {
-      if (blockedSince === null) send(comment)
+      if (blockedSince === null && comment !== '') send(comment)
     },
     end(data) {
       open()
       response.end(data)
     },
     isOpen: () => isHeadSent,
+    setContentType(type) {
+      contentType = type
+    },
     lastWriteAt: () => lastWriteAt,
     blockedSince: () => blockedSince,
     destroy: () => response.destroy(),

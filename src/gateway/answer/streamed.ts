@@ -44,6 +44,7 @@ export function answerStreamed(
           // The reply reads this list when its head leaves: those of a failed attempt are dropped again.
           call.headers.length = ownHeaders
           call.headers.push(...exchange.passHeaders(headers))
+          if (exchange.contentTypeOf) reply.setContentType(exchange.contentTypeOf(headers))
         },
         onFirstContent: () => call.meter.firstContent(),
       })
@@ -60,7 +61,7 @@ export function answerStreamed(
         error,
         finish: '',
         spent: null,
-        send: (instead) => reply.end(shape.fail(instead ?? error)),
+        send: (instead) => endFailed(reply, shape.fail(instead ?? error)),
       }
     },
     close: unwatch,
@@ -72,8 +73,8 @@ function maskEnd(end: StreamEnd, mask: (text: string) => string): StreamEnd {
 }
 
 function toEnding(end: StreamEnd, pipe: Pipe, call: Call, reply: StreamReply): Ending {
-  const { usage, contentBytes, contentEvents, finish, tail } = pipe.seen
-  const spent = { usage, contentBytes, contentEvents }
+  const { usage, contentBytes, contentEvents, finish, tail, isEstimate } = pipe.seen
+  const spent = { usage, contentBytes, contentEvents, ...(isEstimate && { isEstimate }) }
   if (end.outcome === 'aborted') return leftByCaller(call, spent)
   const error = end.failure === null ? null : midStreamError(end.failure)
   return {
@@ -85,15 +86,21 @@ function toEnding(end: StreamEnd, pipe: Pipe, call: Call, reply: StreamReply): E
     send(instead) {
       const failed = instead ?? error
       if (failed === null) reply.end(tail)
-      else reply.end(pipe.fail(failed))
+      else endFailed(reply, pipe.fail(failed))
     },
   }
+}
+
+/** Where a failure cannot be told in band, an answer that does not end is the only way to say that it is not whole. */
+function endFailed(reply: StreamReply, told: string | null): void {
+  if (told === null) reply.destroy()
+  else reply.end(told)
 }
 
 /** A provider that answers a request for a stream with a page or an error under status 200 has failed. */
 function readUnstreamed(exchange: Exchange, body: Buffer): UpstreamFailure {
   try {
-    const read = exchange.readWhole(body)
+    const read = exchange.readWhole(body, {})
     if ('failure' in read) return read.failure
   } catch {
     // Falls through: whatever it is, it is no stream.

@@ -11,14 +11,24 @@ import type { Pipe } from './pipes.ts'
 export type Exchange = {
   request: Omit<UpstreamRequest, 'timeoutMs'>
   /** Throws, or returns the failure inside, when a body that came with status 200 is not an answer. */
-  readWhole(body: Buffer): WholeRead | { failure: UpstreamFailure }
+  readWhole(body: Buffer, headers: IncomingHttpHeaders): WholeRead | { failure: UpstreamFailure }
   openPipe(): Pipe
   readRefusal(status: number, headers: IncomingHttpHeaders, body: string): UpstreamFailure
   /** The provider's headers that a caller may see, as a flat list. */
   passHeaders(headers: IncomingHttpHeaders): string[]
+  /** Told the head of a streamed answer before its first byte; the content type of what the caller gets. */
+  contentTypeOf?(headers: IncomingHttpHeaders): string
 }
 
-export type WholeRead = { body: Buffer; usage: ChatUsage | null; finish: string }
+export type WholeRead = {
+  body: Buffer
+  usage: ChatUsage | null
+  finish: string
+  /** JSON unless said. */
+  contentType?: string
+  /** Bytes that were worth tokens, for answers that report none; all of `body` unless said. */
+  contentBytes?: number
+}
 
 export type ExchangeSource = {
   /** Replaces images given by address with their bytes. */
@@ -40,8 +50,8 @@ export type Prepared = { kind: 'ready'; exchange: Exchange } | { kind: 'skipped'
 /** What a caller gets piece by piece, and how silence and failure are told in it. */
 export type StreamShape = {
   contentType: string
-  /** What keeps the connection open while the provider is silent. */
+  /** What keeps the connection open while the provider is silent; '' where nothing may stand between the bytes. */
   keepAlive: string
-  /** A failure when nothing but keep-alives has been sent. */
-  fail(error: HubError): string
+  /** A failure when nothing but keep-alives has been sent; null: all that can be done is to cut the connection. */
+  fail(error: HubError): string | null
 }

@@ -2,7 +2,7 @@ import { type Call, type Ending, leftByCaller } from '../call.ts'
 import type { UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Answerer } from './answerer.ts'
-import { attemptWhole, type InFlight } from './attempt.ts'
+import { attemptWhole, type InFlight, type WholeAnswer } from './attempt.ts'
 import type { Exchange, WholeRead } from './wanted.ts'
 
 /** Answers in one piece: read to the end, then sent with its length. */
@@ -17,7 +17,7 @@ export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: 
       if (result.value === null) {
         return { kind: 'done', value: leftByCaller(call, { usage: null, contentBytes: 0, contentEvents: 0 }) }
       }
-      const read = readAnswer(exchange, result.value.body)
+      const read = readAnswer(exchange, result.value)
       if ('failure' in read) return { kind: 'failed', failure: read.failure }
       call.headers.push(...exchange.passHeaders(result.value.headers))
       return { kind: 'done', value: toEnding(call, read) }
@@ -29,25 +29,26 @@ export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: 
 }
 
 /** A provider that answers 200 with a page of HTML, or with an error inside, has failed. */
-function readAnswer(exchange: Exchange, body: Buffer): WholeRead | { failure: UpstreamFailure } {
+function readAnswer(exchange: Exchange, { body, headers }: WholeAnswer): WholeRead | { failure: UpstreamFailure } {
   try {
-    return exchange.readWhole(body)
+    return exchange.readWhole(body, headers)
   } catch {
     return { failure: failure('server_error', 502, 'The provider answered something that is not an answer.') }
   }
 }
 
 function toEnding(call: Call, read: WholeRead): Ending {
+  const { contentType = 'application/json', contentBytes = read.body.length } = read
   return {
     outcome: 'success',
     status: 200,
     error: null,
     finish: read.finish,
-    spent: { usage: read.usage, contentBytes: read.body.length, contentEvents: 1 },
+    spent: { usage: read.usage, contentBytes, contentEvents: contentBytes > 0 ? 1 : 0 },
     send(instead) {
       if (instead) throw instead
       const length = String(read.body.length)
-      call.response.writeHead(200, ['content-type', 'application/json', 'content-length', length, ...call.headers])
+      call.response.writeHead(200, ['content-type', contentType, 'content-length', length, ...call.headers])
       call.response.end(read.body)
     },
   }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { answeredRequestId, type RequestContext } from '../../http/context.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import type { Log } from '../../platform/log.ts'
+import type { Spools } from '../../platform/spool.ts'
 import type { Ledger } from '../../usage/index.ts'
 import type { Call, Ending } from '../call.ts'
 import type { Completer } from '../complete.ts'
@@ -19,6 +20,8 @@ export type Endpoint = {
   errors: ErrorWriter
   /** A row for each request, whatever became of it. Without, `answer` sends everything itself and returns nothing. */
   isRecorded: boolean
+  /** Files come here, as large as `gateway.max_upload_bytes` and not `server.max_body_bytes` allows. */
+  takesUploads?: boolean
   /** Throws HubError while a status can still be sent. */
   answer(visit: Visit): Promise<Ending | undefined>
 }
@@ -46,6 +49,8 @@ export type LlmSource = Completer & {
   log: Log
   gatewayMetrics: GatewayMetrics
   maxBodyBytes: number
+  maxUploadBytes: number
+  spools: Spools
   /** Headers that let a browser page of an allowed origin read the answer; [] for other callers. */
   corsHeaders(origin: string | undefined): string[]
 }

@@ -14,6 +14,8 @@ import { sendError } from './replies.ts'
 export type LlmRoutes = {
   /** Answers a request that is ours and returns true; touches nothing and returns false otherwise. */
   serve(request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
+  /** Largest body that this request may declare. */
+  bodyLimit(request: IncomingMessage): number
   /** Renders a refusal from before us, such as a drain, in the shape our paths promise. */
   refuse(error: HubError, request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
 }
@@ -45,6 +47,11 @@ export function createLlmRoutes(own: LlmSource): LlmRoutes {
       if (found) void visit(found, url.slice(path.length), request, response, context, own)
       else refuseMethod(place, request, response, context, own)
       return true
+    },
+    bodyLimit(request) {
+      const place = find((request.url ?? '/').split('?', 1)[0]!)
+      const takesUploads = place?.methods.some(({ endpoint }) => endpoint.takesUploads) ?? false
+      return takesUploads ? Math.max(own.maxUploadBytes, own.maxBodyBytes) : own.maxBodyBytes
     },
     refuse(error, request, response, context) {
       const path = (request.url ?? '/').split('?', 1)[0]!

@@ -160,6 +160,12 @@ export type OutboundProtocol = {
   readModels(wire: JsonObject): { models: UpstreamModel[]; nextPageToken: string | null }
 }
 
+/** Enough of a protocol to pass its bytes on to a provider that nobody translates to. */
+export type RelayedProtocol = Pick<OutboundProtocol, 'name' | 'readError' | 'chatPath'> & {
+  /** Whether the provider serves this model in this protocol; it serves all unless said. */
+  takesModel?(providerModel: string): boolean
+}
+
 /** Facts about the model at the provider that shape the request. */
 export type Target = {
   model: string

@@ -1,13 +1,20 @@
 import { z } from 'zod'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
-import { defineProvider, openApiKey, ownModels, sameAddress } from './provider.ts'
+import { openaiCompletions } from '../protocols/openai-completions/index.ts'
+import { defineProvider, openApiKey, ownModels, type Protocols, sameAddress } from './provider.ts'
 
 const headerText = z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be printable ASCII without spaces')
+
+// https://platform.openai.com/docs/deprecations: all others answer 404 there, and are asked as a conversation.
+const completing =
+  /^(gpt-3\.5-turbo-instruct|babbage-002|davinci-002|ft:(gpt-3\.5-turbo-instruct|babbage-002|davinci-002))/
+
+const protocols: Protocols = [openaiChat, { ...openaiCompletions, takesModel: (model) => completing.test(model) }]
 
 export const openai = defineProvider({
   type: 'openai',
   title: 'OpenAI',
-  protocols: [openaiChat],
+  protocols,
   needsKey: true,
   keyHint: 'sk-…',
   takesImageUrls: true,
@@ -25,7 +32,7 @@ export const openai = defineProvider({
       .meta({ zh: '以 OpenAI-Project 头发送。' }),
   }),
   wire: ({ organization, project }) => ({
-    protocols: [openaiChat],
+    protocols,
     baseUrl: 'https://api.openai.com/v1',
     address: sameAddress,
     openCredential: (secret) =>

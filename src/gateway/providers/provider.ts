@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
 import { fail } from '../../kernel/errors.ts'
 import type { UpstreamFailure } from '../chat.ts'
-import type { JsonObject, OutboundProtocol, UpstreamModel } from '../protocols/protocol.ts'
+import type { JsonObject, OutboundProtocol, RelayedProtocol, UpstreamModel } from '../protocols/protocol.ts'
 import type { BodyEdit } from './edit-body.ts'
 import type { Quirks } from './quirks.ts'
 
@@ -31,7 +31,7 @@ export type Provider = {
   wire(options: JsonObject): Wiring
 }
 
-export type Protocols = readonly [OutboundProtocol, ...OutboundProtocol[]]
+export type Protocols = readonly [OutboundProtocol, ...RelayedProtocol[]]
 
 /** A provider with its options read: all about its calls that no key has a part in. Pure, made once per change. */
 export type Wiring = {
@@ -44,7 +44,7 @@ export type Wiring = {
   openCredential(secret: string, outside: Outside): Credential
   /** For answers in other framing than the protocol's; null leaves the bytes alone. */
   createDecoder?(headers: IncomingHttpHeaders): FrameDecoder | null
-  readRefusal(protocol: OutboundProtocol, status: number, headers: Headers, body: string): UpstreamFailure
+  readRefusal(protocol: RelayedProtocol, status: number, headers: Headers, body: string): UpstreamFailure
   /** How its list of models is asked for; null when it has none. */
   models: ModelList | null
   /** What it cannot take of its own protocol; null: it takes all. */
@@ -54,7 +54,7 @@ export type Wiring = {
 export type Headers = Record<string, string | string[] | undefined>
 
 export type OutboundCall = {
-  protocol: OutboundProtocol
+  protocol: RelayedProtocol
   /** What the protocol itself would call, relative to the base URL: `/chat/completions`, `/v1/messages`. */
   path: string
   /** The name the provider receives. */
@@ -90,7 +90,7 @@ export type Credential = {
 
 /** A request as it will be on the wire. */
 export type OutgoingRequest = {
-  method: 'POST' | 'GET'
+  method: 'POST' | 'GET' | 'DELETE'
   origin: string
   /** With its query. */
   path: string
