@@ -50,6 +50,7 @@ export type LiveProvider = {
   /** Takes this provider's own key out of what it says: some repeat it in their errors, in no shape a pattern knows. */
   mask(text: string): string
   rateLimit: number | null
+  priority: number
   isSynthetic: boolean
 }
 
@@ -103,6 +104,7 @@ export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'st
     callHeaders: [...kind.headers(apiKey), ...commonHeaders],
     mask: createMask(apiKey),
     rateLimit: row.rate_limit,
+    priority: row.priority,
     isSynthetic: row.is_synthetic === 1,
   }
 }
