@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { createApp } from './app.ts'
 import type { Loaded } from './config.ts'
 import { createDemo, createDemoServer } from './demo/index.ts'
-import { createGateway, type GatewayTables, openSyntheticProviders } from './gateway/index.ts'
+import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
 import { createHealth, type Health } from './health/index.ts'
 import type { HubServer } from './http/listen.ts'
 import { createIdentity, type IdentityTables } from './identity/index.ts'
@@ -24,7 +24,7 @@ export type Hub = {
   stop(): Promise<void>
 }
 
-type Tables = IdentityTables & GatewayTables & UsageTables
+type Tables = IdentityTables & GatewayTables & PinnedTables & UsageTables
 
 export type HubOptions = {
   /** Adds the demo provider and its traffic. */

@@ -12,7 +12,6 @@ import { type Call, type Ending, leftByCaller } from './call.ts'
 import type { GatewayConfig } from './config.ts'
 import { failure, maskFailure, toCallerError } from './failures.ts'
 import type { Candidate, RoutingTable, ServedModel } from './models.ts'
-import type { AskedFacts } from './protocols/protocol.ts'
 import { type Attempted, failOver } from './routing/failover.ts'
 import { planRoute } from './routing/plan.ts'
 
@@ -34,7 +33,7 @@ export type Completer = {
  */
 export async function complete(wanted: Wanted, call: Call, own: Completer): Promise<Ending> {
   const { asked } = wanted
-  const model = findModel(asked, call.principal, own.table())
+  const model = findModel(asked.model, call.principal, own.table())
   const { rateLimit } = call.principal
   if (rateLimit !== null) await takeFromLimit(call, rateLimit, own.counter)
   const plan = planRoute(model, asked.needs, own.random)
@@ -73,24 +72,20 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
   }
 }
 
-function findModel(asked: AskedFacts, principal: Principal, table: RoutingTable): ServedModel {
-  const model = table.models.get(asked.model)
+export function findModel(name: string, principal: Principal, table: RoutingTable): ServedModel {
+  const model = table.models.get(name)
   // One answer for "absent" and "not yours": the list of models is nobody's to probe.
-  if (!model || !mayUseModel(principal, asked.model)) {
-    throw fail(
-      'model_not_found',
-      `The model '${asked.model.slice(0, 200)}' does not exist or this key may not use it.`,
-      {
-        param: 'model',
-      },
-    )
+  if (!model || !mayUseModel(principal, name)) {
+    throw fail('model_not_found', `The model '${name.slice(0, 200)}' does not exist or this key may not use it.`, {
+      param: 'model',
+    })
   }
   return model
 }
 
 /** Told in OpenAI's own headers: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers */
-async function takeFromLimit(
-  { principal, headers, errorHeaders }: Call,
+export async function takeFromLimit(
+  { principal, headers, errorHeaders }: Pick<Call, 'principal' | 'headers' | 'errorHeaders'>,
   rateLimit: number,
   counter: Counter,
 ): Promise<void> {

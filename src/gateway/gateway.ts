@@ -19,6 +19,7 @@ import { listRemoteModels } from './control/remote-models.ts'
 import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
 import { loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
+import { createPinStore, type PinnedTables } from './operations/pinned/store.ts'
 import { postForm } from './post-form.ts'
 import { createCredentialKeeper, type Outside } from './providers/index.ts'
 import { fetchImages } from './request/images.ts'
@@ -26,7 +27,7 @@ import { gatewayRoutes } from './routes.ts'
 import { createGatewayStore, type GatewayTables } from './store.ts'
 
 export type GatewayParts = {
-  db: Kysely<GatewayTables>
+  db: Kysely<GatewayTables & PinnedTables>
   secrets: Secrets
   /** For providers, whose addresses operators set. */
   upstreams: Upstreams
@@ -117,6 +118,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     maxBodyBytes: parts.maxBodyBytes,
     maxUploadBytes: config.max_upload_bytes,
     spools: parts.spools,
+    pins: createPinStore(parts.db),
     corsHeaders: parts.corsHeaders,
     gatewayMetrics: {
       request: metrics.request,

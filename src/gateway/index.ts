@@ -6,4 +6,5 @@
 
 export { openSyntheticProviders, type SyntheticProviders } from './control/synthetic.ts'
 export { createGateway, type Gateway, type GatewayParts } from './gateway.ts'
+export type { PinnedTables } from './operations/pinned/store.ts'
 export type { GatewayTables } from './store.ts'

@@ -60,6 +60,7 @@ export type LiveProvider = {
   /** Takes this provider's own key out of what it says: some repeat it in their errors, in no shape a pattern knows. */
   mask(text: string): string
   rateLimit: number | null
+  priority: number
   isSynthetic: boolean
 }
 
@@ -126,6 +127,7 @@ export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'st
     hasOwnAddress: row.base_url !== '',
     mask: createMask(credential),
     rateLimit: row.rate_limit,
+    priority: row.priority,
     isSynthetic: row.is_synthetic === 1,
   }
 }

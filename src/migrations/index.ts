@@ -3,6 +3,7 @@ import { identityMigration } from './0001-identity.ts'
 import { gatewayMigration } from './0002-gateway.ts'
 import { usageMigration } from './0003-usage.ts'
 import { providerOptionsMigration } from './0004-provider-options.ts'
+import { pinnedObjectsMigration } from './0005-pinned-objects.ts'
 
 export type { Migration }
 
@@ -12,4 +13,5 @@ export const migrations: readonly Migration[] = [
   gatewayMigration,
   usageMigration,
   providerOptionsMigration,
+  pinnedObjectsMigration,
 ]

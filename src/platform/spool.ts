@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fail } from '../kernel/errors.ts'
@@ -23,10 +23,11 @@ const pieceBytes = 65_536
 
 /**
  * Spools under `folder`. Each file loses its name as soon as it is open, so that the space comes back whatever becomes of
- * this process: no clean-up can be missed.
+ * this process. Only what a process that was killed between the two has left is cleared away by the next.
  */
 export function createSpools({ folder, maxTotalBytes }: { folder: string; maxTotalBytes: number }): Spools {
   let total = 0
+  rmSync(folder, { recursive: true, force: true })
 
   async function openNameless(): Promise<FileHandle> {
     try {

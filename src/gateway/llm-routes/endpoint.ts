@@ -7,6 +7,7 @@ import type { Ledger } from '../../usage/index.ts'
 import type { Call, Ending } from '../call.ts'
 import type { Completer } from '../complete.ts'
 import type { GatewayMetrics, Meter } from '../meter.ts'
+import type { PinStore } from '../operations/pinned/store.ts'
 import type { ErrorWriter } from '../protocols/protocol.ts'
 
 /** Something callers of models may ask of us: a path, a method, and who answers. A member of this shelf. */
@@ -51,6 +52,7 @@ export type LlmSource = Completer & {
   maxBodyBytes: number
   maxUploadBytes: number
   spools: Spools
+  pins: PinStore
   /** Headers that let a browser page of an allowed origin read the answer; [] for other callers. */
   corsHeaders(origin: string | undefined): string[]
 }

@@ -1,8 +1,10 @@
 /** The shelf of what callers of models may ask. A path that fits several is answered by the first. */
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { openaiCompletions } from '../protocols/openai-completions/index.ts'
+import { batches } from './batches.ts'
 import { conversation } from './conversation.ts'
 import type { Endpoint } from './endpoint.ts'
+import { files } from './files.ts'
 import { models } from './models.ts'
 import { operationEndpoints } from './operations.ts'
 
@@ -10,6 +12,8 @@ export const endpoints: readonly Endpoint[] = [
   conversation(openaiChat, '/v1/chat/completions', ['/v1/chat/completions', '/api/v1/chat/completions']),
   conversation(openaiCompletions, '/v1/completions', ['/v1/completions', '/api/v1/completions']),
   ...operationEndpoints,
+  ...files,
+  ...batches,
   ...models,
 ]
 

@@ -56,7 +56,7 @@ async function answerJson(operation: Operation, visit: Visit) {
 async function answerUpload(operation: Operation, visit: Visit) {
   const { request, meter, own } = visit
   const { maxUploadBytes: maxBytes, spools } = own
-  const upload = await receiveUpload(request, { maxBytes, spools, passWith: 'model' })
+  const upload = await receiveUpload(request, { maxBytes, spools, mayPassOn: (field) => field('model') !== undefined })
   try {
     const asked = askedBy(operation, upload)
     requireMembers(operation, asked)

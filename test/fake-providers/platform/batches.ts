@@ -1,4 +1,4 @@
-import type { FakeFile } from './files.ts'
+import { createFakeId, type FakeFile } from './files.ts'
 import { json, type PlatformRoute, refuse } from './platform.ts'
 
 export type FakeBatch = Record<string, unknown> & { id: string; status: string; input_file_id: string }
@@ -13,7 +13,7 @@ export function batchRoutes(files: Map<string, FakeFile>) {
       if (input.purpose !== 'batch') return refuse(400, "the file's purpose must be batch", 'input_file_id')
       if (body?.completion_window !== '24h') return refuse(400, 'completion_window must be 24h', 'completion_window')
       const batch: FakeBatch = {
-        ...{ id: `batch_fake${batches.size + 1}`, object: 'batch', endpoint: body?.endpoint, errors: null },
+        ...{ id: createFakeId('batch_'), object: 'batch', endpoint: body?.endpoint, errors: null },
         ...{ input_file_id: input.id, completion_window: '24h', status: 'in_progress', created_at: 1_750_000_000 },
         ...{ output_file_id: null, error_file_id: null, metadata: body?.metadata ?? null },
         request_counts: { total: lines(input).length, completed: 0, failed: 0 },

@@ -1,9 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import { textOf } from './forms.ts'
 import { json, type PlatformRoute, refuse } from './platform.ts'
 
 export type FakeFile = { id: string; filename: string; purpose: string; bytes: Buffer }
 
 /** https://platform.openai.com/docs/api-reference/files */
+/** Never the same twice, in whichever fake. */
+export const createFakeId = (prefix: string) => `${prefix}${randomBytes(8).toString('hex')}`
+
 export function fileRoutes(): { files: Map<string, FakeFile>; route: PlatformRoute } {
   const files = new Map<string, FakeFile>()
   const show = ({ id, filename, purpose, bytes }: FakeFile) => ({
@@ -16,7 +20,7 @@ export function fileRoutes(): { files: Map<string, FakeFile>; route: PlatformRou
       const purpose = textOf(form?.purpose)
       if (!file || !('filename' in file)) return refuse(400, "'file' is a required property", 'file')
       if (!purpose) return refuse(400, "'purpose' is a required property", 'purpose')
-      const made = { id: `file-fake${files.size + 1}`, filename: file.filename, purpose, bytes: file.bytes }
+      const made = { id: createFakeId('file-'), filename: file.filename, purpose, bytes: file.bytes }
       files.set(made.id, made)
       return json(show(made))
     }

@@ -187,7 +187,13 @@ async function finish(
       await Promise.race([released, once(response, 'close')])
     }
     if (response.destroyed) return
-    if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+    await new Promise<void>((resolve) => {
+      response.once('close', resolve)
+      response.write(piece, () => {
+        response.off('close', resolve)
+        resolve()
+      })
+    })
     // Each piece is a packet of its own, as a vendor sends them.
     await new Promise((resolve) => setImmediate(resolve))
   }

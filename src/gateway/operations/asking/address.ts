@@ -14,8 +14,11 @@ export function speaksGemini({ wiring }: LiveProvider): boolean {
 
 /** Where an operation of this provider is; null when it has no such thing. */
 export function addressOf({ provider, providerModel }: Candidate, path: string, stream: boolean): Address | null {
-  const { wiring } = provider
-  return wiring.address({ protocol: wiring.protocols[0], path, model: providerModel, stream })
+  return addressAt(provider, { path, model: providerModel, stream })
+}
+
+export function addressAt({ wiring }: LiveProvider, call: { path: string; model: string; stream: boolean }) {
+  return wiring.address({ protocol: wiring.protocols[0], ...call })
 }
 
 /** Reads a refusal in the provider's own words. */

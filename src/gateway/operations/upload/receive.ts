@@ -34,15 +34,15 @@ export type OutgoingBody = { content: Buffer | Readable; headers: string[] }
 export type ReceiveOptions = {
   maxBytes: number
   spools: Spools
-  /** Passes a long body on as it comes once this field is known; null keeps all of it first. */
-  passWith: string | null
+  /** Whether a long body may be passed on as it comes, by the fields that came before its file; else it is kept first. */
+  mayPassOn(field: Upload['field']): boolean
 }
 
 const heldBytes = 262_144
 
 /**
- * Reads a multipart body as far as it must be read: a short one into memory, a long one whose `passWith` field comes
- * first only up to there, any other into a file.
+ * Reads a multipart body as far as it must be read: a short one into memory, a long one that may be passed
+ * on only up to its file, any other into a file on disk.
  *
  * @throws HubError `invalid_request`, `unsupported_media_type`, `body_too_large`, `client_closed`, `unavailable`
  */
@@ -84,7 +84,7 @@ export async function receiveUpload(request: IncomingMessage, options: ReceiveOp
       }
       held.push(chunk)
       if (size <= heldBytes) continue
-      if (options.passWith !== null && field(options.passWith) !== undefined && isInFile(scanner)) {
+      if (isInFile(scanner) && options.mayPassOn(field)) {
         return passOn()
       }
       spool = await options.spools.open()
