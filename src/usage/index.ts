@@ -27,7 +27,16 @@ export { estimateTokensOfBytes } from './estimate.ts'
 export type { Cost } from './price-list.ts'
 export type { NewPrice, Prices } from './prices.ts'
 export type { UsageTables } from './rows.ts'
-export type { AttemptRecord, Ledger, Outcome, UsageEntry } from './schema.ts'
+export type {
+  AbortPolicy,
+  AttemptRecord,
+  Ledger,
+  Outcome,
+  ServiceTier,
+  UsageDetails,
+  UsageEntry,
+  WastedUsage,
+} from './schema.ts'
 export { openSyntheticUsage, type SyntheticUsage } from './synthetic.ts'
 
 const minuteMs = 60_000

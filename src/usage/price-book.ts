@@ -1,4 +1,4 @@
-import type { PriceRow } from './rows.ts'
+import { noOtherRates, type PriceRow } from './rows.ts'
 import { nanoFromUsd } from './usd.ts'
 
 /**
@@ -326,6 +326,7 @@ function rowsOf(line: Line, source: string, createdAt: number): PriceRow[] {
       cached_read: step.read === undefined ? null : nanoFromUsd(step.read),
       cached_write: step.write === undefined ? null : nanoFromUsd(step.write),
       effective_from: Date.parse(`${line.from}T00:00:00Z`),
+      ...noOtherRates,
       origin: 'book' as const,
       source,
       created_at: createdAt,

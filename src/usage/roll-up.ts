@@ -1,3 +1,4 @@
+import { countDetails } from './details.ts'
 import { type HourlyRow, hourlyKeys, hourlyMeasures, type SummedRow } from './rows.ts'
 
 const hourMs = 3_600_000
@@ -21,6 +22,7 @@ export function rollUp(rows: readonly SummedRow[]): HourlyRow[] {
 
 function hourlyOf(row: SummedRow): HourlyRow {
   const when = (yes: boolean) => (yes ? 1 : 0)
+  const details = countDetails(row.usage_details)
   return {
     hour: row.started_at - (row.started_at % hourMs),
     tenant_id: row.tenant_id,
@@ -51,5 +53,17 @@ function hourlyOf(row: SummedRow): HourlyRow {
     latency_ms_sum: row.latency_ms,
     first_token_ms_sum: row.first_token_ms ?? 0,
     first_token_count: when(row.first_token_ms !== null),
+    tokens_cached_write_1h: details.tokens_cached_write_1h,
+    tokens_audio_in: details.tokens_audio_in,
+    tokens_audio_out: details.tokens_audio_out,
+    tokens_image_in: details.tokens_image_in,
+    tokens_image_out: details.tokens_image_out,
+    images: details.images,
+    audio_ms: details.audio_ms,
+    characters: details.characters,
+    searches: details.searches,
+    cache_hits: when(row.cache_hit !== ''),
+    wasted_nano_usd: row.wasted_nano_usd ?? 0,
+    unpriced_wasted: when(row.wasted_nano_usd === null),
   }
 }

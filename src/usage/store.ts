@@ -44,6 +44,18 @@ const priceColumns = columnsOf<PriceRow>({
   cached_read: 0,
   cached_write: 0,
   effective_from: 0,
+  service_tier: 0,
+  percent: 0,
+  cached_write_hour: 0,
+  audio_in: 0,
+  audio_out: 0,
+  image_in: 0,
+  image_out: 0,
+  per_image: 0,
+  per_audio_minute: 0,
+  per_million_characters: 0,
+  per_search: 0,
+  per_request: 0,
   origin: 0,
   source: 0,
   created_at: 0,
@@ -77,7 +89,7 @@ export function createUsageStore(db: Kysely<UsageTables>) {
     storeRows: (rows: readonly RequestLogRow[]) =>
       settle(rows, JSON.stringify(rows.map((row) => logColumns.map((column) => row[column])))),
 
-    /** Newest first; `attempt_log` is left out, it is read one request at a time. */
+    /** Newest first; `attempt_log` and `route_log` are left out, they are read one request at a time. */
     listLogs(filter: LogFilter, before: LogPosition | null, limit: number) {
       let query = narrow(filter).select(listColumns)
       if (before) {
@@ -160,7 +172,7 @@ export function createUsageStore(db: Kysely<UsageTables>) {
   }
 }
 
-const listColumns = logColumns.filter((column) => column !== 'attempt_log')
+const listColumns = logColumns.filter((column) => column !== 'attempt_log' && column !== 'route_log')
 
 async function addToHours(trx: Transaction<UsageTables>, rows: readonly SummedRow[]): Promise<void> {
   const sums = rollUp(rows)
