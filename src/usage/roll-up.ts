@@ -1,7 +1,7 @@
 import { countDetails } from './details.ts'
-import { type HourlyRow, hourlyKeys, hourlyMeasures, type SummedRow } from './rows.ts'
+import { type HourlyMeasure, type HourlyRow, hourlyKeys, hourlyMeasures, type SummedRow } from './rows.ts'
 
-const hourMs = 3_600_000
+export const hourMs = 3_600_000
 
 /**
  * Sums rows by hour and by every key. The result is in the order of its keys: writers that meet in PostgreSQL then lock
@@ -11,14 +11,35 @@ export function rollUp(rows: readonly SummedRow[]): HourlyRow[] {
   const sums = new Map<string, HourlyRow>()
   for (const row of rows) {
     const one = hourlyOf(row)
-    // No text of a row holds a NUL.
-    const key = hourlyKeys.map((name) => one[name]).join('\0')
+    const key = hourKey(one)
     const sum = sums.get(key)
     if (sum === undefined) sums.set(key, one)
     else for (const measure of hourlyMeasures) sum[measure] += one[measure]
   }
   return [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, sum]) => sum)
 }
+
+/** Tells sums apart by all their keys. No text of a row holds a NUL. */
+export function hourKey(sum: HourlyRow): string {
+  return hourlyKeys.map((name) => sum[name]).join('\0')
+}
+
+/** Every measure of `a` less that of `b`, in the order of `rollUp`; keys whose measures are all equal are left out. */
+export function differenceOf(a: readonly HourlyRow[], b: readonly HourlyRow[]): HourlyRow[] {
+  const differences = new Map<string, HourlyRow>(a.map((sum) => [hourKey(sum), { ...sum }]))
+  for (const sum of b) {
+    const key = hourKey(sum)
+    const from = differences.get(key) ?? { ...sum, ...noMeasures }
+    for (const measure of hourlyMeasures) from[measure] -= sum[measure]
+    differences.set(key, from)
+  }
+  return [...differences]
+    .filter(([, sum]) => hourlyMeasures.some((measure) => sum[measure] !== 0))
+    .sort(([x], [y]) => (x < y ? -1 : 1))
+    .map(([, sum]) => sum)
+}
+
+const noMeasures = Object.fromEntries(hourlyMeasures.map((measure) => [measure, 0])) as Record<HourlyMeasure, number>
 
 function hourlyOf(row: SummedRow): HourlyRow {
   const when = (yes: boolean) => (yes ? 1 : 0)

@@ -3,6 +3,7 @@ import { bumpRevision, insertMany, readRevision } from '../platform/database/ind
 import { rollUp } from './roll-up.ts'
 import {
   columnsOf,
+  type HourlyRow,
   hourlyKeys,
   hourlyMeasures,
   logColumns,
@@ -72,7 +73,7 @@ export function createUsageStore(db: Kysely<UsageTables>) {
         returning: 'id',
       })
       const isAllNew = inserted.length === byId.size
-      await addToHours(trx, isAllNew ? [...byId.values()] : inserted.map((id) => byId.get(id)!))
+      await addToHours(trx, rollUp(isAllNew ? [...byId.values()] : inserted.map((id) => byId.get(id)!)))
       return inserted.length
     })
   }
@@ -174,8 +175,8 @@ export function createUsageStore(db: Kysely<UsageTables>) {
 
 const listColumns = logColumns.filter((column) => column !== 'attempt_log' && column !== 'route_log')
 
-async function addToHours(trx: Transaction<UsageTables>, rows: readonly SummedRow[]): Promise<void> {
-  const sums = rollUp(rows)
+/** Adds `sums`, which may be negative, to those of the same keys. They are to be in the order of `rollUp`. */
+export async function addToHours(trx: Transaction<UsageTables>, sums: readonly HourlyRow[]): Promise<void> {
   // Bounded by the parameters of one statement.
   for (let start = 0; start < sums.length; start += 100) {
     await trx
