@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import { priceBook } from '../price-book.ts'
 import { createPriceList } from '../price-list.ts'
 import type { UsageTables } from '../rows.ts'
 import { createUsageStore } from '../store.ts'
@@ -26,7 +27,10 @@ export function openUsageAudit(parts: {
   const store = createAuditStore(parts.db)
   return {
     async rerate(filter, options) {
-      const prices = createPriceList(await createUsageStore(parts.db).listPrices())
+      const stored = await createUsageStore(parts.db).listPrices()
+      const ids = new Set(stored.map(({ id }) => id))
+      // A store that no hub of this version has served yet lacks lines of the book: rows are not to lose their cost by it.
+      const prices = createPriceList([...stored, ...priceBook(parts.now()).filter(({ id }) => !ids.has(id))])
       return rerate({ store, prices }, { ...filter, from: filter.from ?? 0, to: filter.to ?? parts.now() }, options)
     },
     reconcile: (options) => reconcile({ store, counters: parts.counters, now: parts.now }, options),
