@@ -72,7 +72,7 @@ export async function reconcile(
     ...{ verdict: 'equal', from, to, hours: 0, requests: 0, differing: 0, differences: [], unproved: [] },
     ...{ counters: [], isFixed: false },
   }
-  for (const hour of await hoursBetween(store, from, to)) {
+  for (const hour of await store.listHours(from, to)) {
     const read = await readHour(store, hour)
     if (read === null) {
       told.unproved.push({ hour, reason: 'busy' })
@@ -95,15 +95,6 @@ export async function reconcile(
     told.isFixed = options.isFix && (told.counters.length === 0 || counters?.correct !== undefined)
   } else if (told.unproved.length > 0) told.verdict = 'inconclusive'
   return told
-}
-
-async function hoursBetween(store: AuditStore, from: number, to: number): Promise<number[]> {
-  const [bounds, firstRowAt, lastRowAt] = [await store.hourBounds(), await store.firstRowAt(), await store.lastRowAt()]
-  const first = Math.max(from, floorHour(Math.min(bounds?.first ?? to, firstRowAt ?? to)))
-  const last = Math.min(to - 1, Math.max(bounds?.last ?? 0, lastRowAt ?? 0))
-  const hours: number[] = []
-  for (let hour = first; hour <= last; hour += hourMs) hours.push(hour)
-  return hours
 }
 
 /** One hour as it stood at one moment: its sums are the same before and after its rows were read. Null: it never was. */

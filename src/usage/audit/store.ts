@@ -23,10 +23,6 @@ export type AuditStore = ReturnType<typeof createAuditStore>
 
 /** The queries that look at stored rows and their sums once more. */
 export function createAuditStore(db: Kysely<UsageTables>) {
-  const firstOf = async (order: 'asc' | 'desc'): Promise<number | null> =>
-    (await db.selectFrom('request_logs').select('started_at').orderBy('started_at', order).limit(1).executeTakeFirst())
-      ?.started_at ?? null
-
   return {
     /** In the order of time, from after `after` on. */
     listRated({ from, to, model, provider }: RatedFilter, after: LogPosition | null, limit: number) {
@@ -78,17 +74,33 @@ export function createAuditStore(db: Kysely<UsageTables>) {
         return changed.length
       }),
 
-    firstRowAt: () => firstOf('asc'),
-    lastRowAt: () => firstOf('desc'),
-
-    async hourBounds(): Promise<{ first: number; last: number } | null> {
-      const found = await db
-        .selectFrom('usage_hourly')
-        .select((eb) => [eb.fn.min('hour').as('first'), eb.fn.max('hour').as('last')])
+    async firstRowAt(): Promise<number | null> {
+      const first = await db
+        .selectFrom('request_logs')
+        .select('started_at')
+        .orderBy('started_at')
+        .limit(1)
         .executeTakeFirst()
-      return found === undefined || found.first === null
-        ? null
-        : { first: Number(found.first), last: Number(found.last) }
+      return first?.started_at ?? null
+    },
+
+    /** Hours that have rows or sums, in order. */
+    async listHours(from: number, to: number): Promise<number[]> {
+      const summed = await db
+        .selectFrom('usage_hourly')
+        .select('hour')
+        .distinct()
+        .where('hour', '>=', from)
+        .where('hour', '<', to)
+        .execute()
+      const used = await db
+        .selectFrom('request_logs')
+        .select(sql<number>`started_at - started_at % ${sql.lit(hourMs)}`.as('hour'))
+        .distinct()
+        .where('started_at', '>=', from)
+        .where('started_at', '<', to)
+        .execute()
+      return [...new Set([...summed, ...used].map(({ hour }) => Number(hour)))].sort((x, y) => x - y)
     },
 
     listSums: (hour: number): Promise<HourlyRow[]> =>
