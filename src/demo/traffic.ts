@@ -96,6 +96,15 @@ function makeEntry(
     userAgent: 'gatehouse-demo',
     finishReason: hasFailed ? '' : 'stop',
     isSynthetic: true,
+    serviceTier: '',
+    details: null,
+    providerKeyId: '',
+    sessionId: '',
+    tags: [],
+    routeLog: '',
+    cacheHit: '',
+    mirrorOf: '',
+    abortPolicy: '',
   }
 }
 

@@ -5,6 +5,8 @@
  * Fields that only one vendor has ride in `extras` under the protocol's name and return when the same protocol leaves.
  */
 
+import type { ServiceTier, UsageDetails } from '../usage/index.ts'
+
 export type ChatRequest = {
   /** The model the caller asked for. */
   model: string
@@ -123,7 +125,9 @@ export type ChatUsage = {
   tokensCachedRead: number
   tokensCachedWrite: number
   tokensReasoning: number
-}
+  /** What the provider says it served under, absent for its usual tier. */
+  serviceTier?: ServiceTier
+} & UsageDetails
 
 /** A whole answer. */
 export type ChatResult = {

@@ -2,7 +2,8 @@ import type { Clock } from '../kernel/clock.ts'
 import type { HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import { type AttemptRecord, estimateTokensOfBytes, type Outcome, type UsageEntry } from '../usage/index.ts'
+import type { AbortPolicy, AttemptRecord, Outcome, UsageEntry } from '../usage/index.ts'
+import { account, accountWaste, detailsOf, type Spent } from './account.ts'
 import type { ChatUsage, UpstreamFailure } from './chat.ts'
 import type { Candidate } from './models.ts'
 
@@ -10,8 +11,13 @@ import type { Candidate } from './models.ts'
 export type Meter = {
   setPrincipal(principal: Principal): void
   setAsked(asked: AskedFacts): void
-  /** An attempt begins; the returned verb ends it. */
-  startAttempt(candidate: Candidate): (failure: UpstreamFailure | null) => void
+  /** What the caller and the route said of the call; what is left out stays as it was. */
+  setFacts(facts: Partial<CallFacts>): void
+  /**
+   * An attempt begins; the returned verb ends it. `wasted` is what came of an answer that the caller does not get:
+   * of a failed, retried or cancelled attempt, when the provider began to work.
+   */
+  startAttempt(candidate: Candidate, keyId?: string): (failure: UpstreamFailure | null, wasted?: Spent) => void
   firstContent(): void
   /**
    * The call is over. `spent` is what the provider reported, or what was seen of an answer that it could not report;
@@ -23,17 +29,14 @@ export type Meter = {
     error: HubError | null
     finish: string
     spent: Spent | null
+    /** What was done with the provider's stream after the caller hung up. */
+    abortPolicy?: AbortPolicy
   }): UsageEntry
 }
 
+export type CallFacts = Pick<UsageEntry, 'sessionId' | 'tags' | 'routeLog' | 'cacheHit' | 'mirrorOf'>
 export type AskedFacts = { model: string; stream: boolean; body: Buffer | null }
-export type Spent = {
-  usage: ChatUsage | null
-  /** `usage` was not reported by the provider but reckoned by us. */
-  isEstimate?: boolean
-  contentBytes: number
-  contentEvents: number
-}
+export type { Spent } from './account.ts'
 
 export type MeterContext = {
   edge: { requestId: string; traceId: string; clientIp: string; startedAt: number; startedMono: number }
@@ -42,10 +45,7 @@ export type MeterContext = {
   protocol: string
 }
 
-/** Of English text; other scripts come in more pieces than this says, and pieces are counted too. */
-const bytesPerToken = 4
-
-const noUsage: ChatUsage = { tokensIn: 0, tokensOut: 0, tokensCachedRead: 0, tokensCachedWrite: 0, tokensReasoning: 0 }
+const noFacts: CallFacts = { sessionId: '', tags: [], routeLog: '', cacheHit: '', mirrorOf: '' }
 
 export function createMeter(context: MeterContext, clock: Clock, gauges: GatewayMetrics): Meter {
   return new CallMeter(context, clock, gauges)
@@ -58,7 +58,9 @@ class CallMeter implements Meter {
   private readonly attempts: AttemptRecord[] = []
   private principal: Principal | null = null
   private asked: AskedFacts = { model: '', stream: false, body: null }
+  private facts: CallFacts = noFacts
   private served: Candidate | null = null
+  private keyId = ''
   private firstTokenMs: number | null = null
 
   constructor(context: MeterContext, clock: Clock, gauges: GatewayMetrics) {
@@ -75,19 +77,30 @@ class CallMeter implements Meter {
     this.asked = known
   }
 
-  startAttempt(candidate: Candidate): (failure: UpstreamFailure | null) => void {
+  setFacts(facts: Partial<CallFacts>): void {
+    this.facts = { ...this.facts, ...facts }
+  }
+
+  startAttempt(candidate: Candidate, keyId = ''): (failure: UpstreamFailure | null, wasted?: Spent) => void {
     this.served = candidate
+    this.keyId = keyId
     const startedAt = this.clock.monotonic()
-    return (failure) => {
+    return (failure, wasted) => {
       const durationMs = Math.round(this.clock.monotonic() - startedAt)
       const { provider, providerModel } = candidate
-      this.attempts.push({
+      const attempt: AttemptRecord = {
         provider: provider.name,
         model: providerModel,
         status: failure === null ? 200 : failure.status,
         code: failure?.code ?? '',
         durationMs,
-      })
+      }
+      if (keyId !== '') attempt.keyId = keyId
+      if (wasted !== undefined) {
+        const waste = accountWaste(wasted, this.asked.body, provider.kind.type)
+        if (waste !== undefined) attempt.wasted = waste
+      }
+      this.attempts.push(attempt)
       this.gauges.attempt(provider.name, failure?.code ?? 'ok')
     }
   }
@@ -96,11 +109,11 @@ class CallMeter implements Meter {
     this.firstTokenMs ??= Math.round(this.clock.monotonic() - this.context.edge.startedMono)
   }
 
-  close({ outcome, status, error, finish, spent }: Parameters<Meter['close']>[0]): UsageEntry {
-    const { principal, asked, served, firstTokenMs } = this
+  close({ outcome, status, error, finish, spent, abortPolicy }: Parameters<Meter['close']>[0]): UsageEntry {
+    const { principal, asked, facts, served, firstTokenMs } = this
     const { edge, endpoint, protocol, userAgent } = this.context
     const latencyMs = Math.round(this.clock.monotonic() - edge.startedMono)
-    const { usage, usageSource } = account(spent, asked.body)
+    const { usage, usageSource } = account(spent, asked.body, outcome === 'success' || outcome === 'failure')
     this.gauges.request({ outcome, provider: served?.provider.name ?? '', latencyMs, firstTokenMs, usage })
     return {
       id: edge.requestId,
@@ -135,25 +148,16 @@ class CallMeter implements Meter {
       userAgent,
       finishReason: finish,
       isSynthetic: false,
+      serviceTier: usage.serviceTier ?? '',
+      details: detailsOf(usage),
+      providerKeyId: this.keyId,
+      sessionId: facts.sessionId,
+      tags: facts.tags,
+      routeLog: facts.routeLog,
+      cacheHit: facts.cacheHit,
+      mirrorOf: facts.mirrorOf,
+      abortPolicy: outcome === 'aborted' && spent !== null ? (abortPolicy ?? '') : '',
     }
-  }
-}
-
-/**
- * Reported counts as they are, an explicit 0 included. Without a report, an answer that was begun is estimated: the
- * provider bills the prompt too, also when the caller hung up after the first word.
- */
-function account(spent: Spent | null, body: Buffer | null): Pick<UsageEntry, 'usageSource'> & { usage: ChatUsage } {
-  if (spent === null) return { usage: noUsage, usageSource: 'none' }
-  if (spent.usage !== null) return { usage: spent.usage, usageSource: spent.isEstimate ? 'estimated' : 'upstream' }
-  return {
-    usage: {
-      ...noUsage,
-      tokensIn: body === null ? 0 : estimateTokensOfBytes(body),
-      // A piece is about a token, and whole answers come in one piece: whichever says more.
-      tokensOut: Math.max(spent.contentEvents, Math.round(spent.contentBytes / bytesPerToken)),
-    },
-    usageSource: 'estimated',
   }
 }
 

@@ -4,6 +4,7 @@ import { gatewayMigration } from './0002-gateway.ts'
 import { usageMigration } from './0003-usage.ts'
 import { providerOptionsMigration } from './0004-provider-options.ts'
 import { pinnedObjectsMigration } from './0005-pinned-objects.ts'
+import { ledgerMigration } from './0006-ledger.ts'
 
 export type { Migration }
 
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   usageMigration,
   providerOptionsMigration,
   pinnedObjectsMigration,
+  ledgerMigration,
 ]

@@ -1,6 +1,8 @@
+import type { NanoUsd } from '../kernel/money.ts'
+import { writeDetails } from './details.ts'
 import type { Cost } from './price-list.ts'
 import { logColumns, type RequestLogRow, type SummedRow } from './rows.ts'
-import type { AttemptRecord, UsageEntry } from './schema.ts'
+import type { AttemptRecord, UsageDetails, UsageEntry } from './schema.ts'
 
 /**
  * An entry as the journal holds it: a JSON array of the version of its layout and then the row's values in the order of
@@ -10,7 +12,7 @@ import type { AttemptRecord, UsageEntry } from './schema.ts'
  * Whatever callers and providers say, the row can be stored: their texts are cut, well formed and free of NUL (PostgreSQL
  * refuses it), numbers are finite integers. Ids and names of our own making are taken as they are.
  */
-export function writeEntry(entry: UsageEntry, cost: Cost): string {
+export function writeEntry(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd | null): string {
   return JSON.stringify([
     layout,
     entry.id,
@@ -48,11 +50,21 @@ export function writeEntry(entry: UsageEntry, cost: Cost): string {
     text(entry.userAgent, 500),
     text(entry.finishReason, 100),
     entry.isSynthetic ? 1 : 0,
+    entry.serviceTier,
+    detailsText(entry.details),
+    entry.providerKeyId,
+    text(entry.sessionId, 200),
+    entry.tags.length === 0 ? '' : JSON.stringify(entry.tags.slice(0, 50).map((tag) => text(tag, 100))),
+    entry.routeLog.length > longestRouteLog ? tooLong : text(entry.routeLog, longestRouteLog),
+    entry.cacheHit,
+    entry.mirrorOf,
+    wastedNanoUsd === null ? null : count(wastedNanoUsd),
+    entry.abortPolicy,
   ])
 }
 
 /** What the hourly sums need of an entry, as it will stand in its row: spares reading the text back. */
-export function summedRow(entry: UsageEntry, cost: Cost): SummedRow {
+export function summedRow(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd | null): SummedRow {
   return {
     id: entry.id,
     started_at: count(entry.startedAt),
@@ -75,14 +87,26 @@ export function summedRow(entry: UsageEntry, cost: Cost): SummedRow {
     usage_source: entry.usageSource,
     latency_ms: count(entry.latencyMs),
     first_token_ms: entry.firstTokenMs === null ? null : count(entry.firstTokenMs),
+    usage_details: detailsText(entry.details),
+    cache_hit: entry.cacheHit,
+    wasted_nano_usd: wastedNanoUsd === null ? null : count(wastedNanoUsd),
   }
 }
 
-const layout = 1
+const layout = 2
+
+/** What layout 1 lacks, as the end of its array: service tier to abort policy. */
+const addedByLayout2 = ['', '', '', '', '', '', '', '', 0, ''] as const
+const layout1Ending = `,${JSON.stringify(addedByLayout2).slice(1)}`
+
+/** Cut in the middle it would be no JSON any more, so a longer one is not kept. */
+const longestRouteLog = 32_768
+const tooLong = '{"omitted":"too long"}'
 
 /** The values of a journal text as a JSON array in the order of `logColumns`, without taking it apart. */
 export function valuesOf(entryText: string): string {
-  return `[${entryText.slice(entryText.indexOf(',') + 1)}`
+  const values = `[${entryText.slice(entryText.indexOf(',') + 1)}`
+  return entryText.startsWith('[1,') ? `${values.slice(0, -1)}${layout1Ending}` : values
 }
 
 /** The row of a journal text. Throws an Error that says why when the text is none of ours. */
@@ -90,9 +114,11 @@ export function readEntry(entryText: string): RequestLogRow {
   const value: unknown = JSON.parse(entryText)
   if (!Array.isArray(value)) throw new Error('not an array')
   const version: unknown = value[0]
-  if (version !== layout) throw new Error(`layout ${String(version)} is not known to this version of the hub`)
+  if (version === 1) value.push(...addedByLayout2)
+  else if (version !== layout) throw new Error(`layout ${String(version)} is not known to this version of the hub`)
   if (value.length !== logColumns.length + 1) {
-    throw new Error(`layout ${layout} has ${logColumns.length + 1} elements, this has ${value.length}`)
+    const [wanted, has] = [logColumns.length + 1, value.length]
+    throw new Error(`a layout ${String(version)} comes to ${wanted} elements, this to ${has}`)
   }
   if (typeof value[1] !== 'string' || value[1] === '') throw new Error('the request id is missing')
   if (typeof value[2] !== 'number' || !(value[2] > 0)) throw new Error('the time of the request is missing')
@@ -138,17 +164,45 @@ function toRow(v: any[]): RequestLogRow {
     user_agent: v[33],
     finish_reason: v[34],
     is_synthetic: v[35],
+    service_tier: v[36],
+    usage_details: v[37],
+    provider_key_id: v[38],
+    session_id: v[39],
+    tags: v[40],
+    route_log: v[41],
+    cache_hit: v[42],
+    mirror_of: v[43],
+    wasted_nano_usd: v[44],
+    abort_policy: v[45],
   }
 }
 
 function writeAttempt(attempt: AttemptRecord) {
-  return {
+  const { keyId, wasted } = attempt
+  const written = {
     provider: text(attempt.provider, 200),
     model: text(attempt.model, 200),
     status: count(attempt.status),
     code: text(attempt.code, 100),
     duration_ms: count(attempt.durationMs),
   }
+  if (keyId === undefined && wasted === undefined) return written
+  return {
+    ...written,
+    ...(keyId === undefined ? {} : { key_id: keyId }),
+    ...(wasted === undefined
+      ? {}
+      : {
+          provider_type: wasted.providerType,
+          wasted_in: count(wasted.tokensIn),
+          wasted_out: count(wasted.tokensOut),
+          wasted_cached_read: count(wasted.tokensCachedRead),
+        }),
+  }
+}
+
+function detailsText(details: UsageDetails | null): string {
+  return details === null ? '' : writeDetails(details)
 }
 
 function text(value: unknown, limit: number): string {

@@ -22,12 +22,30 @@ import type { UsageTables } from './rows.ts'
 import type { Ledger } from './schema.ts'
 import { createUsageStore } from './store.ts'
 
+export {
+  type CounterTotal,
+  openUsageAudit,
+  type Reconciled,
+  type Rerated,
+  type SpendCounters,
+  type UsageAudit,
+} from './audit/index.ts'
 export { type UsageConfig, usageConfig } from './config.ts'
 export { estimateTokensOfBytes } from './estimate.ts'
+export { readTime } from './logs.ts'
 export type { Cost } from './price-list.ts'
 export type { NewPrice, Prices } from './prices.ts'
 export type { UsageTables } from './rows.ts'
-export type { AttemptRecord, Ledger, Outcome, UsageEntry } from './schema.ts'
+export type {
+  AbortPolicy,
+  AttemptRecord,
+  Ledger,
+  Outcome,
+  ServiceTier,
+  UsageDetails,
+  UsageEntry,
+  WastedUsage,
+} from './schema.ts'
 export { openSyntheticUsage, type SyntheticUsage } from './synthetic.ts'
 
 const minuteMs = 60_000

@@ -5,6 +5,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { createManualClock, systemClock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
+import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { engines } from '../platform/database/testing.ts'
 import type { Journal } from '../platform/journal.ts'
 import { openTestJournal, temporaryFolder } from '../platform/journal-testing.ts'
@@ -46,7 +47,7 @@ const allHours = async (db: Kysely<UsageTables>) => {
 
 describe.each(engines())('the ledger on $name', ({ open }) => {
   async function start() {
-    const database = await open([usageMigration])
+    const database = await open([usageMigration, ledgerMigration])
     const db = database.kysely as Kysely<UsageTables>
     const file = join(temporaryFolder(), 'journal.db')
     return { db, store: createUsageStore(db), file }
@@ -56,7 +57,19 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
     const { db, store, file } = await start()
     const journal = openTestJournal(file)
     const ledger = ledgerOver(journal, store)
-    await ledger.record(sampleEntry({ stream: true, tokensCachedRead: 200, tokensReasoning: 50 }))
+    const wasted = { providerType: 'openai', tokensIn: 300, tokensOut: 20, tokensCachedRead: 0 }
+    await ledger.record(
+      sampleEntry({
+        ...{ stream: true, tokensCachedRead: 200, tokensReasoning: 50, serviceTier: 'priority' },
+        details: { tokensAudioIn: 40, searches: 2, images: 0 },
+        ...{ providerKeyId: 'pky_a', sessionId: 'thread 7', tags: ['team-a', 'batch'], mirrorOf: 'req_0' },
+        ...{ routeLog: '{"chosen":"prv_a"}', abortPolicy: 'drain' },
+        attempts: [
+          { provider: 'A', model: 'gpt-4o', status: 500, code: 'server_error', durationMs: 9, keyId: 'pky_b', wasted },
+          { provider: 'A', model: 'gpt-4o', status: 200, code: '', durationMs: 880 },
+        ],
+      }),
+    )
     expect(ledger.pending()).toBe(1)
     expect(await ledger.settle()).toBe(1)
     expect(ledger.pending()).toBe(0)
@@ -86,20 +99,59 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
         tokens_cached_write: 0,
         tokens_reasoning: 50,
         usage_source: 'upstream',
-        // 800 × 2.5 + 200 × 1.25 + 500 × 10 dollars a million
-        cost_nano_usd: 7_250_000,
-        price_id: 'book:gpt-4o@2024-08-06',
+        // A search of this model has no known price, and priority no known rate: unknown, not 0.
+        cost_nano_usd: null,
+        price_id: '',
         first_token_ms: 120,
         latency_ms: 900,
-        attempts: 1,
-        attempt_log: '[{"provider":"A provider","model":"gpt-4o","status":200,"code":"","duration_ms":880}]',
+        attempts: 2,
+        attempt_log: JSON.stringify([
+          {
+            ...{ provider: 'A', model: 'gpt-4o', status: 500, code: 'server_error', duration_ms: 9, key_id: 'pky_b' },
+            ...{ provider_type: 'openai', wasted_in: 300, wasted_out: 20, wasted_cached_read: 0 },
+          },
+          { provider: 'A', model: 'gpt-4o', status: 200, code: '', duration_ms: 880 },
+        ]),
         trace_id: '0af7651916cd43dd8448eb211c80319c',
         client_ip: '192.0.2.7',
         user_agent: 'OpenAI/JS',
         finish_reason: 'stop',
         is_synthetic: 0,
+        service_tier: 'priority',
+        usage_details: '{"tokens_audio_in":40,"searches":2}',
+        provider_key_id: 'pky_a',
+        session_id: 'thread 7',
+        tags: '["team-a","batch"]',
+        route_log: '{"chosen":"prv_a"}',
+        cache_hit: '',
+        mirror_of: 'req_0',
+        // 300 × 2.5 + 20 × 10 dollars a million
+        wasted_nano_usd: 950_000,
+        abort_policy: 'drain',
       },
     ])
+    journal.close()
+  })
+
+  test('what a hub of layout 1 left in its journal is settled by this one', async () => {
+    const { db, store, file } = await start()
+    const journal = openTestJournal(file)
+    const attempts = '[{"provider":"A","model":"gpt-4o","status":200,"code":"","duration_ms":880}]'
+    const journalText = JSON.stringify([
+      ...[1, 'req_old', testTime, 'ten_a', 'usr_a', 'key_a', 'a key', '/v1/chat/completions', 'openai-chat', 'fast'],
+      ...['gpt-4o', 'prv_a', 'A', 'openai', 200, 'success', '', '', 0, 1000, 500, 200, 0, 50, 'upstream', 7_250_000],
+      ...['book:gpt-4o@2024-08-06', null, 900, 1, attempts, '', '192.0.2.7', 'curl', 'stop', 0],
+    ])
+    await journal.append(journalText)
+    await ledgerOver(journal, store).settle()
+    expect(journal.size()).toBe(0)
+    expect(await allRows(db)).toMatchObject([
+      {
+        ...{ id: 'req_old', tokens_reasoning: 50, cost_nano_usd: 7_250_000, attempt_log: attempts, is_synthetic: 0 },
+        ...{ service_tier: '', usage_details: '', tags: '', wasted_nano_usd: 0, abort_policy: '', cache_hit: '' },
+      },
+    ])
+    expect(await allHours(db)).toMatchObject([{ requests: 1, tokens_out: 500, wasted_nano_usd: 0, searches: 0 }])
     journal.close()
   })
 

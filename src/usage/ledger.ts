@@ -141,14 +141,15 @@ export function createLedger({ journal, store, prices, clock, log, metrics }: Le
     record(entry) {
       let text: string
       const cost = prices.cost(entry)
+      const wastedNanoUsd = prices.wasted(entry)
       try {
-        text = writeEntry(entry, cost)
+        text = writeEntry(entry, cost, wastedNanoUsd)
       } catch (cause) {
         return Promise.reject(
           fail('internal', undefined, { cause, detail: 'the entry of a request cannot be written as JSON' }),
         )
       }
-      return journal.append(text, summedRow(entry, cost))
+      return journal.append(text, summedRow(entry, cost, wastedNanoUsd))
     },
     isWritable: () => journal.isWritable(),
     settle,

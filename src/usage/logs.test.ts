@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import type { Principal } from '../kernel/principal.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
+import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { engines } from '../platform/database/testing.ts'
 import { readEntry, writeEntry } from './entry-text.ts'
 import { getLog, listLogs, readTime } from './logs.ts'
@@ -18,10 +19,10 @@ const adminOf = (tenantId: string): Principal => ({ ...superAdmin, role: 'tenant
 
 describe.each(engines())('the list of requests on $name', ({ open }) => {
   async function start(entries: Partial<UsageEntry>[]) {
-    const database = await open([usageMigration])
+    const database = await open([usageMigration, ledgerMigration])
     const store = createUsageStore(database.kysely as Kysely<UsageTables>)
     await store.storeRows(
-      entries.map((changes) => readEntry(writeEntry(sampleEntry(changes), { nanoUsd: 1_250_000, priceId: 'p' }))),
+      entries.map((changes) => readEntry(writeEntry(sampleEntry(changes), { nanoUsd: 1_250_000, priceId: 'p' }, 0))),
     )
     const ids = async (filter = {}, principal = superAdmin) =>
       (await listLogs(store, principal, filter, { limit: 200 })).data.map((each) => each.id)
@@ -40,7 +41,7 @@ describe.each(engines())('the list of requests on $name', ({ open }) => {
       const { data, next_cursor } = await listLogs(store, superAdmin, {}, { limit: 5, cursor })
       seen.push(...data.map((each) => each.id))
       const late = sampleEntry({ id: `req_new_${page}`, startedAt: testTime + 10 + page })
-      await store.storeRows([readEntry(writeEntry(late, { nanoUsd: null, priceId: '' }))])
+      await store.storeRows([readEntry(writeEntry(late, { nanoUsd: null, priceId: '' }, 0))])
       if (next_cursor === null) break
       cursor = next_cursor
     }

@@ -2,6 +2,7 @@ import { fail } from '../kernel/errors.ts'
 import { formatUsd } from '../kernel/money.ts'
 import { type Page, toPage } from '../kernel/page.ts'
 import type { Principal } from '../kernel/principal.ts'
+import { countDetails } from './details.ts'
 import type { RequestLogRow } from './rows.ts'
 import type { LogFilter, LogPosition, UsageStore } from './store.ts'
 
@@ -28,7 +29,11 @@ export async function listLogs(
 export async function getLog(store: Pick<UsageStore, 'findLog'>, principal: Principal, id: string) {
   const row = await store.findLog(id, visibleTo(principal).tenantId)
   if (!row) throw fail('not_found', 'There is no such request in the log', { param: 'id' })
-  return { ...viewOf(row), attempt_log: JSON.parse(row.attempt_log) as unknown[] }
+  return {
+    ...viewOf(row),
+    attempt_log: JSON.parse(row.attempt_log) as unknown[],
+    route_log: row.route_log === '' ? null : (JSON.parse(row.route_log) as unknown),
+  }
 }
 
 /** Epoch ms of `2026-11-23T00:00:00Z` or of digits. `param` names it in the error. */
@@ -56,7 +61,7 @@ function readCursor(cursor: string): LogPosition {
   return { startedAt: Number(match[1]), id: match[2]! }
 }
 
-function viewOf(row: Omit<RequestLogRow, 'attempt_log'>) {
+function viewOf(row: Omit<RequestLogRow, 'attempt_log' | 'route_log'>) {
   return {
     id: row.id,
     started_at: new Date(row.started_at).toISOString(),
@@ -93,5 +98,15 @@ function viewOf(row: Omit<RequestLogRow, 'attempt_log'>) {
     user_agent: row.user_agent,
     finish_reason: row.finish_reason,
     is_synthetic: row.is_synthetic === 1,
+    service_tier: row.service_tier,
+    ...countDetails(row.usage_details),
+    provider_key_id: row.provider_key_id,
+    session_id: row.session_id,
+    tags: row.tags === '' ? [] : (JSON.parse(row.tags) as string[]),
+    cache_hit: row.cache_hit,
+    mirror_of: row.mirror_of,
+    wasted_nano_usd: row.wasted_nano_usd,
+    wasted_usd: row.wasted_nano_usd === null ? null : formatUsd(row.wasted_nano_usd),
+    abort_policy: row.abort_policy,
   }
 }

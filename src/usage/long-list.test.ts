@@ -30,7 +30,7 @@ describe.each(engines())('a list of requests that has grown long, on $name', ({ 
       const rows = Array.from({ length: 500 }, (_, i) =>
         sampleEntry({ id: `req_${batch}_${i}`, startedAt: testTime + batch * 500 + i }),
       )
-      await store.storeRows(rows.map((entry) => readEntry(writeEntry(entry, { nanoUsd: 1, priceId: 'p' }))))
+      await store.storeRows(rows.map((entry) => readEntry(writeEntry(entry, { nanoUsd: 1, priceId: 'p' }, 0))))
     }
     if (name === 'postgres') await db.executeQuery(CompiledQuery.raw('analyze request_logs'))
 

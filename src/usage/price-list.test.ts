@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { priceBook } from './price-book.ts'
 import { createPriceList } from './price-list.ts'
-import type { PriceRow } from './rows.ts'
+import { noOtherRates, type PriceRow } from './rows.ts'
 import { sampleEntry, testTime } from './testing.ts'
 import { nanoFromUsd } from './usd.ts'
 
@@ -18,6 +18,7 @@ function price(changes: Partial<PriceRow>): PriceRow {
     cached_read: null,
     cached_write: null,
     effective_from: 0,
+    ...noOtherRates,
     origin: 'operator',
     source: '',
     created_at: 0,

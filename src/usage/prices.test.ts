@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../kernel/clock.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
+import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
 import { engines } from '../platform/database/testing.ts'
 import { priceBook } from './price-book.ts'
@@ -24,7 +25,7 @@ const ours: NewPrice = {
 
 describe.each(engines())('prices on $name', ({ open }) => {
   async function start() {
-    const database = await open([usageMigration])
+    const database = await open([usageMigration, ledgerMigration])
     const store = createUsageStore(database.kysely as Kysely<UsageTables>)
     const clock = createManualClock(testTime)
     const node = () => createPrices({ store, bus: createMemoryBus({ log: quietLog }), clock, log: quietLog })

@@ -6,7 +6,7 @@ import type { Log } from '../platform/log.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
 import { priceBook } from './price-book.ts'
 import { type Consumed, type Cost, createPriceList, type PriceList } from './price-list.ts'
-import type { PriceRow } from './rows.ts'
+import { noOtherRates, type PriceRow } from './rows.ts'
 import type { UsageStore } from './store.ts'
 
 export type PricesParts = {
@@ -16,7 +16,9 @@ export type PricesParts = {
   log: Log
 }
 
-export type NewPrice = Omit<PriceRow, 'id' | 'origin' | 'created_at'>
+/** Members that newer versions of the hub added may be left out: no such price. */
+export type NewPrice = Omit<PriceRow, 'id' | 'origin' | 'created_at' | keyof typeof noOtherRates> &
+  Partial<typeof noOtherRates>
 
 export type Prices = PriceList & {
   /** Enters the built-in book where it is missing and loads all prices. Nothing is priced before. */
@@ -54,9 +56,10 @@ export function createPrices({ store, bus, clock, log }: PricesParts): Prices {
       snapshot.stop()
     },
     cost: (entry: Consumed): Cost => (isReady ? snapshot.get().cost(entry) : { nanoUsd: null, priceId: '' }),
+    wasted: (entry) => (isReady ? snapshot.get().wasted(entry) : null),
     list: () => store.listPrices(),
     async add(price) {
-      const row: PriceRow = { ...price, id: idOf(price), origin: 'operator', created_at: clock.now() }
+      const row: PriceRow = { ...noOtherRates, ...price, id: idOf(price), origin: 'operator', created_at: clock.now() }
       if ((await store.addPrices([row])) === 0) {
         throw fail(
           'conflict',
@@ -74,8 +77,12 @@ export function createPrices({ store, bus, clock, log }: PricesParts): Prices {
 function idOf(price: NewPrice): string {
   const facts = [price.provider_type, price.model, price.above_tokens_in, price.effective_from]
   const rates = [price.input, price.output, price.cached_read, price.cached_write]
+  const others = { ...noOtherRates, ...price }
+  const added = (Object.keys(noOtherRates) as (keyof typeof noOtherRates)[]).flatMap((name) =>
+    others[name] === noOtherRates[name] ? [] : [[name, others[name]]],
+  )
   return `prc_${createHash('sha256')
-    .update(JSON.stringify([facts, rates]))
+    .update(JSON.stringify(added.length === 0 ? [facts, rates] : [facts, rates, added]))
     .digest('base64url')
     .slice(0, 26)}`
 }

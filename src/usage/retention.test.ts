@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../kernel/clock.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
+import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { engines } from '../platform/database/testing.ts'
 import { readEntry, writeEntry } from './entry-text.ts'
 import { deleteOldLogs } from './retention.ts'
@@ -14,12 +15,12 @@ const instantly = { ...createManualClock(testTime), sleep: async () => {} }
 
 function row(number: number, startedAt: number): RequestLogRow {
   const id = `req_${String(number).padStart(6, '0')}`
-  return readEntry(writeEntry(sampleEntry({ id, startedAt }), { nanoUsd: 1, priceId: 'p' }))
+  return readEntry(writeEntry(sampleEntry({ id, startedAt }), { nanoUsd: 1, priceId: 'p' }, 0))
 }
 
 describe.each(engines())('retention on $name', ({ open }) => {
   async function start(rows: RequestLogRow[]) {
-    const database = await open([usageMigration])
+    const database = await open([usageMigration, ledgerMigration])
     const db = database.kysely as Kysely<UsageTables>
     const store = createUsageStore(db)
     for (let i = 0; i < rows.length; i += 500) await store.storeRows(rows.slice(i, i + 500))

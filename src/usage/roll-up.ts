@@ -1,6 +1,8 @@
-import { type HourlyRow, hourlyKeys, hourlyMeasures, type SummedRow } from './rows.ts'
+import { countDetails } from './details.ts'
+import { type HourlyMeasure, type HourlyRow, hourlyKeys, hourlyMeasures, type SummedRow } from './rows.ts'
+import type { Outcome } from './schema.ts'
 
-const hourMs = 3_600_000
+export const hourMs = 3_600_000
 
 /**
  * Sums rows by hour and by every key. The result is in the order of its keys: writers that meet in PostgreSQL then lock
@@ -9,47 +11,112 @@ const hourMs = 3_600_000
 export function rollUp(rows: readonly SummedRow[]): HourlyRow[] {
   const sums = new Map<string, HourlyRow>()
   for (const row of rows) {
-    const one = hourlyOf(row)
-    // No text of a row holds a NUL.
-    const key = hourlyKeys.map((name) => one[name]).join('\0')
-    const sum = sums.get(key)
-    if (sum === undefined) sums.set(key, one)
-    else for (const measure of hourlyMeasures) sum[measure] += one[measure]
+    const key = rowKey(row)
+    let sum = sums.get(key)
+    if (sum === undefined) {
+      sum = startSum(row)
+      sums.set(key, sum)
+    }
+    add(sum, row)
   }
+  return inOrder(sums)
+}
+
+/** Every measure of `a` less that of `b`, in the order of `rollUp`; keys whose measures are all equal are left out. */
+export function differenceOf(a: readonly HourlyRow[], b: readonly HourlyRow[]): HourlyRow[] {
+  const differences = new Map<string, HourlyRow>(a.map((sum) => [sumKey(sum), { ...sum }]))
+  for (const sum of b) {
+    const key = sumKey(sum)
+    const from = differences.get(key) ?? { ...sum, ...noMeasures }
+    for (const measure of hourlyMeasures) from[measure] -= sum[measure]
+    differences.set(key, from)
+  }
+  return inOrder(differences).filter((sum) => hourlyMeasures.some((measure) => sum[measure] !== 0))
+}
+
+const noMeasures = Object.fromEntries(hourlyMeasures.map((measure) => [measure, 0])) as Record<HourlyMeasure, number>
+
+// No text of a row holds a NUL.
+function sumKey(sum: HourlyRow): string {
+  return hourlyKeys.map((name) => sum[name]).join('\0')
+}
+
+/** The key that `startSum` of the row has, written out: this runs for every row on the thread that serves. */
+function rowKey(row: SummedRow): string {
+  const { tenant_id, user_id, key_id, provider_id, model_served, endpoint, outcome, is_synthetic } = row
+  const who = `${hourOf(row)}\0${tenant_id}\0${user_id}\0${key_id}`
+  return `${who}\0${provider_id}\0${askedOf(row)}\0${model_served}\0${endpoint}\0${outcome}\0${is_synthetic}`
+}
+
+function inOrder(sums: ReadonlyMap<string, HourlyRow>): HourlyRow[] {
   return [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, sum]) => sum)
 }
 
-function hourlyOf(row: SummedRow): HourlyRow {
-  const when = (yes: boolean) => (yes ? 1 : 0)
+function hourOf(row: SummedRow): number {
+  return row.started_at - (row.started_at % hourMs)
+}
+
+/** What was refused was asked for under names of the callers' invention: a row each would have no end. */
+function askedOf(row: SummedRow): string {
+  return row.outcome === 'refused' ? '' : row.model_asked
+}
+
+function startSum(row: SummedRow): HourlyRow {
   return {
-    hour: row.started_at - (row.started_at % hourMs),
+    hour: hourOf(row),
     tenant_id: row.tenant_id,
     user_id: row.user_id,
     key_id: row.key_id,
     provider_id: row.provider_id,
-    // What was refused was asked for under names of the callers' invention: a row each would have no end.
-    model_asked: row.outcome === 'refused' ? '' : row.model_asked,
+    model_asked: askedOf(row),
     model_served: row.model_served,
     endpoint: row.endpoint,
     outcome: row.outcome,
     is_synthetic: row.is_synthetic,
-    requests: 1,
-    successes: when(row.outcome === 'success'),
-    failures: when(row.outcome === 'failure'),
-    aborted: when(row.outcome === 'aborted'),
-    truncated: when(row.outcome === 'truncated'),
-    refused: when(row.outcome === 'refused'),
-    attempts: row.attempts,
-    tokens_in: row.tokens_in,
-    tokens_out: row.tokens_out,
-    tokens_cached_read: row.tokens_cached_read,
-    tokens_cached_write: row.tokens_cached_write,
-    tokens_reasoning: row.tokens_reasoning,
-    cost_nano_usd: row.cost_nano_usd ?? 0,
-    unpriced_requests: when(row.cost_nano_usd === null),
-    estimated_requests: when(row.usage_source === 'estimated'),
-    latency_ms_sum: row.latency_ms,
-    first_token_ms_sum: row.first_token_ms ?? 0,
-    first_token_count: when(row.first_token_ms !== null),
+    ...noMeasures,
   }
+}
+
+const outcomeMeasures: Record<Outcome, HourlyMeasure> = {
+  success: 'successes',
+  failure: 'failures',
+  truncated: 'truncated',
+  aborted: 'aborted',
+  refused: 'refused',
+}
+
+function add(sum: HourlyRow, row: SummedRow): void {
+  sum.requests++
+  sum[outcomeMeasures[row.outcome]]++
+  sum.attempts += row.attempts
+  sum.tokens_in += row.tokens_in
+  sum.tokens_out += row.tokens_out
+  sum.tokens_cached_read += row.tokens_cached_read
+  sum.tokens_cached_write += row.tokens_cached_write
+  sum.tokens_reasoning += row.tokens_reasoning
+  if (row.cost_nano_usd === null) sum.unpriced_requests++
+  else sum.cost_nano_usd += row.cost_nano_usd
+  if (row.wasted_nano_usd === null) sum.unpriced_wasted++
+  else sum.wasted_nano_usd += row.wasted_nano_usd
+  if (row.usage_source === 'estimated') sum.estimated_requests++
+  if (row.cache_hit !== '') sum.cache_hits++
+  sum.latency_ms_sum += row.latency_ms
+  if (row.first_token_ms !== null) {
+    sum.first_token_ms_sum += row.first_token_ms
+    sum.first_token_count++
+  }
+  if (row.usage_details !== '') addDetails(sum, row.usage_details)
+}
+
+function addDetails(sum: HourlyRow, text: string): void {
+  const details = countDetails(text)
+  sum.tokens_cached_write_1h += details.tokens_cached_write_1h
+  sum.tokens_audio_in += details.tokens_audio_in
+  sum.tokens_audio_out += details.tokens_audio_out
+  sum.tokens_image_in += details.tokens_image_in
+  sum.tokens_image_out += details.tokens_image_out
+  sum.images += details.images
+  sum.audio_ms += details.audio_ms
+  sum.characters += details.characters
+  sum.searches += details.searches
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { defineRoute, type Route } from '../http/route.ts'
-import { formatUsd } from '../kernel/money.ts'
+import { formatUsd, type NanoUsd } from '../kernel/money.ts'
 import type { SettlingLedger } from './ledger.ts'
 import { getLog, listLogs, readTime } from './logs.ts'
 import type { Prices } from './prices.ts'
 import type { PriceRow } from './rows.ts'
-import { outcomes, usageSources } from './schema.ts'
+import { abortPolicies, outcomes, serviceTiers, usageSources } from './schema.ts'
 import type { LogFilter, UsageStore } from './store.ts'
 import { nanoFromUsd, usdPattern } from './usd.ts'
 
@@ -48,6 +48,26 @@ const logReply = z.object({
   user_agent: z.string(),
   finish_reason: z.string(),
   is_synthetic: z.boolean(),
+  service_tier: z.enum(serviceTiers).describe('Empty: the usual one.'),
+  tokens_cached_write_1h: count.describe('Part of tokens_cached_write.'),
+  tokens_audio_in: count.describe('Part of tokens_in, as tokens_image_in is.'),
+  tokens_audio_out: count.describe('Part of tokens_out, as tokens_image_out is.'),
+  tokens_image_in: count,
+  tokens_image_out: count,
+  images: count,
+  audio_ms: count,
+  characters: count,
+  searches: count,
+  provider_key_id: z.string(),
+  session_id: z.string(),
+  tags: z.array(z.string()),
+  cache_hit: z.enum(['', 'exact']),
+  mirror_of: z.string().describe('The request this one repeats on another model.'),
+  wasted_nano_usd: count
+    .nullable()
+    .describe('Spent on attempts that came to nothing, not part of cost_nano_usd; null when their price is unknown.'),
+  wasted_usd: z.string().nullable(),
+  abort_policy: z.enum(['', ...abortPolicies]),
 })
 
 const attemptReply = z.object({
@@ -56,21 +76,58 @@ const attemptReply = z.object({
   status: count,
   code: z.string(),
   duration_ms: count,
+  key_id: z.string().optional(),
+  provider_type: z.string().optional(),
+  wasted_in: count.optional().describe('Input tokens the attempt consumed for nothing; absent when none.'),
+  wasted_out: count.optional(),
+  wasted_cached_read: count.optional(),
 })
 
-const usd = z.string().regex(usdPattern, 'must be dollars per million tokens as text, such as "2.5"')
+const usd = z.string().regex(usdPattern, 'must be dollars as text, such as "2.5"')
+const otherUsd = usd.nullable().default(null)
 
 const priceBody = z.strictObject({
   provider_type: z.string().max(100).default('').describe('Empty: any.'),
   model: z.string().trim().min(1).max(200).describe('Name sent to the provider, or a prefix followed by *.'),
   above_tokens_in: count.min(0).default(0).describe('Only for calls with more input tokens than this.'),
-  input_usd: usd.describe('US dollars per million tokens.'),
-  output_usd: usd,
+  service_tier: z.enum(serviceTiers).default('').describe('Only for calls served under that tier.'),
+  percent: count
+    .min(0)
+    .max(1000)
+    .nullable()
+    .default(null)
+    .describe('Tokens cost so many percent of the usual tier; the rates of this price are then ignored.'),
+  input_usd: usd.default('0').describe('US dollars per million tokens.'),
+  output_usd: usd.default('0'),
   cached_read_usd: usd.nullable().default(null).describe('null: as input.'),
-  cached_write_usd: usd.nullable().default(null).describe('null: as input.'),
+  cached_write_usd: usd.nullable().default(null).describe('Kept for five minutes; null: as input.'),
+  cached_write_1h_usd: otherUsd.describe('Kept for an hour; null: as cached_write_usd.'),
+  audio_in_usd: otherUsd.describe('Per million tokens, as the next three; null: as input_usd or output_usd.'),
+  audio_out_usd: otherUsd,
+  image_in_usd: otherUsd,
+  image_out_usd: otherUsd,
+  per_image_usd: otherUsd.describe('For each image made.'),
+  per_audio_minute_usd: otherUsd,
+  per_million_characters_usd: otherUsd,
+  per_search_usd: otherUsd,
+  per_request_usd: otherUsd,
   effective_from: z.string().optional().describe('ISO 8601 or epoch ms; absent: now.'),
   source: z.string().max(500).default('').describe('Where the price is written down.'),
 })
+
+/** The rates that are usually absent, by their names in rows and in the API. */
+const otherRates = [
+  ['cached_write_hour', 'cached_write_1h_usd'],
+  ['audio_in', 'audio_in_usd'],
+  ['audio_out', 'audio_out_usd'],
+  ['image_in', 'image_in_usd'],
+  ['image_out', 'image_out_usd'],
+  ['per_image', 'per_image_usd'],
+  ['per_audio_minute', 'per_audio_minute_usd'],
+  ['per_million_characters', 'per_million_characters_usd'],
+  ['per_search', 'per_search_usd'],
+  ['per_request', 'per_request_usd'],
+] as const
 
 const priceReply = z.object({
   id: z.string(),
@@ -81,6 +138,18 @@ const priceReply = z.object({
   output_usd: z.string(),
   cached_read_usd: z.string().nullable(),
   cached_write_usd: z.string().nullable(),
+  service_tier: z.enum(serviceTiers),
+  percent: count.nullable(),
+  cached_write_1h_usd: z.string().nullable(),
+  audio_in_usd: z.string().nullable(),
+  audio_out_usd: z.string().nullable(),
+  image_in_usd: z.string().nullable(),
+  image_out_usd: z.string().nullable(),
+  per_image_usd: z.string().nullable(),
+  per_audio_minute_usd: z.string().nullable(),
+  per_million_characters_usd: z.string().nullable(),
+  per_search_usd: z.string().nullable(),
+  per_request_usd: z.string().nullable(),
   effective_from: time,
   origin: z.enum(['book', 'operator']),
   source: z.string(),
@@ -147,7 +216,7 @@ export function usageRoutes({ store, prices, ledger, now }: UsageRouteParts): Ro
       summary: 'One request with every attempt made for it.',
       tag: 'usage',
       params: z.object({ id: z.string().max(100) }),
-      reply: logReply.extend({ attempt_log: z.array(attemptReply) }),
+      reply: logReply.extend({ attempt_log: z.array(attemptReply), route_log: z.unknown() }),
       handle: ({ principal, params }) => getLog(store, principal!, params.id),
     }),
     defineRoute({
@@ -175,8 +244,10 @@ export function usageRoutes({ store, prices, ledger, now }: UsageRouteParts): Ro
           above_tokens_in: body.above_tokens_in,
           input: nanoFromUsd(body.input_usd),
           output: nanoFromUsd(body.output_usd),
-          cached_read: body.cached_read_usd === null ? null : nanoFromUsd(body.cached_read_usd),
-          cached_write: body.cached_write_usd === null ? null : nanoFromUsd(body.cached_write_usd),
+          cached_read: nanoOrNull(body.cached_read_usd),
+          cached_write: nanoOrNull(body.cached_write_usd),
+          ...{ service_tier: body.service_tier, percent: body.percent },
+          ...Object.fromEntries(otherRates.map(([column, name]) => [column, nanoOrNull(body[name])])),
           effective_from: body.effective_from === undefined ? now() : readTime(body.effective_from, 'effective_from'),
           source: body.source,
         })
@@ -194,11 +265,25 @@ function priceView(row: PriceRow) {
     above_tokens_in: row.above_tokens_in,
     input_usd: formatUsd(row.input),
     output_usd: formatUsd(row.output),
-    cached_read_usd: row.cached_read === null ? null : formatUsd(row.cached_read),
-    cached_write_usd: row.cached_write === null ? null : formatUsd(row.cached_write),
+    cached_read_usd: usdOrNull(row.cached_read),
+    cached_write_usd: usdOrNull(row.cached_write),
+    service_tier: row.service_tier,
+    percent: row.percent,
+    ...(Object.fromEntries(otherRates.map(([column, name]) => [name, usdOrNull(row[column])])) as Record<
+      (typeof otherRates)[number][1],
+      string | null
+    >),
     effective_from: new Date(row.effective_from).toISOString(),
     origin: row.origin,
     source: row.source,
     created_at: new Date(row.created_at).toISOString(),
   }
+}
+
+function nanoOrNull(usd: string | null): NanoUsd | null {
+  return usd === null ? null : nanoFromUsd(usd)
+}
+
+function usdOrNull(nanoUsd: NanoUsd | null): string | null {
+  return nanoUsd === null ? null : formatUsd(nanoUsd)
 }

@@ -1,4 +1,4 @@
-import type { Outcome, UsageEntry } from './schema.ts'
+import type { Outcome, ServiceTier, UsageEntry } from './schema.ts'
 
 /** The tables of this room, as both engines give them back. Money is nano-USD, times are epoch ms UTC. */
 export type UsageTables = { request_logs: RequestLogRow; usage_hourly: HourlyRow; prices: PriceRow }
@@ -40,6 +40,19 @@ export type RequestLogRow = {
   user_agent: string
   finish_reason: string
   is_synthetic: number
+  service_tier: ServiceTier
+  /** JSON of what few calls use, by the names of `detailColumns`; '' for none. */
+  usage_details: string
+  provider_key_id: string
+  session_id: string
+  /** JSON array of texts, '' for none. */
+  tags: string
+  route_log: string
+  cache_hit: UsageEntry['cacheHit']
+  mirror_of: string
+  /** Of failed, retried and cancelled attempts, apart from the cost; null when their price is unknown. */
+  wasted_nano_usd: number | null
+  abort_policy: UsageEntry['abortPolicy']
 }
 
 /** What the hourly sums look at of a request. */
@@ -66,6 +79,9 @@ export type SummedRow = Pick<
   | 'usage_source'
   | 'latency_ms'
   | 'first_token_ms'
+  | 'usage_details'
+  | 'cache_hit'
+  | 'wasted_nano_usd'
 >
 
 export const hourlyKeys = [
@@ -100,9 +116,21 @@ export const hourlyMeasures = [
   'latency_ms_sum',
   'first_token_ms_sum',
   'first_token_count',
+  'tokens_cached_write_1h',
+  'tokens_audio_in',
+  'tokens_audio_out',
+  'tokens_image_in',
+  'tokens_image_out',
+  'images',
+  'audio_ms',
+  'characters',
+  'searches',
+  'cache_hits',
+  'wasted_nano_usd',
+  'unpriced_wasted',
 ] as const
 
-type HourlyMeasure = (typeof hourlyMeasures)[number]
+export type HourlyMeasure = (typeof hourlyMeasures)[number]
 
 /** Sums of the requests of one hour that share every key. All measures are additive. */
 export type HourlyRow = {
@@ -118,7 +146,10 @@ export type HourlyRow = {
   is_synthetic: number
 } & Record<HourlyMeasure, number>
 
-/** One version of one price. Rates are nano-USD per million tokens; a null cached rate means the input rate. */
+/**
+ * One version of one price. Rates are nano-USD per million tokens; where one is null, those tokens cost what the input
+ * or the output costs. Prices of a unit are nano-USD; where one is null, that unit has no known price.
+ */
 export type PriceRow = {
   id: string
   /** '' for any. */
@@ -132,6 +163,21 @@ export type PriceRow = {
   cached_read: number | null
   cached_write: number | null
   effective_from: number
+  /** Holds for calls served under that tier of service only; '' for the usual one. */
+  service_tier: ServiceTier
+  /** Not null: this row has no rates of its own, tokens cost so many percent of the usual tier's. */
+  percent: number | null
+  /** `cached_write` is for five minutes; null: the same. */
+  cached_write_hour: number | null
+  audio_in: number | null
+  audio_out: number | null
+  image_in: number | null
+  image_out: number | null
+  per_image: number | null
+  per_audio_minute: number | null
+  per_million_characters: number | null
+  per_search: number | null
+  per_request: number | null
   origin: 'book' | 'operator'
   source: string
   created_at: number
@@ -174,9 +220,49 @@ export const logColumns = columnsOf<RequestLogRow>({
   user_agent: 0,
   finish_reason: 0,
   is_synthetic: 0,
+  service_tier: 0,
+  usage_details: 0,
+  provider_key_id: 0,
+  session_id: 0,
+  tags: 0,
+  route_log: 0,
+  cache_hit: 0,
+  mirror_of: 0,
+  wasted_nano_usd: 0,
+  abort_policy: 0,
 })
 
 /** The columns of a row in one fixed order; the compiler refuses a list that lacks one. */
 export function columnsOf<Row>(columns: Record<keyof Row, 0>): (keyof Row & string)[] {
   return Object.keys(columns) as (keyof Row & string)[]
+}
+
+/** A price that has rates of text and of cached text alone. */
+export const noOtherRates: Pick<
+  PriceRow,
+  | 'service_tier'
+  | 'percent'
+  | 'cached_write_hour'
+  | 'audio_in'
+  | 'audio_out'
+  | 'image_in'
+  | 'image_out'
+  | 'per_image'
+  | 'per_audio_minute'
+  | 'per_million_characters'
+  | 'per_search'
+  | 'per_request'
+> = {
+  service_tier: '',
+  percent: null,
+  cached_write_hour: null,
+  audio_in: null,
+  audio_out: null,
+  image_in: null,
+  image_out: null,
+  per_image: null,
+  per_audio_minute: null,
+  per_million_characters: null,
+  per_search: null,
+  per_request: null,
 }

@@ -42,9 +42,50 @@ export type UsageEntry = {
   clientIp: string
   userAgent: string
   finishReason: string
+  /** What the provider says it served under, '' for its usual one; it decides the price. */
+  serviceTier: ServiceTier
+  /** null when nothing of it was used, as for most calls. */
+  details: UsageDetails | null
+  /** The provider's key that was used last, '' when it has one alone or none was tried. */
+  providerKeyId: string
+  /** The caller's own name of its conversation, '' when it gave none. */
+  sessionId: string
+  tags: readonly string[]
+  /** JSON of how the route was chosen, '' when nobody wrote it down. */
+  routeLog: string
+  /** 'exact' when the answer came from our cache and cost nothing. */
+  cacheHit: '' | 'exact'
+  /** The request this one repeats on another model for comparison, '' for a request of a caller. */
+  mirrorOf: string
+  /** What was done with the provider's stream after the caller hung up; '' when it did not. */
+  abortPolicy: '' | AbortPolicy
   /** Made by `--demo`; shown as such and removable. */
   isSynthetic: boolean
 }
+
+/** Parts of the tokens, and other units, that few calls have; what is absent was not used. */
+export type UsageDetails = {
+  /** The part of `tokensCachedWrite` kept for an hour; the rest is kept for five minutes. */
+  tokensCachedWrite1h?: number
+  /** Parts of `tokensIn` and `tokensOut`. */
+  tokensAudioIn?: number
+  tokensAudioOut?: number
+  tokensImageIn?: number
+  tokensImageOut?: number
+  /** Images made. */
+  images?: number
+  /** Of audio that was transcribed or made, where the provider bills by time. */
+  audioMs?: number
+  /** Of text that was spoken, where the provider bills by length. */
+  characters?: number
+  /** Searches the provider made for its answer. */
+  searches?: number
+}
+
+export type ServiceTier = (typeof serviceTiers)[number]
+
+/** drain: read the provider's stream to its end and bill all of it. cancel: close it and bill what came. */
+export type AbortPolicy = (typeof abortPolicies)[number]
 
 /**
  * success: the caller got a whole answer. failure: an error instead of one. truncated: the provider stopped midway and
@@ -60,7 +101,16 @@ export type AttemptRecord = {
   /** '' when the attempt answered. */
   code: string
   durationMs: number
+  /** The provider's key that was used, where it has several. */
+  keyId?: string
+  /**
+   * What the attempt consumed for nothing: it failed, was retried or lost a race. Absent on the attempt that the
+   * entry's own counts are of, and on those that consumed nothing.
+   */
+  wasted?: WastedUsage
 }
+
+export type WastedUsage = { providerType: string; tokensIn: number; tokensOut: number; tokensCachedRead: number }
 
 /** The ledger as the gateway sees it. */
 export type Ledger = {
@@ -76,3 +126,7 @@ export type Ledger = {
 export const outcomes = ['success', 'failure', 'truncated', 'aborted', 'refused'] as const satisfies readonly Outcome[]
 
 export const usageSources = ['upstream', 'estimated', 'none'] as const satisfies readonly UsageEntry['usageSource'][]
+
+export const serviceTiers = ['', 'batch', 'flex', 'priority'] as const
+
+export const abortPolicies = ['drain', 'cancel'] as const

@@ -3,6 +3,7 @@ import { bumpRevision, insertMany, readRevision } from '../platform/database/ind
 import { rollUp } from './roll-up.ts'
 import {
   columnsOf,
+  type HourlyRow,
   hourlyKeys,
   hourlyMeasures,
   logColumns,
@@ -44,6 +45,18 @@ const priceColumns = columnsOf<PriceRow>({
   cached_read: 0,
   cached_write: 0,
   effective_from: 0,
+  service_tier: 0,
+  percent: 0,
+  cached_write_hour: 0,
+  audio_in: 0,
+  audio_out: 0,
+  image_in: 0,
+  image_out: 0,
+  per_image: 0,
+  per_audio_minute: 0,
+  per_million_characters: 0,
+  per_search: 0,
+  per_request: 0,
   origin: 0,
   source: 0,
   created_at: 0,
@@ -60,7 +73,7 @@ export function createUsageStore(db: Kysely<UsageTables>) {
         returning: 'id',
       })
       const isAllNew = inserted.length === byId.size
-      await addToHours(trx, isAllNew ? [...byId.values()] : inserted.map((id) => byId.get(id)!))
+      await addToHours(trx, rollUp(isAllNew ? [...byId.values()] : inserted.map((id) => byId.get(id)!)))
       return inserted.length
     })
   }
@@ -77,7 +90,7 @@ export function createUsageStore(db: Kysely<UsageTables>) {
     storeRows: (rows: readonly RequestLogRow[]) =>
       settle(rows, JSON.stringify(rows.map((row) => logColumns.map((column) => row[column])))),
 
-    /** Newest first; `attempt_log` is left out, it is read one request at a time. */
+    /** Newest first; `attempt_log` and `route_log` are left out, they are read one request at a time. */
     listLogs(filter: LogFilter, before: LogPosition | null, limit: number) {
       let query = narrow(filter).select(listColumns)
       if (before) {
@@ -160,10 +173,10 @@ export function createUsageStore(db: Kysely<UsageTables>) {
   }
 }
 
-const listColumns = logColumns.filter((column) => column !== 'attempt_log')
+const listColumns = logColumns.filter((column) => column !== 'attempt_log' && column !== 'route_log')
 
-async function addToHours(trx: Transaction<UsageTables>, rows: readonly SummedRow[]): Promise<void> {
-  const sums = rollUp(rows)
+/** Adds `sums`, which may be negative, to those of the same keys. They are to be in the order of `rollUp`. */
+export async function addToHours(trx: Transaction<UsageTables>, sums: readonly HourlyRow[]): Promise<void> {
   // Bounded by the parameters of one statement.
   for (let start = 0; start < sums.length; start += 100) {
     await trx

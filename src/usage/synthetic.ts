@@ -28,7 +28,7 @@ export function openSyntheticUsage({ db, clock }: { db: Kysely<UsageTables>; clo
       for (let start = 0; start < entries.length; start += batchRows) {
         const batch = entries.slice(start, start + batchRows)
         inserted += await store.storeRows(
-          batch.map((entry) => readEntry(writeEntry({ ...entry, isSynthetic: true }, prices.cost(entry)))),
+          batch.map((entry) => readEntry(writeEntry({ ...entry, isSynthetic: true }, prices.cost(entry), 0))),
         )
       }
       return inserted

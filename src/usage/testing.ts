@@ -41,6 +41,15 @@ export function sampleEntry(changes: Partial<UsageEntry> = {}): UsageEntry {
     userAgent: 'OpenAI/JS',
     finishReason: 'stop',
     isSynthetic: false,
+    serviceTier: '',
+    details: null,
+    providerKeyId: '',
+    sessionId: '',
+    tags: [],
+    routeLog: '',
+    cacheHit: '',
+    mirrorOf: '',
+    abortPolicy: '',
     ...changes,
   }
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { RouteCall } from '../http/route.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
+import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
 import { engines } from '../platform/database/testing.ts'
 import { temporaryFolder } from '../platform/journal-testing.ts'
@@ -30,7 +31,7 @@ async function call(usage: Usage, method: string, path: string, input: Partial<R
 
 describe.each(engines())('usage on $name', ({ open }) => {
   async function start(dataDir = temporaryFolder(), db?: Kysely<UsageTables>) {
-    const store = db ?? ((await open([usageMigration])).kysely as Kysely<UsageTables>)
+    const store = db ?? ((await open([usageMigration, ledgerMigration])).kysely as Kysely<UsageTables>)
     const clock = systemClock
     const parts = { db: store, clock, dataDir, log: quietLog, metrics: createMetrics() }
     const usage = createUsage(

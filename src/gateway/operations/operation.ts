@@ -1,5 +1,5 @@
+import type { ChatUsage } from '../chat.ts'
 import type { Candidate } from '../models.ts'
-import type { CountedUsage } from './asking/read-usage.ts'
 import type { Translation } from './asking/translation.ts'
 
 /** Something a model does that is no conversation: one path of OpenAI's API. A member of this shelf. */
@@ -20,7 +20,7 @@ export type Operation = {
   /** Whether an answer that reports no tokens is worth some by its length. */
   countsText: boolean
   /** What the request itself tells of the cost, for answers that do not. */
-  countAsked?(asked: AskedMembers): CountedUsage
+  countAsked?(asked: AskedMembers): ChatUsage
   /** For a provider that does it in a protocol of its own; null when this one cannot. */
   translate?(candidate: Candidate, asked: AskedMembers): Translation | null
 }

@@ -2,13 +2,13 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { fail } from '../../../kernel/errors.ts'
 import { createSseReader } from '../../../kernel/sse.ts'
 import type { WholeRead } from '../../answer/wanted.ts'
-import type { UpstreamFailure } from '../../chat.ts'
+import type { ChatUsage, UpstreamFailure } from '../../chat.ts'
 import type { LiveProvider } from '../../models.ts'
 import { asObject, type JsonObject } from '../../protocols/json.ts'
 import { rewrite, type Scan, scanTopLevel } from '../../protocols/scan.ts'
 import type { Operation } from '../operation.ts'
 import { errorsOf } from './address.ts'
-import { type CountedUsage, noTokens, readCounted } from './read-usage.ts'
+import { noTokens, readCounted } from './read-usage.ts'
 
 /** Reads a whole answer no further than the ledger must know. Throws when it is none. */
 export function readWholeAnswer(
@@ -61,7 +61,7 @@ function readMembers(body: Buffer): Members {
   }
 }
 
-function countWhole(body: Buffer, member: (name: string) => unknown): CountedUsage | null {
+function countWhole(body: Buffer, member: (name: string) => unknown): ChatUsage | null {
   const usage = readCounted(member('usage'))
   const images = countImages(body)
   const seconds = Number(member('duration') ?? Number.NaN)
@@ -84,9 +84,9 @@ function countImages(body: Buffer): number {
   return count
 }
 
-function usageOfEvents(body: Buffer): CountedUsage | null {
+function usageOfEvents(body: Buffer): ChatUsage | null {
   const reader = createSseReader()
-  let usage: CountedUsage | null = null
+  let usage: ChatUsage | null = null
   for (const { data } of [...reader.push(body), ...reader.close()]) {
     usage = readCounted(parse(Buffer.from(data)).usage) ?? usage
   }

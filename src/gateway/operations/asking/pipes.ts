@@ -1,14 +1,15 @@
 import type { HubError } from '../../../kernel/errors.ts'
 import { createSseFramer, createSseReader, formatSse } from '../../../kernel/sse.ts'
 import { nothingSeen, type Pipe } from '../../answer/pipes.ts'
+import type { ChatUsage } from '../../chat.ts'
 import { asObject } from '../../protocols/json.ts'
 import { openaiChat } from '../../protocols/openai-chat/index.ts'
 import type { Operation } from '../operation.ts'
 import { parse } from './answers.ts'
-import { type CountedUsage, readCounted } from './read-usage.ts'
+import { addUsage, readCounted } from './read-usage.ts'
 
 /** Bytes as they come. They have no place for an error: a failure cuts the connection. */
-export function createBytesPipe(counted: CountedUsage | null): Pipe {
+export function createBytesPipe(counted: ChatUsage | null): Pipe {
   const seen = nothingSeen()
   return {
     seen,
@@ -28,7 +29,7 @@ export function createBytesPipe(counted: CountedUsage | null): Pipe {
 }
 
 /** Events as they come, looked at for what they cost and whether they are all. */
-export function createEventsPipe(operation: Operation, expected: number, counted: CountedUsage | null): Pipe {
+export function createEventsPipe(operation: Operation, expected: number, counted: ChatUsage | null): Pipe {
   const framer = createSseFramer()
   const seen = nothingSeen()
   let ended = 0
@@ -53,10 +54,10 @@ export function createEventsPipe(operation: Operation, expected: number, counted
     if (isLast && String(type).startsWith('image')) images++
     const told = readCounted(usage)
     if (told) {
-      seen.usage = sum(seen.isEstimate ? null : seen.usage, told)
+      seen.usage = addUsage(seen.isEstimate ? null : seen.usage, told)
       seen.isEstimate = false
     }
-    if (images > 0 && seen.usage) seen.usage = { ...seen.usage, images } as CountedUsage
+    if (images > 0 && seen.usage) seen.usage = { ...seen.usage, images } as ChatUsage
     if (!isLast || ++ended < expected) return block
     seen.isDone = true
     seen.tail = block
@@ -90,14 +91,6 @@ export function createEventsPipe(operation: Operation, expected: number, counted
 /** As OpenAI ends such a stream with an error: https://platform.openai.com/docs/api-reference/images-streaming */
 export function failEvent(error: HubError): string {
   return formatSse({ event: 'error', data: JSON.stringify({ type: 'error', ...openaiChat.writeError(error, '') }) })
-}
-
-/** Several pictures report their own tokens each. */
-function sum(before: CountedUsage | null, more: CountedUsage): CountedUsage {
-  if (before === null) return more
-  const total: Record<string, number> = { ...before }
-  for (const [name, value] of Object.entries(more)) total[name] = (total[name] ?? 0) + value
-  return total as CountedUsage
 }
 
 const dataField = Buffer.from('data:')

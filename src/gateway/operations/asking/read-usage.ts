@@ -1,16 +1,6 @@
 import type { ChatUsage } from '../../chat.ts'
 import { asCount, asObject } from '../../protocols/json.ts'
 
-/** What an operation consumed: tokens where it is counted in tokens, and what it is counted in otherwise. */
-export type CountedUsage = ChatUsage & {
-  images?: number
-  audioMs?: number
-  characters?: number
-  tokensAudioIn?: number
-  tokensAudioOut?: number
-  tokensImageIn?: number
-}
-
 export const noTokens: ChatUsage = {
   tokensIn: 0,
   tokensOut: 0,
@@ -23,7 +13,7 @@ export const noTokens: ChatUsage = {
  * A `usage` of OpenAI's API in any of its spellings: prompt/completion (embeddings), input/output (images, audio,
  * realtime, batches) or a duration. null when it says nothing.
  */
-export function readCounted(wire: unknown): CountedUsage | null {
+export function readCounted(wire: unknown): ChatUsage | null {
   const usage = asObject(wire)
   if (usage === null) return null
   const seconds = asCount(usage.seconds)
@@ -53,4 +43,16 @@ export function readCounted(wire: unknown): CountedUsage | null {
     ...(audioOut ? { tokensAudioOut: audioOut } : {}),
     ...(imageIn ? { tokensImageIn: imageIn } : {}),
   }
+}
+
+/** Several answers of one request, or several requests of one batch, report their own counts each. */
+export function addUsage(sum: ChatUsage | null, more: ChatUsage | null): ChatUsage | null {
+  if (sum === null || more === null) return sum ?? more
+  const total: ChatUsage = { ...sum }
+  for (const [name, amount] of Object.entries(more)) {
+    if (typeof amount !== 'number') continue
+    const counted = name as Exclude<keyof ChatUsage, 'serviceTier'>
+    total[counted] = (total[counted] ?? 0) + amount
+  }
+  return total
 }

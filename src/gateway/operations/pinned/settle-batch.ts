@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Principal } from '../../../kernel/principal.ts'
 import type { Ledger, UsageEntry } from '../../../usage/index.ts'
+import { detailsOf } from '../../account.ts'
+import type { ChatUsage } from '../../chat.ts'
 import type { LiveProvider } from '../../models.ts'
 import { asCount, asObject, asText, type JsonObject } from '../../protocols/json.ts'
-import { type CountedUsage, noTokens, readCounted } from '../asking/read-usage.ts'
+import { addUsage, noTokens, readCounted } from '../asking/read-usage.ts'
 import type { Pin } from './store.ts'
 
 /** Statuses after which a batch consumes nothing more: https://platform.openai.com/docs/guides/batch#4-check-the-status-of-a-batch */
@@ -28,7 +30,7 @@ export async function settleBatch(
   let usage = readCounted(batch.usage)
   if (usage === null && asText(batch.output_file_id) !== '') {
     await own.readOutput((line) => {
-      usage = add(usage, usageOfLine(line))
+      usage = addUsage(usage, usageOfLine(line))
     })
   }
   const isFailure = asText(batch.status) === 'failed'
@@ -37,7 +39,7 @@ export async function settleBatch(
   await own.ledger.record(entryOf(pin, owner, provider, usage, isFailure, own.clock.now()))
 }
 
-function usageOfLine(line: Buffer): CountedUsage | null {
+function usageOfLine(line: Buffer): ChatUsage | null {
   try {
     const response = asObject(asObject(JSON.parse(line.toString('utf8')))?.response)
     return readCounted(asObject(response?.body)?.usage)
@@ -46,21 +48,15 @@ function usageOfLine(line: Buffer): CountedUsage | null {
   }
 }
 
-function add(sum: CountedUsage | null, more: CountedUsage | null): CountedUsage | null {
-  if (sum === null || more === null) return sum ?? more
-  const total: Record<string, number> = { ...sum }
-  for (const [name, value] of Object.entries(more)) total[name] = (total[name] ?? 0) + value
-  return total as CountedUsage
-}
-
 function entryOf(
   pin: Pin,
   owner: Principal,
   provider: LiveProvider,
-  usage: CountedUsage | null,
+  usage: ChatUsage | null,
   isFailure: boolean,
   now: number,
 ): UsageEntry {
+  const { tokensIn, tokensOut, tokensCachedRead, tokensCachedWrite, tokensReasoning } = usage ?? noTokens
   return {
     id: rowIdOf(pin),
     startedAt: now,
@@ -80,7 +76,13 @@ function entryOf(
     errorCode: isFailure ? 'upstream_failed' : '',
     errorMessage: isFailure ? 'The provider failed the batch.' : '',
     stream: false,
-    ...(usage ?? noTokens),
+    tokensIn,
+    tokensOut,
+    tokensCachedRead,
+    tokensCachedWrite,
+    tokensReasoning,
+    details: usage === null ? null : detailsOf(usage),
+    serviceTier: 'batch',
     usageSource: usage === null ? 'none' : 'upstream',
     firstTokenMs: null,
     latencyMs: 0,
@@ -89,6 +91,13 @@ function entryOf(
     clientIp: '',
     userAgent: '',
     finishReason: '',
+    providerKeyId: '',
+    sessionId: '',
+    tags: [],
+    routeLog: '',
+    cacheHit: '',
+    mirrorOf: '',
+    abortPolicy: '',
     isSynthetic: false,
   }
 }

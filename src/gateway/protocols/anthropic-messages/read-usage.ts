@@ -1,6 +1,7 @@
 import type { ChatFinish, ChatUsage } from '../../chat.ts'
 import { asCount, asObject } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
+import { addDetails, addTier } from '../usage-details.ts'
 
 /**
  * Anthropic counts what was read from and written to a cache beside `input_tokens`; ours includes both.
@@ -15,13 +16,20 @@ export function readUsage(wire: unknown, before: ChatUsage | null = null): ChatU
   const cachedRead = asCount(usage.cache_read_input_tokens) ?? before?.tokensCachedRead ?? 0
   const cachedWrite = asCount(usage.cache_creation_input_tokens) ?? before?.tokensCachedWrite ?? 0
   const fresh = input ?? (before === null ? 0 : before.tokensIn - before.tokensCachedRead - before.tokensCachedWrite)
-  return {
+  const read: ChatUsage = {
     tokensIn: fresh + cachedRead + cachedWrite,
     tokensOut: output ?? before?.tokensOut ?? 0,
     tokensCachedRead: cachedRead,
     tokensCachedWrite: cachedWrite,
     tokensReasoning: readThinkingTokens(usage) ?? before?.tokensReasoning ?? 0,
   }
+  addDetails(read, {
+    tokensCachedWrite1h:
+      asCount(asObject(usage.cache_creation)?.ephemeral_1h_input_tokens) ?? before?.tokensCachedWrite1h ?? null,
+    // Fetching pages is free, only searches are billed.
+    searches: asCount(asObject(usage.server_tool_use)?.web_search_requests) ?? before?.searches ?? null,
+  })
+  return addTier(read, usage.service_tier ?? before?.serviceTier)
 }
 
 function readThinkingTokens(usage: JsonObject): number | null {

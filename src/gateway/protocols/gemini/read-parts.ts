@@ -1,5 +1,6 @@
 import type { ChatAssistantPart, ChatFinish, ChatUsage, Extras } from '../../chat.ts'
 import { asCount, asObject, asText } from '../json.ts'
+import { addDetails, addTier } from '../usage-details.ts'
 import { makeCallId } from './call-ids.ts'
 import { protocolName } from './wire.ts'
 
@@ -78,13 +79,33 @@ export function readUsage(wire: unknown): ChatUsage | null {
   const prompt = asCount(usage?.promptTokenCount)
   if (usage === null || prompt === null) return null
   const thoughts = asCount(usage.thoughtsTokenCount) ?? 0
-  return {
+  const read: ChatUsage = {
     tokensIn: prompt + (asCount(usage.toolUsePromptTokenCount) ?? 0),
     tokensOut: (asCount(usage.candidatesTokenCount) ?? 0) + thoughts,
     tokensCachedRead: asCount(usage.cachedContentTokenCount) ?? 0,
     tokensCachedWrite: 0,
     tokensReasoning: thoughts,
   }
+  addDetails(read, {
+    tokensAudioIn: tokensOf('AUDIO', usage.promptTokensDetails, usage.toolUsePromptTokensDetails),
+    tokensAudioOut: tokensOf('AUDIO', usage.candidatesTokensDetails),
+    tokensImageIn: tokensOf('IMAGE', usage.promptTokensDetails, usage.toolUsePromptTokensDetails),
+    tokensImageOut: tokensOf('IMAGE', usage.candidatesTokensDetails),
+  })
+  return addTier(read, usage.serviceTier ?? usage.trafficType)
+}
+
+/** Tokens of one modality over lists of ModalityTokenCount. */
+function tokensOf(modality: string, ...lists: unknown[]): number {
+  let sum = 0
+  for (const list of lists) {
+    if (!Array.isArray(list)) continue
+    for (const each of list) {
+      const counted = asObject(each)
+      if (counted?.modality === modality) sum += asCount(counted.tokenCount) ?? 0
+    }
+  }
+  return sum
 }
 
 /** A prompt that Google refuses has a reason and no candidates. */

@@ -16,7 +16,7 @@ export function readResult(wire: JsonObject): ChatResult {
     id: typeof wire.id === 'string' ? wire.id : '',
     model: typeof wire.model === 'string' ? wire.model : '',
     choices: wire.choices.map(readChoice),
-    usage: readUsage(wire.usage),
+    usage: readUsage(wire.usage, wire.service_tier),
     extras: readExtras(wire),
   }
 }

@@ -70,7 +70,8 @@ export function createStreamReader(): StreamReader {
     for (const [place, item] of list.entries()) {
       if (isObject(item)) readChoice(choiceAt(typeof item.index === 'number' ? item.index : place), item, out)
     }
-    const usage = readUsage(wire.usage) ?? (isObject(wire.x_groq) ? readUsage(wire.x_groq.usage) : null)
+    const usage =
+      readUsage(wire.usage, wire.service_tier) ?? (isObject(wire.x_groq) ? readUsage(wire.x_groq.usage) : null)
     if (usage === null || JSON.stringify(usage) === lastUsage) return
     lastUsage = JSON.stringify(usage)
     if (!hasStarted) out.push({ kind: 'start', id, model: '', usage: null })

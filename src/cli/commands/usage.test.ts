@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { createCommandLine } from '../testing.ts'
+
+const { run } = createCommandLine()
+
+test('an empty ledger adds up, and nothing is there to value anew', async () => {
+  await run(['migrate', 'up'])
+  expect(await run(['usage', 'reconcile'])).toMatchObject({ exitCode: 0, out: expect.stringContaining('equal') })
+  expect(JSON.parse((await run(['usage', 'rerate', '--json', '--dry-run'])).out)).toMatchObject({
+    ...{ dry_run: true, looked: 0, changed: 0, reached: null },
+  })
+})
+
+test('made-up requests that the sums hold are proved, and valued by the book', async () => {
+  await run(['migrate', 'up'])
+  await run(['demo', 'load'])
+  // A day of it: proving takes two questions an hour.
+  const from = new Date(Date.now() - 86_400_000).toISOString()
+  const told = JSON.parse((await run(['usage', 'reconcile', '--json', '--from', from])).out)
+  expect(told).toMatchObject({ verdict: 'equal', differing: 0 })
+  expect(told.requests).toBeGreaterThan(10)
+  // No hub has served this store, so its requests have no cost yet; the built-in book knows their prices.
+  const rated = JSON.parse((await run(['usage', 'rerate', '--json'])).out)
+  expect(rated).toMatchObject({ unpriced: 0, cost_before_nano_usd: 0 })
+  expect(rated.cost_after_nano_usd).toBeGreaterThan(0)
+  expect(await run(['usage', 'reconcile', '--from', from])).toMatchObject({ exitCode: 0 })
+  expect(JSON.parse((await run(['usage', 'rerate', '--json'])).out)).toMatchObject({ changed: 0 })
+})
+
+test('a time that is none is refused', async () => {
+  await run(['migrate', 'up'])
+  expect(await run(['usage', 'rerate', '--from', 'yesterday'])).toMatchObject({
+    exitCode: 78,
+    err: expect.stringContaining('--from'),
+  })
+})
+
+test('a store without its migrations is told apart from one that differs', async () => {
+  expect(await run(['usage', 'reconcile'])).toMatchObject({ exitCode: 1, err: expect.stringContaining('migrate up') })
+})

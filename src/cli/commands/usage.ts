@@ -1,0 +1,169 @@
+import { systemClock } from '../../kernel/clock.ts'
+import { formatUsd } from '../../kernel/money.ts'
+import { openUsageAudit, type Reconciled, type Rerated, readTime, type UsageTables } from '../../usage/index.ts'
+import { type Call, type Command, type CommandOption, configOptions, type ExitCode, exitCodes } from '../command.ts'
+import { printJson, printTable } from '../report.ts'
+import { withPlatform } from '../store.ts'
+
+const rangeOptions: readonly CommandOption[] = [
+  {
+    flags: '--from <time>',
+    summary: { en: 'ISO 8601 or epoch ms, inclusive', zh: '起始时间（含），ISO 8601 或毫秒时间戳' },
+  },
+  { flags: '--to <time>', summary: { en: 'ISO 8601 or epoch ms, exclusive', zh: '结束时间（不含）' } },
+]
+
+/** A second look at the ledger: both work beside a running hub. */
+export const usage: Command = {
+  name: 'usage',
+  summary: { en: 'Value requests anew, or prove that the ledger adds up', zh: '重新计价，或核对账本' },
+  commands: [
+    {
+      name: 'rerate',
+      summary: {
+        en: 'Compute costs again from the prices that were in force; sums follow. Safe to repeat after an interruption',
+        zh: '按请求发生时生效的价格重新计算费用，并修正汇总；中断后可直接重跑',
+      },
+      options: [
+        ...configOptions,
+        ...rangeOptions,
+        { flags: '--model <name>', summary: { en: 'As asked or as served', zh: '请求的或实际的模型' } },
+        { flags: '--provider <name>', summary: { en: 'Id or name', zh: '上游的 ID 或名称' } },
+        { flags: '--dry-run', summary: { en: 'Change nothing, tell what would change', zh: '仅显示将发生的变化' } },
+      ],
+      run: rerate,
+    },
+    {
+      name: 'reconcile',
+      summary: {
+        en: 'Compare rows, hourly sums and counters; 0 when equal, 1 when different, 2 when rows are gone',
+        zh: '核对明细、小时汇总与计数器；一致返回 0，不一致返回 1，明细已删除而无法证明返回 2',
+      },
+      options: [
+        ...configOptions,
+        ...rangeOptions,
+        { flags: '--fix', summary: { en: 'Correct the sums by what the rows say', zh: '以明细为准修正汇总' } },
+      ],
+      run: reconcile,
+    },
+  ],
+}
+
+async function rerate(call: Call): Promise<ExitCode> {
+  return withPlatform<UsageTables>(call, async ({ database }) => {
+    const isDryRun = call.options.dryRun === true
+    const audit = openUsageAudit({ db: database.kysely, now: systemClock.now })
+    const told = await audit.rerate(
+      { ...readRange(call), model: textOption(call, 'model'), provider: textOption(call, 'provider') },
+      {
+        isDryRun,
+        onBatch(sofar) {
+          if (!call.json && sofar.looked % 50_000 === 0)
+            call.terminal.err(`… ${sofar.looked} · ${timeOf(sofar.reached)}`)
+        },
+      },
+    )
+    if (call.json) printJson(call.terminal, { dry_run: isDryRun, ...viewOfRerated(told) })
+    else {
+      printTable(call.terminal, [
+        ['looked at · 已检查', String(told.looked)],
+        [isDryRun ? 'would change · 将变更' : 'changed · 已变更', String(told.changed)],
+        ['cost · 费用', `${formatUsd(told.costBefore)} → ${formatUsd(told.costAfter)} USD`],
+        ['wasted · 浪费', `${formatUsd(told.wastedBefore)} → ${formatUsd(told.wastedAfter)} USD`],
+        ['without a price · 无价格', String(told.unpriced)],
+      ])
+    }
+    return exitCodes.ok
+  })
+}
+
+async function reconcile(call: Call): Promise<ExitCode> {
+  return withPlatform<UsageTables>(call, async ({ database }, config) => {
+    const told = await openUsageAudit({ db: database.kysely, now: systemClock.now }).reconcile({
+      ...readRange(call),
+      retentionDays: config.usage.retention_days,
+      isFix: call.options.fix === true,
+    })
+    if (call.json) printJson(call.terminal, viewOfReconciled(told))
+    else report(call, told)
+    if (told.isFixed || told.verdict === 'equal') return exitCodes.ok
+    return told.verdict === 'different' ? exitCodes.failed : exitCodes.warnings
+  })
+}
+
+const verdicts = {
+  equal: 'Rows and sums are equal · 明细与汇总一致',
+  different: 'Rows and sums differ · 明细与汇总不一致',
+  inconclusive: 'Not proved: rows of some hours are gone or moving · 无法证明：部分小时的明细已删除或正在变化',
+} as const
+
+function report(call: Call, told: Reconciled): void {
+  const { terminal } = call
+  terminal.out(verdicts[told.verdict])
+  terminal.out(
+    `${timeOf(told.from)} – ${timeOf(told.to)}: ${told.hours} hours · 小时, ${told.requests} requests · 请求`,
+  )
+  printTable(
+    terminal,
+    told.differences.map((each) => [
+      `  ${timeOf(each.hour)}`,
+      ...[each.key_id || '-', each.model_served || each.model_asked || '-', each.outcome, each.measure],
+      ...[`rows ${each.rows}`, `sums ${each.sums}`],
+    ]),
+  )
+  if (told.differing > told.differences.length) {
+    terminal.out(`  … ${told.differing - told.differences.length} more · 其余未列出`)
+  }
+  for (const { hour, reason } of told.unproved) {
+    terminal.out(`  ${timeOf(hour)}  ${reason === 'busy' ? 'changing · 正在变化' : 'rows deleted · 明细已删除'}`)
+  }
+  for (const each of told.counters) {
+    terminal.out(`  ${each.scope} ${each.id}  counter ${each.spentNanoUsd}  ledger ${each.ledgerNanoUsd}`)
+  }
+  if (told.isFixed) terminal.out('Corrected · 已修正')
+}
+
+function viewOfRerated(told: Rerated) {
+  return {
+    looked: told.looked,
+    changed: told.changed,
+    unpriced: told.unpriced,
+    cost_before_nano_usd: told.costBefore,
+    cost_after_nano_usd: told.costAfter,
+    wasted_before_nano_usd: told.wastedBefore,
+    wasted_after_nano_usd: told.wastedAfter,
+    reached: told.reached === null ? null : timeOf(told.reached),
+  }
+}
+
+function viewOfReconciled(told: Reconciled) {
+  return {
+    verdict: told.verdict,
+    fixed: told.isFixed,
+    from: timeOf(told.from),
+    to: timeOf(told.to),
+    hours: told.hours,
+    requests: told.requests,
+    differing: told.differing,
+    differences: told.differences.map((each) => ({ ...each, hour: timeOf(each.hour) })),
+    unproved: told.unproved.map(({ hour, reason }) => ({ hour: timeOf(hour), reason })),
+    counters: told.counters,
+  }
+}
+
+function readRange(call: Call): { from?: number; to?: number } {
+  const [from, to] = [textOption(call, 'from'), textOption(call, 'to')]
+  return {
+    ...(from === undefined ? {} : { from: readTime(from, '--from') }),
+    ...(to === undefined ? {} : { to: readTime(to, '--to') }),
+  }
+}
+
+function textOption(call: Call, name: string): string | undefined {
+  const value = call.options[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+function timeOf(time: number | null): string {
+  return time === null ? '-' : new Date(time).toISOString().replace('.000Z', 'Z')
+}
