@@ -10,6 +10,8 @@ import type { Candidate } from './models.ts'
 export type Meter = {
   setPrincipal(principal: Principal): void
   setAsked(asked: AskedFacts): void
+  /** The request's body as it came; null when it has none. */
+  askedBody(): Buffer | null
   /** An attempt begins; the returned verb ends it. */
   startAttempt(candidate: Candidate): (failure: UpstreamFailure | null) => void
   firstContent(): void
@@ -67,6 +69,10 @@ class CallMeter implements Meter {
 
   setAsked(known: AskedFacts): void {
     this.asked = known
+  }
+
+  askedBody(): Buffer | null {
+    return this.asked.body
   }
 
   startAttempt(candidate: Candidate): (failure: UpstreamFailure | null) => void {
