@@ -58,8 +58,8 @@ export function createMemoryTallies(options: { clock: Clock; maxWindows?: number
   }
 
   function findSlots(key: string, now: number): Leases<unknown> {
-    let held = slots.get(key)
-    if (held === undefined) slots.set(key, (held = new Map()))
+    const held: Leases<unknown> = slots.get(key) ?? new Map()
+    slots.set(key, held)
     for (const [holder, { endsAt }] of held) {
       if (endsAt > now) break
       held.delete(holder)
@@ -230,10 +230,10 @@ function add(window: Window, windowMs: number, now: number, amount: number): voi
 
 function correct(window: Window, charged: Extract<Charge, { kind: 'window' }>, now: number): void {
   const { windowMs, at, reserved, used } = charged
-  if (used > reserved) return add(window, windowMs, now, used - reserved)
   const part = partOf(at, windowMs)
   const counted = window.parts.get(part)
-  if (counted !== undefined) window.parts.set(part, Math.max(0, counted - (reserved - used)))
+  if (used > reserved) add(window, windowMs, now, used - reserved)
+  else if (counted !== undefined) window.parts.set(part, Math.max(0, counted - (reserved - used)))
 }
 
 function keep<T>(leases: Leases<T>, holder: string, lease: { endsAt: number } & T): void {

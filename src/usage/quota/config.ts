@@ -14,7 +14,7 @@ export const limitsConfig = z
       .int()
       .min(0)
       .max(10_000_000)
-      .default(60)
+      .default(600)
       .describe(
         'Requests a minute without a valid key from one client address; beyond it they get 429. 0 for no limit.',
       )

@@ -22,8 +22,8 @@ export function createPeriods(): (period: BudgetPeriod, zone: string, at: number
     const key = `${period} ${zone}`
     const known = last.get(key)
     if (known !== undefined && known.startsAt <= at && at < known.endsAt) return known
-    let clock = clocks.get(zone)
-    if (clock === undefined) clocks.set(zone, (clock = createWallClock(zone)))
+    const clock = clocks.get(zone) ?? createWallClock(zone)
+    clocks.set(zone, clock)
     const { year, month, day } = clock(at)
     const found =
       period === 'day'
