@@ -61,7 +61,8 @@ export function refusalOf(
   const { place, waitMs } = longest!
   const subject = subjects[place]!
   const message = limitMessage(demands[place]!, subject)
-  return { refusal: fail('rate_limited', message, { retryAfterMs: waitMs }), subject }
+  // OpenAI's clients ignore a longer wait and repeat at once: the last part of a window is not worth that.
+  return { refusal: fail('rate_limited', message, { retryAfterMs: Math.min(waitMs, 60_000) }), subject }
 }
 
 function limitMessage({ kind, key, limit, ...demand }: Demand, { scope }: Subject): string {
