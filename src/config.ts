@@ -20,7 +20,7 @@ import { authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
-import { usageConfig } from './usage/config.ts'
+import { limitsConfig, usageConfig } from './usage/config.ts'
 
 export { mask, type Setting } from './config/settings.ts'
 export { ConfigError, type Finding, type Words } from './config/words.ts'
@@ -36,6 +36,7 @@ export const configSchema = z.strictObject({
   auth: authConfig,
   gateway: gatewayConfig,
   usage: usageConfig,
+  limits: limitsConfig,
 })
 
 export type Config = z.infer<typeof configSchema>

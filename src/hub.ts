@@ -4,6 +4,7 @@ import type { Loaded } from './config.ts'
 import { createDemo, createDemoServer } from './demo/index.ts'
 import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
 import { createHealth, type Health } from './health/index.ts'
+import { contextOf } from './http/context.ts'
 import type { HubServer } from './http/listen.ts'
 import { createIdentity, type IdentityTables } from './identity/index.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
@@ -14,7 +15,7 @@ import { createUpstreams } from './platform/fetch.ts'
 import type { LogControl } from './platform/log.ts'
 import { openLog, openPlatform, type Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
-import { createUsage, openSyntheticUsage, type UsageTables } from './usage/index.ts'
+import { createUsage, openSyntheticUsage, type QuotaTables, type UsageTables } from './usage/index.ts'
 import { version } from './version.ts'
 
 export type Hub = {
@@ -24,7 +25,7 @@ export type Hub = {
   stop(): Promise<void>
 }
 
-type Tables = IdentityTables & GatewayTables & PinnedTables & UsageTables
+type Tables = IdentityTables & GatewayTables & PinnedTables & UsageTables & QuotaTables
 
 export type HubOptions = {
   /** Adds the demo provider and its traffic. */
@@ -115,7 +116,15 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
 
   function buildRooms({ metrics, database, bus, counter, leases, secrets, upstreams, pingRedis }: Platform<Tables>) {
     const db = database.kysely
-    const usage = createUsage({ db, bus, leases, clock, log, metrics, dataDir: config.data.dir }, config.usage)
+    const usage = createUsage(
+      {
+        ...{ db, bus, counter, leases, clock, log, metrics, dataDir: config.data.dir },
+        longestCallMs: config.gateway.deadline_seconds * 1000 + 60_000,
+        tenantOf: (scope, id) => identity.tenantOf(scope, id),
+      },
+      config.usage,
+      config.limits,
+    )
     const identity = createIdentity({
       db,
       secrets,
@@ -139,13 +148,20 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         secrets,
         upstreams,
         imageFetch,
-        counter,
+        quota: usage.quota,
+        prices: usage.prices,
         bus,
         ledger: usage,
-        authenticate({ headers, url = '' }) {
-          const credential = identity.readCredential(headers, url)
-          if (credential === null) throw fail('unauthenticated', 'Send an API key: Authorization: Bearer sk-gh-…')
-          return identity.byApiKey(credential)
+        authenticate(request) {
+          const refuse = (error: unknown) => usage.quota.refuseStranger(error, contextOf(request)?.clientIp ?? '')
+          try {
+            const credential = identity.readCredential(request.headers, request.url ?? '')
+            if (credential === null) throw fail('unauthenticated', 'Send an API key: Authorization: Bearer sk-gh-…')
+            const known = identity.byApiKey(credential)
+            return known instanceof Promise ? known.catch(refuse) : known
+          } catch (error) {
+            return refuse(error)
+          }
         },
         corsHeaders: createCorsHeaders(config.server.cors_origins),
         guardSecret: (secret) => log.scrubber.add(secret),

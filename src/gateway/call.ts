@@ -11,6 +11,7 @@ export type Call = {
   /** Calls `then` when the connection of this call is over, however it ended. */
   whenClosed(then: () => void): void
   requestId: string
+  clientIp: string
   traceparent: string
   /** Headers of the answer as a flat list; those of the provider that may pass are added at its end. */
   headers: string[]

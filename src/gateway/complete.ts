@@ -1,7 +1,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { mayUseModel, type Principal } from '../kernel/principal.ts'
-import type { Counter } from '../platform/counter/counter.ts'
+import type { CallSize, Prices, Quota, QuotaCall, Subject } from '../usage/index.ts'
 import type { Answerer } from './answer/answerer.ts'
 import type { InFlight } from './answer/attempt.ts'
 import type { OpenStreams } from './answer/open-streams.ts'
@@ -9,15 +9,18 @@ import { answerStreamed } from './answer/streamed.ts'
 import type { ExchangeSource, Wanted } from './answer/wanted.ts'
 import { answerWhole } from './answer/whole.ts'
 import { type Call, type Ending, leftByCaller } from './call.ts'
+import { sizeOf } from './call-size.ts'
 import type { GatewayConfig } from './config.ts'
 import { failure, maskFailure, toCallerError } from './failures.ts'
 import type { Candidate, RoutingTable, ServedModel } from './models.ts'
+import type { AskedFacts } from './protocols/protocol.ts'
 import { type Attempted, failOver } from './routing/failover.ts'
 import { planRoute } from './routing/plan.ts'
 
 export type Completer = {
   table(): RoutingTable
-  counter: Counter
+  quota: Quota
+  prices: Pick<Prices, 'cost'>
   clock: Clock
   random: () => number
   config: GatewayConfig
@@ -34,8 +37,8 @@ export type Completer = {
 export async function complete(wanted: Wanted, call: Call, own: Completer): Promise<Ending> {
   const { asked } = wanted
   const model = findModel(asked.model, call.principal, own.table())
-  const { rateLimit } = call.principal
-  if (rateLimit !== null) await takeFromLimit(call, rateLimit, own.counter)
+  const limited = own.quota.find(call.principal, call.clientIp)
+  if (limited !== null) await takeFromLimits(limited, asked, model, call, own)
   const plan = planRoute(model, asked.needs, own.random)
 
   const inFlight: InFlight = { attempt: null }
@@ -83,23 +86,45 @@ export function findModel(name: string, principal: Principal, table: RoutingTabl
   return model
 }
 
-/** Told in OpenAI's own headers: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers */
-export async function takeFromLimit(
-  { principal, headers, errorHeaders }: Pick<Call, 'principal' | 'headers' | 'errorHeaders'>,
-  rateLimit: number,
-  counter: Counter,
+/** What a request without tokens takes from its caller's limits. `told` gets what answers and refusals say of them. */
+export async function admitPlain(
+  { principal, clientIp, requestId, startedAt }: Pick<Call, 'principal' | 'clientIp' | 'requestId' | 'startedAt'>,
+  told: string[],
+  { quota }: Pick<Completer, 'quota'>,
 ): Promise<void> {
-  const taken = await counter.take(`key:${principal.keyId}`, rateLimit, 60_000)
-  const told = [
-    ...['x-ratelimit-limit-requests', String(taken.limit)],
-    ...['x-ratelimit-remaining-requests', String(taken.remaining)],
-    ...['x-ratelimit-reset-requests', `${Math.ceil(taken.resetMs / 1000)}s`],
-  ]
-  headers.push(...told)
-  errorHeaders.push(...told)
-  if (!taken.allowed) {
-    throw fail('rate_limited', `This key may make ${rateLimit} requests a minute.`, { retryAfterMs: taken.resetMs })
-  }
+  const limited = quota.find(principal, clientIp)
+  if (limited === null) return
+  const { headers, refusal } = await quota.admit(limited, { requestId, startedAt, principal, size: nothing })
+  told.push(...headers)
+  if (refusal !== null) throw refusal
+}
+
+const nothing: CallSize = { tokensIn: 0, tokensOut: 0, cost: () => 0 }
+
+/** How close a caller is to its limits is told with the answer and with the refusal. */
+async function takeFromLimits(
+  limited: readonly Subject[],
+  asked: AskedFacts,
+  model: ServedModel,
+  call: Call,
+  own: Completer,
+): Promise<void> {
+  const asking = quotaCallOf(asked, model.candidates, model, call, own)
+  const { headers, refusal } = await own.quota.admit(limited, asking)
+  call.headers.push(...headers)
+  call.errorHeaders.push(...headers)
+  if (refusal !== null) throw refusal
+}
+
+function quotaCallOf(
+  asked: AskedFacts,
+  candidates: readonly Candidate[],
+  model: ServedModel,
+  { requestId, startedAt, principal, meter }: Call,
+  { prices }: Completer,
+): QuotaCall {
+  const size = sizeOf(asked, meter.askedBody(), candidates, model, startedAt, prices)
+  return { requestId, startedAt, principal, size }
 }
 
 async function attemptOne(
@@ -112,11 +137,14 @@ async function attemptOne(
   deadlineAt: number,
 ): Promise<Attempted<Ending>> {
   const { provider } = candidate
-  if (provider.rateLimit !== null) {
-    const taken = await own.counter.take(`provider:${provider.id}`, provider.rateLimit, 60_000)
-    if (!taken.allowed) {
-      const message = `The provider's limit of ${provider.rateLimit} requests a minute is used up.`
-      return { kind: 'skipped', failure: failure('rate_limited', 429, message, taken.resetMs) }
+  const limited = own.quota.findProvider(provider.id, provider.rateLimit)
+  if (limited !== null) {
+    const asking = quotaCallOf(wanted.asked, [candidate], model, call, own)
+    const { refusal } = await own.quota.admitProvider(limited, asking)
+    // Who cannot count for this provider can count for no other either.
+    if (refusal?.code === 'unavailable') throw refusal
+    if (refusal !== null) {
+      return { kind: 'skipped', failure: failure('rate_limited', 429, refusal.message, refusal.retryAfterMs ?? null) }
     }
   }
   const preparing = wanted.prepare(candidate, model, call, own)

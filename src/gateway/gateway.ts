@@ -4,14 +4,13 @@ import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
-import type { Counter } from '../platform/counter/counter.ts'
 import type { Upstreams } from '../platform/fetch.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
 import type { Spools } from '../platform/spool.ts'
-import type { Ledger } from '../usage/index.ts'
+import type { Ledger, Prices, Quota } from '../usage/index.ts'
 import { watchStreams } from './answer/open-streams.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
@@ -33,7 +32,8 @@ export type GatewayParts = {
   upstreams: Upstreams
   /** For images, whose addresses callers set. */
   imageFetch: Pick<Upstreams, 'get'>
-  counter: Counter
+  quota: Quota
+  prices: Pick<Prices, 'cost'>
   bus: Bus
   ledger: Ledger
   authenticate(request: IncomingMessage): Principal | Promise<Principal>
@@ -98,7 +98,8 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
 
   const llm = createLlmRoutes({
     table: () => table.get(),
-    counter: parts.counter,
+    quota: parts.quota,
+    prices: parts.prices,
     clock,
     random: parts.random ?? Math.random,
     config,

@@ -11,6 +11,8 @@ import type { Candidate } from './models.ts'
 export type Meter = {
   setPrincipal(principal: Principal): void
   setAsked(asked: AskedFacts): void
+  /** The request's body as it came; null when it has none. */
+  askedBody(): Buffer | null
   /** What the caller and the route said of the call; what is left out stays as it was. */
   setFacts(facts: Partial<CallFacts>): void
   /**
@@ -79,6 +81,10 @@ class CallMeter implements Meter {
 
   setFacts(facts: Partial<CallFacts>): void {
     this.facts = { ...this.facts, ...facts }
+  }
+
+  askedBody(): Buffer | null {
+    return this.asked.body
   }
 
   startAttempt(candidate: Candidate, keyId = ''): (failure: UpstreamFailure | null, wasted?: Spent) => void {

@@ -18,6 +18,9 @@ const admin: Principal = {
   keyName: '',
   allowedModels: null,
   rateLimit: null,
+  tokenLimit: null,
+  concurrencyLimit: null,
+  tags: [],
 }
 
 const away = () => Promise.reject(new Error('connect ECONNREFUSED postgres://hub:hunter22@10.1.2.3'))

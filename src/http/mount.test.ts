@@ -19,6 +19,9 @@ const person = (role: Principal['role']): Principal => ({
   keyName: '',
   allowedModels: null,
   rateLimit: null,
+  tokenLimit: null,
+  concurrencyLimit: null,
+  tags: [],
 })
 
 const thing = z.object({ name: z.string(), tags: z.array(z.object({ label: z.string() })).default([]) })

@@ -110,6 +110,9 @@ const adminPrincipal: Principal = Object.freeze({
   keyName: '',
   allowedModels: null,
   rateLimit: null,
+  tokenLimit: null,
+  concurrencyLimit: null,
+  tags: [],
 })
 
 /** The key a caller of model paths sent: Authorization, x-api-key, x-goog-api-key, `?key=`; null when there is none. */

@@ -44,6 +44,8 @@ export type Identity = {
   isClaimed(): boolean
   /** The one-time token for the start-up log; null when the hub has an owner. */
   setupToken(): string | null
+  /** The tenant that a key or a person belongs to; null when there is none of that id. */
+  tenantOf(scope: 'key' | 'user', id: string): Promise<string | null>
   /** Whether keys are served from memory because the store is away. */
   isStale(): boolean
   /** After the migrations. Rejects when the store is away, or was written with another master key. */
@@ -113,6 +115,10 @@ export function createIdentity(options: IdentityOptions): Identity {
     isClaimed: setup.isClaimed,
     setupToken: setup.token,
     isStale: ring.isStale,
+    async tenantOf(scope, id) {
+      const row = scope === 'key' ? await keyStore.find(id, {}) : await store.findUser(id)
+      return row?.tenant_id ?? null
+    },
 
     async start() {
       assertSameMasterKey(await store.rememberKeyId(secrets.keyId), secrets.keyId)

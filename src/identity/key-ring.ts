@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Log } from '../platform/log.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
-import type { EffectiveKeyRow, KeyStore } from './key-store.ts'
+import { type EffectiveKeyRow, type KeyStore, readTags } from './key-store.ts'
 
 /** An API key as requests meet it. */
 export type KnownKey = {
@@ -74,6 +74,9 @@ export function toKnownKey(row: EffectiveKeyRow): KnownKey {
       keyName: row.name,
       allowedModels: row.allowed_models === '' ? null : (JSON.parse(row.allowed_models) as string[]),
       rateLimit: row.rate_limit,
+      tokenLimit: row.tpm_limit,
+      concurrencyLimit: row.concurrency_limit,
+      tags: readTags(row.tags),
     },
     enabled: row.enabled === 1 && row.owner_enabled !== 0,
     expiresAt: row.expires_at ?? Number.POSITIVE_INFINITY,

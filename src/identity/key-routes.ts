@@ -89,15 +89,22 @@ type WrittenChange = {
   name?: string | undefined
   allowed_models?: string[] | null | undefined
   rate_limit?: number | null | undefined
+  tpm_limit?: number | null | undefined
+  concurrency_limit?: number | null | undefined
+  tags?: string[] | undefined
   expires_at?: string | null | undefined
   enabled?: boolean | undefined
 }
 
-function readChange({ name, allowed_models, rate_limit, expires_at, enabled }: WrittenChange): KeyChange {
+function readChange(written: WrittenChange): KeyChange {
+  const { name, allowed_models, rate_limit, tpm_limit, concurrency_limit, tags, expires_at, enabled } = written
   return {
     ...(name === undefined ? {} : { name }),
     ...(allowed_models === undefined ? {} : { allowedModels: allowed_models }),
     ...(rate_limit === undefined ? {} : { rateLimit: rate_limit }),
+    ...(tpm_limit === undefined ? {} : { tokenLimit: tpm_limit }),
+    ...(concurrency_limit === undefined ? {} : { concurrencyLimit: concurrency_limit }),
+    ...(tags === undefined ? {} : { tags: [...new Set(tags)] }),
     ...(expires_at === undefined ? {} : { expiresAt: expires_at === null ? null : Date.parse(expires_at) }),
     ...(enabled === undefined ? {} : { enabled }),
   }
@@ -110,6 +117,9 @@ function showKey(key: Key) {
     masked: `sk-gh-…${key.lastFour}`,
     allowed_models: key.allowedModels,
     rate_limit: key.rateLimit,
+    tpm_limit: key.tokenLimit,
+    concurrency_limit: key.concurrencyLimit,
+    tags: key.tags,
     enabled: key.enabled,
     expires_at: key.expiresAt === null ? null : toInstant(key.expiresAt),
     created_at: toInstant(key.createdAt),

@@ -11,6 +11,14 @@ export type KeyStore = ReturnType<typeof createKeyStore>
 
 const flushRows = 200
 
+export function readTags(text: string): string[] {
+  return text === '' ? [] : (JSON.parse(text) as string[])
+}
+
+export function writeTags(tags: readonly string[]): string {
+  return tags.length === 0 ? '' : JSON.stringify(tags)
+}
+
 export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
   const effective = () =>
     db

@@ -28,6 +28,9 @@ describe.each(engines())('API keys on $name', ({ address }) => {
       keyName: 'app',
       allowedModels: ['gpt-4o*'],
       rateLimit: 60,
+      tokenLimit: null,
+      concurrencyLimit: null,
+      tags: [],
     })
     expect((await makeKey(node)).key).not.toBe(key)
   })

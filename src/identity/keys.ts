@@ -6,7 +6,7 @@ import type { Bus } from '../platform/bus/bus.ts'
 import type { Log } from '../platform/log.ts'
 import { createApiKey, type Secrets } from '../platform/secrets.ts'
 import type { KeyRing } from './key-ring.ts'
-import type { KeyRow, KeyScope, KeyStore } from './key-store.ts'
+import { type KeyRow, type KeyScope, type KeyStore, readTags, writeTags } from './key-store.ts'
 
 /** An API key as people see it; the key itself is nowhere. */
 export type Key = {
@@ -17,13 +17,21 @@ export type Key = {
   userId: string
   allowedModels: string[] | null
   rateLimit: number | null
+  tokenLimit: number | null
+  concurrencyLimit: number | null
+  tags: string[]
   enabled: boolean
   expiresAt: number | null
   createdAt: number
   lastUsedAt: number | null
 }
 
-export type KeyChange = Partial<Pick<Key, 'name' | 'allowedModels' | 'rateLimit' | 'enabled' | 'expiresAt'>>
+export type KeyChange = Partial<
+  Pick<
+    Key,
+    'name' | 'allowedModels' | 'rateLimit' | 'tokenLimit' | 'concurrencyLimit' | 'tags' | 'enabled' | 'expiresAt'
+  >
+>
 
 export type Keys = {
   /** Makes a key and tells its text, this once. It works on this node when the promise resolves. */
@@ -58,6 +66,9 @@ export function createKeys(own: {
     userId: row.user_id,
     allowedModels: row.allowed_models === '' ? null : (JSON.parse(row.allowed_models) as string[]),
     rateLimit: row.rate_limit,
+    tokenLimit: row.tpm_limit,
+    concurrencyLimit: row.concurrency_limit,
+    tags: readTags(row.tags),
     enabled: row.enabled === 1,
     expiresAt: row.expires_at,
     createdAt: row.created_at,
@@ -88,6 +99,9 @@ export function createKeys(own: {
         user_id: wish.userId,
         allowed_models: writeModels(wish.allowedModels ?? null),
         rate_limit: wish.rateLimit ?? null,
+        tpm_limit: wish.tokenLimit ?? null,
+        concurrency_limit: wish.concurrencyLimit ?? null,
+        tags: writeTags(wish.tags ?? []),
         enabled: wish.enabled === false ? 0 : 1,
         expires_at: wish.expiresAt ?? null,
         created_at: now,
@@ -113,6 +127,9 @@ export function createKeys(own: {
         ...(change.name === undefined ? {} : { name: change.name }),
         ...(change.allowedModels === undefined ? {} : { allowed_models: writeModels(change.allowedModels) }),
         ...(change.rateLimit === undefined ? {} : { rate_limit: change.rateLimit }),
+        ...(change.tokenLimit === undefined ? {} : { tpm_limit: change.tokenLimit }),
+        ...(change.concurrencyLimit === undefined ? {} : { concurrency_limit: change.concurrencyLimit }),
+        ...(change.tags === undefined ? {} : { tags: writeTags(change.tags) }),
         ...(change.expiresAt === undefined ? {} : { expires_at: change.expiresAt }),
         ...(change.enabled === undefined ? {} : { enabled: change.enabled ? 1 : 0 }),
         updated_at: clock.now(),

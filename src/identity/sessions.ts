@@ -194,6 +194,9 @@ function personPrincipal(id: string, role: Role, tenantId: string): Principal {
     keyName: '',
     allowedModels: null,
     rateLimit: null,
+    tokenLimit: null,
+    concurrencyLimit: null,
+    tags: [],
   }
 }
 

@@ -37,6 +37,10 @@ export type IdentityTables = {
     user_id: string
     allowed_models: string
     rate_limit: number | null
+    tpm_limit: number | null
+    concurrency_limit: number | null
+    /** A JSON array of texts, '' for none. */
+    tags: string
     enabled: number
     expires_at: number | null
     created_at: number

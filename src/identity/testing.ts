@@ -4,6 +4,7 @@ import { expect, onTestFinished } from 'vitest'
 import { createControlApp } from '../http/mount.ts'
 import { createManualClock } from '../kernel/clock.ts'
 import { identityMigration } from '../migrations/0001-identity.ts'
+import { limitsMigration } from '../migrations/0007-limits.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
 import { openDatabase } from '../platform/database/connect.ts'
 import type { Database } from '../platform/database/database.ts'
@@ -35,7 +36,7 @@ export async function openNode(
 ): Promise<TestNode> {
   const database = await openDatabase<IdentityTables>({ url, dataDir: '', poolSize: 4, log: silentLog })
   onTestFinished(() => database.close())
-  await migrate(database, [identityMigration], { log: silentLog })
+  await migrate(database, [identityMigration, limitsMigration], { log: silentLog })
   const metrics = createMetrics()
   const log = silentLog
   const identity = createIdentity({

@@ -32,6 +32,13 @@ export const errorCatalogue = {
     titleZh: '该密钥无权使用此模型',
     retry: false,
   },
+  budget_exhausted: {
+    // Not 429: clients repeat that by themselves, and no repeat fills a purse.
+    status: 402,
+    title: 'A budget is used up',
+    titleZh: '预算已用尽',
+    retry: false,
+  },
   setup_required: {
     status: 403,
     title: 'The hub has no owner yet and answers on loopback only',

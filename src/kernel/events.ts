@@ -4,7 +4,20 @@
  */
 export type Announcements = {
   /** Stored configuration of a kind changed; every node reloads its snapshot of it. */
-  'config.changed': { kind: 'keys' | 'routes' | 'prices' }
+  'config.changed': { kind: 'keys' | 'routes' | 'prices' | 'limits' }
+  /** A budget has spent this much of its limit; told once for each percent and period, whichever node found out. */
+  'budget.threshold': {
+    budgetId: string
+    scope: string
+    scopeId: string
+    period: string
+    /** Epoch ms at which the period began and ends. */
+    startsAt: number
+    endsAt: number
+    percent: number
+    spentNanoUsd: number
+    limitNanoUsd: number
+  }
   /** A health check changed its verdict. */
   'check.changed': { check: string; from: string; to: string; message: string }
 }

@@ -12,6 +12,8 @@ export const idPrefixes = {
   model: 'mdl',
   modelProvider: 'mpr',
   request: 'req',
+  limit: 'lim',
+  budget: 'bud',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -16,6 +16,12 @@ export type Principal = {
   allowedModels: readonly string[] | null
   /** Requests a minute an API key may make; `null` means no limit. */
   rateLimit: number | null
+  /** Tokens a minute, input and output together; `null` means no limit. */
+  tokenLimit: number | null
+  /** Calls at the same time; `null` means no limit. */
+  concurrencyLimit: number | null
+  /** What an API key's usage is sorted by besides its owner; budgets may stand on a tag. */
+  tags: readonly string[]
 }
 
 /** Whether `principal` may use `model`: by exact name, or by an entry such as `gpt-4o*`. */

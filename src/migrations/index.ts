@@ -5,6 +5,7 @@ import { usageMigration } from './0003-usage.ts'
 import { providerOptionsMigration } from './0004-provider-options.ts'
 import { pinnedObjectsMigration } from './0005-pinned-objects.ts'
 import { ledgerMigration } from './0006-ledger.ts'
+import { limitsMigration } from './0007-limits.ts'
 
 export type { Migration }
 
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   providerOptionsMigration,
   pinnedObjectsMigration,
   ledgerMigration,
+  limitsMigration,
 ]

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 
+export { type LimitsConfig, limitsConfig } from './quota/config.ts'
+
 /** `[usage]`: the ledger and how long its rows are kept. */
 export const usageConfig = z
   .strictObject({

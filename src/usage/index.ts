@@ -1,21 +1,25 @@
 /**
  * Usage: what every request was, what it consumed and what that cost. The ledger takes one entry per request, keeps it
- * on this machine before the answer ends, and moves it to the store with its hourly sums; prices, the list of requests
- * and the deletion of old rows are here too. It decides nothing about who may call what: limits are the gateway's.
+ * on this machine before the answer ends, and moves it to the store with its hourly sums; prices, limits and budgets, the
+ * list of requests and the deletion of old rows are here too. Which models anybody may call is not known here.
  */
 import { join } from 'node:path'
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Bus } from '../platform/bus/bus.ts'
+import type { Counter } from '../platform/counter/counter.ts'
 import { openJournal } from '../platform/journal.ts'
 import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createSchedule } from '../platform/schedule.ts'
-import type { UsageConfig } from './config.ts'
+import type { LimitsConfig, UsageConfig } from './config.ts'
 import { createLedger } from './ledger.ts'
 import { createPrices, type Prices } from './prices.ts'
+import { createQuota, type Quota } from './quota/quota.ts'
+import { quotaRoutes, type TenantOf } from './quota/routes.ts'
+import { createQuotaStore, type QuotaTables } from './quota/store.ts'
 import { deleteOldLogs } from './retention.ts'
 import { usageRoutes } from './routes.ts'
 import type { UsageTables } from './rows.ts'
@@ -30,11 +34,15 @@ export {
   type SpendCounters,
   type UsageAudit,
 } from './audit/index.ts'
-export { type UsageConfig, usageConfig } from './config.ts'
+export { type LimitsConfig, limitsConfig, type UsageConfig, usageConfig } from './config.ts'
 export { estimateTokensOfBytes } from './estimate.ts'
 export { readTime } from './logs.ts'
 export type { Cost } from './price-list.ts'
 export type { NewPrice, Prices } from './prices.ts'
+export type { Admitted, CallSize, Quota, QuotaCall } from './quota/quota.ts'
+export type { TenantOf } from './quota/routes.ts'
+export type { Subject } from './quota/rules.ts'
+export type { QuotaTables } from './quota/store.ts'
 export type { UsageTables } from './rows.ts'
 export type {
   AbortPolicy,
@@ -52,19 +60,24 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
 export type UsageParts = {
-  db: Kysely<UsageTables>
+  db: Kysely<UsageTables & QuotaTables>
   bus: Bus
+  counter: Counter
   leases: Leases
   clock: Clock
   log: Log
   metrics: Metrics
   /** Folder of this node alone: its journal lives here. */
   dataDir: string
+  /** No call takes longer. */
+  longestCallMs: number
+  tenantOf: TenantOf
 }
 
 export type Usage = Ledger & {
   routes: Route[]
   prices: Prices
+  quota: Quota
   /** Loads prices and begins to settle. Entries recorded before have no cost; call it before serving. */
   start(): Promise<void>
   /** Moves what it can to the store within `usage.flush_seconds`, then closes the journal. Record nothing after. */
@@ -72,8 +85,8 @@ export type Usage = Ledger & {
 }
 
 /** Opens the journal at once: throws `ledger_unavailable` when another process has it or the disk refuses. */
-export function createUsage(parts: UsageParts, config: UsageConfig): Usage {
-  const { db, bus, leases, clock, metrics } = parts
+export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll: LimitsConfig): Usage {
+  const { db, bus, counter, leases, clock, metrics, longestCallMs } = parts
   const log = parts.log.child({ room: 'usage' })
   const journal = openJournal({
     file: join(parts.dataDir, 'journal.db'),
@@ -85,17 +98,30 @@ export function createUsage(parts: UsageParts, config: UsageConfig): Usage {
   })
   const store = createUsageStore(db)
   const prices = createPrices({ store, bus, clock, log })
-  const ledger = createLedger({ journal, store, prices, clock, log, metrics })
-  const limits = { retentionDays: config.retention_days, maxRows: config.max_rows }
   const schedule = createSchedule({ clock, leases, log })
+  const quotaStore = createQuotaStore(db)
+  const quota = createQuota({
+    ...{ store: quotaStore, counter, bus, schedule, clock, log, metrics, longestCallMs },
+    config: limitsOfAll,
+  })
+  const ledger = createLedger({ journal, store, prices, clock, log, metrics, stored: quota.noteStored })
+  const limits = { retentionDays: config.retention_days, maxRows: config.max_rows }
 
   return {
-    record: ledger.record,
+    record(entry) {
+      quota.end(entry, prices.cost(entry))
+      return ledger.record(entry)
+    },
     isWritable: ledger.isWritable,
-    routes: usageRoutes({ store, prices, ledger, now: clock.now }),
+    routes: [
+      ...usageRoutes({ store, prices, ledger, now: clock.now }),
+      ...quotaRoutes({ store: quotaStore, quota, tenantOf: parts.tenantOf, clock }),
+    ],
     prices,
+    quota,
     async start() {
       await prices.start()
+      await quota.start()
       ledger.start()
       const deleteOld = async (signal: AbortSignal) => void (await deleteOldLogs({ store, clock, log }, limits, signal))
       schedule.every('usage-retention', hourMs, deleteOld, { onOneNode: true, firstDelayMs: minuteMs })
@@ -104,6 +130,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig): Usage {
       await schedule.stop()
       prices.stop()
       await ledger.flush(config.flush_seconds * 1000)
+      await quota.stop()
       journal.close()
     },
   }

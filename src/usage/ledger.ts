@@ -16,6 +16,8 @@ export type LedgerParts = {
   clock: Clock
   log: Log
   metrics: Metrics
+  /** Told of rows that the store has taken, perhaps twice of the same. */
+  stored?(rows: readonly SummedRow[]): void
 }
 
 export type SettlingLedger = Ledger & {
@@ -40,7 +42,7 @@ const longestBackoffMs = 5000
  * Rows go to the local journal at once and to the store when it answers. The store counts a request id once, so a
  * batch that was stored but not yet forgotten by the journal may be sent again without harm.
  */
-export function createLedger({ journal, store, prices, clock, log, metrics }: LedgerParts): SettlingLedger {
+export function createLedger({ journal, store, prices, clock, log, metrics, stored }: LedgerParts): SettlingLedger {
   const settledTotal = metrics
     .counter('gatehouse_ledger_settled_total', 'Rows moved from the journal to the store.')
     .with({})
@@ -99,6 +101,7 @@ export function createLedger({ journal, store, prices, clock, log, metrics }: Le
         `[${rows.map(({ entry }) => valuesOf(entry.body)).join(',')}]`,
       )
       settledTotal.inc(rows.length)
+      stored?.(rows.map(({ row }) => row))
     } catch (error) {
       if (!isFaultOfARow(error)) throw error
       if (rows.length === 1) return setAside(rows[0]!.entry, error)

@@ -13,7 +13,15 @@ import { sampleEntry, testTime } from './testing.ts'
 
 const superAdmin: Principal = {
   ...{ kind: 'user', id: 'usr_root', role: 'super_admin', tenantId: 'ten_root', userId: 'usr_root' },
-  ...{ keyId: '', keyName: '', allowedModels: null, rateLimit: null },
+  ...{
+    keyId: '',
+    keyName: '',
+    allowedModels: null,
+    rateLimit: null,
+    tokenLimit: null,
+    concurrencyLimit: null,
+    tags: [],
+  },
 }
 const adminOf = (tenantId: string): Principal => ({ ...superAdmin, role: 'tenant_admin', tenantId })
 

@@ -2,19 +2,35 @@ import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import type { RouteCall } from '../http/route.ts'
 import { systemClock } from '../kernel/clock.ts'
-import { usageMigration } from '../migrations/0003-usage.ts'
-import { ledgerMigration } from '../migrations/0006-ledger.ts'
+import { migrations } from '../migrations/index.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
+import { createMemoryCounter } from '../platform/counter/memory.ts'
 import { engines } from '../platform/database/testing.ts'
 import { temporaryFolder } from '../platform/journal-testing.ts'
 import { createMemoryLeases } from '../platform/lease/memory.ts'
 import { createMetrics } from '../platform/metrics.ts'
-import { createUsage, openSyntheticUsage, type Usage, type UsageTables, usageConfig } from './index.ts'
+import {
+  createUsage,
+  limitsConfig,
+  openSyntheticUsage,
+  type QuotaTables,
+  type Usage,
+  type UsageTables,
+  usageConfig,
+} from './index.ts'
 import { quietLog, sampleEntry } from './testing.ts'
 
 const principal = {
   ...{ kind: 'admin_key' as const, id: 'admin', role: 'super_admin' as const, tenantId: 't', userId: '' },
-  ...{ keyId: '', keyName: '', allowedModels: null, rateLimit: null },
+  ...{
+    keyId: '',
+    keyName: '',
+    allowedModels: null,
+    rateLimit: null,
+    tokenLimit: null,
+    concurrencyLimit: null,
+    tags: [],
+  },
 }
 
 /** Calls a route as the edge would, reply schema included. */
@@ -30,13 +46,16 @@ async function call(usage: Usage, method: string, path: string, input: Partial<R
 }
 
 describe.each(engines())('usage on $name', ({ open }) => {
-  async function start(dataDir = temporaryFolder(), db?: Kysely<UsageTables>) {
-    const store = db ?? ((await open([usageMigration, ledgerMigration])).kysely as Kysely<UsageTables>)
+  async function start(dataDir = temporaryFolder(), db?: Kysely<UsageTables & QuotaTables>) {
+    const store = db ?? ((await open(migrations)).kysely as Kysely<UsageTables & QuotaTables>)
     const clock = systemClock
-    const parts = { db: store, clock, dataDir, log: quietLog, metrics: createMetrics() }
+    const parts = { db: store, clock, dataDir, log: quietLog, metrics: createMetrics(), longestCallMs: 60_000 }
+    const shared = { bus: createMemoryBus({ log: quietLog }), leases: createMemoryLeases({ clock }) }
+    const counter = createMemoryCounter({ clock })
     const usage = createUsage(
-      { ...parts, bus: createMemoryBus({ log: quietLog }), leases: createMemoryLeases({ clock }) },
+      { ...parts, ...shared, counter, tenantOf: async () => null },
       usageConfig.parse({}),
+      limitsConfig.parse({}),
     )
     return { usage, db: store, dataDir }
   }

@@ -66,6 +66,7 @@ export function toCall({ principal, response, context, meter, errorHeaders, endp
       context.whenClosed = then
     },
     requestId: context.requestId,
+    clientIp: context.clientIp,
     // The provider's parent is this call: half of its trace id names it as well as any other number.
     traceparent: `00-${context.traceId}-${context.traceId.slice(16)}-01`,
     headers: [...idHeaders(context, endpoint.errors), ...errorHeaders],

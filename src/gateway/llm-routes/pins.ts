@@ -1,5 +1,5 @@
 import { fail, HubError } from '../../kernel/errors.ts'
-import { takeFromLimit } from '../complete.ts'
+import { admitPlain } from '../complete.ts'
 import type { LiveProvider } from '../models.ts'
 import { speaksOpenai } from '../operations/asking/address.ts'
 import { askProvider, type Errand } from '../operations/pinned/ask-provider.ts'
@@ -113,15 +113,15 @@ export function send({ response, context, errorHeaders, endpoint }: Visit, body:
 
 /** Counts the call against its key's limit, and tells a store that is away as what it is. */
 export async function pinned(visit: Visit, work: () => Promise<void>): Promise<undefined> {
-  const { principal, own, errorHeaders } = visit
-  if (principal.rateLimit !== null) {
-    await takeFromLimit({ principal, headers: [], errorHeaders }, principal.rateLimit, own.counter)
-  }
+  const { principal, own, errorHeaders, context } = visit
+  await admitPlain({ ...context, principal }, errorHeaders, own)
   try {
     await work()
   } catch (error) {
     if (error instanceof HubError) throw error
     throw fail('unavailable', 'Whose this is cannot be told at the moment; try again shortly.', { cause: error })
+  } finally {
+    own.quota.release(context.requestId)
   }
   return undefined
 }

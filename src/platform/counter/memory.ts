@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { Counter } from './counter.ts'
+import { createMemoryTallies } from './memory-tallies.ts'
 
 type Window = { endsAt: number; count: number }
 
@@ -9,6 +10,7 @@ type Window = { endsAt: number; count: number }
  */
 export function createMemoryCounter({ clock, maxWindows = 100_000 }: { clock: Clock; maxWindows?: number }): Counter {
   const windows = new Map<string, Window>()
+  const { clear, ...tallies } = createMemoryTallies({ clock, maxWindows })
   let sweepAt = Math.min(1000, maxWindows)
   let sweptMs = 0
 
@@ -26,6 +28,7 @@ export function createMemoryCounter({ clock, maxWindows = 100_000 }: { clock: Cl
   }
 
   return {
+    ...tallies,
     take(key, limit, windowMs, cost = 1) {
       const now = clock.now()
       const endsAt = now - (now % windowMs) + windowMs
@@ -43,6 +46,9 @@ export function createMemoryCounter({ clock, maxWindows = 100_000 }: { clock: Cl
       if (allowed) window.count += cost
       return { allowed, limit, remaining: Math.max(0, limit - window.count), resetMs: endsAt - now }
     },
-    close: async () => windows.clear(),
+    async close() {
+      windows.clear()
+      clear()
+    },
   }
 }

@@ -1,6 +1,7 @@
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, systemClock } from '../../kernel/clock.ts'
 import { defineScript, type Redis } from '../redis.ts'
 import type { Counter } from './counter.ts'
+import { createRedisTallies } from './redis-tallies.ts'
 
 // One script, so that nobody counts between the look and the step.
 const take = defineScript(`
@@ -17,6 +18,7 @@ return {1, count}
 /** Counts in Redis for all nodes. `take` rejects with `unavailable` when Redis does not answer. */
 export function createRedisCounter({ redis, clock }: { redis: Redis; clock: Clock }): Counter {
   return {
+    ...createRedisTallies(clock === systemClock ? { redis } : { redis, clock }),
     async take(key, limit, windowMs, cost = 1) {
       const now = clock.now()
       const startsAt = now - (now % windowMs)
