@@ -34,6 +34,8 @@ export type UpstreamCall = {
 export type UpstreamRequest = {
   path: string
   body: Buffer | string
+  /** More headers, in place of the provider's own of the same names. */
+  headers?: readonly string[]
   /** Until the first content of a stream or the end of a whole answer, and the longest silence in between. */
   timeoutMs: number
   traceparent: string
@@ -52,7 +54,7 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
       origin: provider.origin,
       method: 'POST',
       path: provider.basePath + request.path,
-      headers: [...provider.callHeaders, 'traceparent', request.traceparent],
+      headers: [...headersOf(provider, request), 'traceparent', request.traceparent],
       body: request.body,
       headersTimeout: request.timeoutMs,
       bodyTimeout: request.timeoutMs,
@@ -60,6 +62,12 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
     call,
   )
   return call
+}
+
+function headersOf({ callHeaders }: LiveProvider, { headers }: UpstreamRequest): readonly string[] {
+  if (headers === undefined || headers.length === 0) return callHeaders
+  const isReplaced = (name: string) => headers.some((other, i) => i % 2 === 0 && other === name)
+  return [...callHeaders.filter((_, i) => !isReplaced(callHeaders[i - (i % 2)]!)), ...headers]
 }
 
 /** Both ends of a call in one object: a set of closures for each would be a tenth of what a call allocates. */

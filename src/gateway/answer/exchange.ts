@@ -6,6 +6,7 @@ import type { Candidate, ServedModel } from '../models.ts'
 import type { Framing, JsonObject, OutboundProtocol, ReplyContext } from '../protocols/protocol.ts'
 import { withoutForeignParts } from '../protocols/vendor-parts.ts'
 import type { Asked } from '../request/asked.ts'
+import { estimateTokensIn } from '../request/estimate.ts'
 import { createRelayPipe, createTranslatingPipe } from './pipes.ts'
 import type { Exchange, ExchangeSource, Prepared, StreamShape, Wanted } from './wanted.ts'
 
@@ -80,7 +81,10 @@ function relay(protocol: OutboundProtocol, candidate: Candidate, asked: Asked, c
   const { model: askedModel, choices, place } = asked
   const { editResult, createEditor } = asked.protocol.relay
   return {
-    request: toRequest(protocol, candidate, asked, call, asked.bytesFor(candidate.providerModel)),
+    request: {
+      ...toRequest(protocol, candidate, asked, call, asked.bytesFor(candidate.providerModel)),
+      headers: asked.headers,
+    },
     readWhole(body) {
       const read = editResult(body, { askedModel })
       if (read.errorJson !== null) return { failure: protocol.readError(500, {}, JSON.stringify(read.errorJson)) }
@@ -122,6 +126,7 @@ async function translate(
     createdMs: call.startedAt,
     includeUsage: asked.includeUsage,
     framing: asked.place.framing,
+    estimateTokensIn: () => estimateTokensIn(chat),
   }
   return {
     request: toRequest(protocol, candidate, asked, call, JSON.stringify(body)),
