@@ -88,7 +88,9 @@ export function createEditor(options: EditorOptions): EventEditor {
           return block
         }
       }
-      return takeParsed(block)
+      const shown = takeParsed(block)
+      // The end of the connection took the blank line: what follows would become part of this event.
+      return shown === null || endsBlank(shown) ? shown : Buffer.concat([shown, blankLine])
     },
   }
 }
