@@ -42,6 +42,7 @@ function typeOf(error: HubError): string {
   if (code !== 'upstream_unauthorized' && typeof vendor?.type === 'string' && vendorTypes.has(vendor.type)) {
     return vendor.type
   }
+  if (code === 'upstream_failed' && status === 503) return 'overloaded_error'
   return types[status] ?? (status >= 500 ? 'api_error' : 'invalid_request_error')
 }
 
