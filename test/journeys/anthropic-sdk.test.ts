@@ -18,7 +18,7 @@ let client: Anthropic
 const fakes = new Map<VendorName, FakeProvider>()
 
 beforeAll(async () => {
-  hub = await startHub()
+  hub = await startHub({ settings: { 'gateway.keep_alive_seconds': 1 } })
   client = new Anthropic({ apiKey: await hub.createKey(), baseURL: hub.url, maxRetries: 0 })
   for (const { vendor, model, areSignaturesEnforced } of upstreams) {
     const fake = await startFakeProvider({ kind: vendor, areSignaturesEnforced })
@@ -160,6 +160,23 @@ describe.each(upstreams)('@anthropic-ai/sdk through $vendor', ({ vendor, model }
     expect(row).toMatchObject({ outcome: 'truncated' })
   })
 })
+
+test.each(upstreams)(
+  '5.1.4 a caller of $vendor that waits for content gets the head and pings that its client skips',
+  async ({ vendor }) => {
+    const fake = prepare(vendor, { holdAt: 0, answer: { text: 'At last.' } })
+    const seen = fake.requests.length
+    const { data: stream } = await client.messages
+      .create({ ...question, model: `the-${vendor}`, stream: true })
+      .withResponse()
+    // The head has come with the first ping: nothing else was there to send.
+    ;(await fake.arrival(seen + 1)).release()
+    const types: string[] = []
+    for await (const event of stream) types.push(event.type)
+    expect(types[0]).toBe('message_start')
+    expect(types.at(-1)).toBe('message_stop')
+  },
+)
 
 describe('what Anthropic alone can do', () => {
   test('5.2.23 members nobody knows reach an Anthropic provider as sent', async () => {

@@ -2,6 +2,7 @@ import { fail } from '../../../kernel/errors.ts'
 import { asObject } from '../json.ts'
 import type { AskedFacts } from '../protocol.ts'
 import type { Reading } from '../reading.ts'
+import { hoistSystem } from './hoist-system.ts'
 
 /** What a caller of Messages asks for. Throws HubError `invalid_request`, naming the member. */
 export function readAsked(reading: Reading, body: Buffer): AskedFacts {
@@ -34,7 +35,10 @@ export function readAsked(reading: Reading, body: Buffer): AskedFacts {
     maxOutputTokens: typeof limit === 'number' ? limit : null,
     // Claude Code puts its session into the id of the end user.
     affinity: typeof endUser === 'string' ? endUser : '',
-    changes: (providerModel) => (providerModel === model ? {} : { model: JSON.stringify(providerModel) }),
+    changes: (providerModel) => ({
+      ...(providerModel === model ? {} : { model: JSON.stringify(providerModel) }),
+      ...hoistSystem(body, reading.whole, providerModel),
+    }),
   }
 }
 

@@ -325,6 +325,25 @@ describe('what is asked for, read without reading the conversation', () => {
     expect(asked({}).changes('m')).toEqual({})
   })
 
+  test('5.4.33 instructions in the middle stay for newer models and join the system text of older ones', () => {
+    const messages = [
+      { role: 'user', content: 'a' },
+      { role: 'system', content: 'now this' },
+      { role: 'user', content: 'b' },
+    ]
+    const more = { system: 'first', messages }
+    for (const newer of ['claude-opus-4-8', 'claude-sonnet-5', 'alias']) {
+      expect(asked(more).changes(newer)).toEqual({ model: JSON.stringify(newer) })
+    }
+    const { system, messages: kept } = asked(more).changes('claude-sonnet-4-5')
+    expect(JSON.parse(system!)).toEqual([
+      { type: 'text', text: 'first' },
+      { type: 'text', text: 'now this' },
+    ])
+    expect(JSON.parse(kept!)).toEqual([messages[0], messages[2]])
+    expect(asked(say('"role":"system"')).changes('claude-sonnet-4-5')).toEqual({ model: '"claude-sonnet-4-5"' })
+  })
+
   test.each([
     [{ model: 7 }, 'model'],
     [{ stream: 'yes' }, 'stream'],
