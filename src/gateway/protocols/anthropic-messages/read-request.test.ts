@@ -179,13 +179,20 @@ describe('a request of Messages', () => {
     expect(write({ tools: [search, own] }).tools).toMatchObject([{ name: 'f', defer_loading: true }, search])
   })
 
+  test("a choice among the vendor's own tools rides along with them", () => {
+    const more = { tools: [{ type: 'web_search_20250305', name: 'web_search' }], tool_choice: { type: 'any' } }
+    expect(read(more)).toMatchObject({ toolChoice: null, tools: [], extras: { 'anthropic-messages': more } })
+    expect(write(more)).toMatchObject(more)
+  })
+
   test.each([
     [{ type: 'auto' }, { kind: 'auto' }, null],
     [{ type: 'any', disable_parallel_tool_use: true }, { kind: 'required' }, false],
     [{ type: 'none' }, { kind: 'none' }, null],
     [{ type: 'tool', name: 'f', disable_parallel_tool_use: false }, { kind: 'tool', name: 'f' }, true],
   ])('the choice %j is read', (choice, toolChoice, parallelToolCalls) => {
-    expect(read({ tool_choice: choice })).toMatchObject({ toolChoice, parallelToolCalls })
+    const tools = [{ name: 'f', input_schema: {} }]
+    expect(read({ tools, tool_choice: choice })).toMatchObject({ toolChoice, parallelToolCalls })
   })
 
   test.each([

@@ -62,13 +62,17 @@ function readConversation(wire: JsonObject, model: string, maxOutputTokens: numb
   const extras: JsonObject = {
     ...unread(wire, readMembers),
     ...(tools.server.length > 0 ? { tools: tools.server } : {}),
+    // A choice among tools that nobody else knows is nobody else's.
+    ...(tools.own.length === 0 && tools.server.length > 0 && choice.choice !== null
+      ? { tool_choice: wire.tool_choice }
+      : {}),
   }
   return {
     model,
     messages: system === null ? messages : [system, ...messages],
     tools: tools.own,
-    toolChoice: choice.choice,
-    parallelToolCalls: choice.parallel,
+    toolChoice: tools.own.length === 0 ? null : choice.choice,
+    parallelToolCalls: tools.own.length === 0 ? null : choice.parallel,
     responseFormat: readFormat(wire, config),
     reasoning: readReasoning(wire, config),
     maxOutputTokens,
