@@ -18,6 +18,7 @@ import {
   splitThinkTags,
 } from '../providers/index.ts'
 import type { Asked } from '../request/asked.ts'
+import { estimateTokensIn } from '../request/estimate.ts'
 import { createRelayPipe, createTranslatingPipe } from './pipes.ts'
 import type { Exchange, ExchangeSource, Prepared, StreamShape, Wanted } from './wanted.ts'
 
@@ -90,9 +91,27 @@ async function prepareTranslation(
   }
 }
 
-function addressOf({ provider, providerModel }: Candidate, protocol: RelayedProtocol, asked: Asked): Address | null {
-  const path = protocol.chatPath(providerModel, asked.stream)
-  return provider.wiring.address({ protocol, path, model: providerModel, stream: asked.stream })
+/** Where this provider is asked; `path` in place of the protocol's own. null when it has nothing there. */
+export function addressOf(
+  { provider, providerModel }: Candidate,
+  protocol: RelayedProtocol,
+  asked: Pick<Asked, 'stream' | 'headers' | 'protocol'>,
+  path = protocol.chatPath(providerModel, asked.stream),
+): Address | null {
+  const call = { protocol, path, model: providerModel, stream: asked.stream }
+  // What callers say of their protocol's version means nothing to another protocol.
+  const isOwn = protocol.name === asked.protocol.name && asked.headers.length > 0
+  return provider.wiring.address(isOwn ? { ...call, ...toldOf(asked.headers) } : call)
+}
+
+/** Versions and features of an API, out of the headers that a caller's protocol passes on. */
+function toldOf(headers: readonly string[]): { betas: string[]; apiVersion?: string } {
+  const headerOf = (name: string) => headers[headers.indexOf(name) + 1]!
+  const hasVersion = headers.includes('anthropic-version')
+  return {
+    betas: headers.includes('anthropic-beta') ? headerOf('anthropic-beta').split(',') : [],
+    ...(hasVersion ? { apiVersion: headerOf('anthropic-version') } : {}),
+  }
 }
 
 function notServed({ name }: RelayedProtocol): UpstreamFailure {
@@ -165,6 +184,7 @@ async function translate(
     createdMs: call.startedAt,
     includeUsage: asked.includeUsage,
     framing: asked.place.framing,
+    estimateTokensIn: () => estimateTokensIn(chat),
   }
   return {
     request: toRequest(address, call, JSON.stringify(editObject(body, edit))),

@@ -21,7 +21,7 @@ export function conversation(
     async answer(visit) {
       const { request, meter, own } = visit
       const body = await readBody(request, { maxBytes: own.maxBodyBytes })
-      const asked = readAsked(body, protocol, placeOf(visit))
+      const asked = readAsked(body, protocol, placeOf(visit), protocol.passHeaders?.(request.headers))
       meter.setAsked({ model: asked.model.slice(0, 200), stream: asked.stream, body })
       return await complete(wantAnswer(asked), toCall(visit), own)
     },

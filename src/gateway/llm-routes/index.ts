@@ -1,6 +1,7 @@
 /** The shelf of what callers of models may ask. A path that fits several is answered by the first. */
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { openaiCompletions } from '../protocols/openai-completions/index.ts'
+import { anthropic } from './anthropic.ts'
 import { batches } from './batches.ts'
 import { conversation } from './conversation.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -14,6 +15,7 @@ export const endpoints: readonly Endpoint[] = [
   ...operationEndpoints,
   ...files,
   ...batches,
+  ...anthropic,
   ...models,
 ]
 

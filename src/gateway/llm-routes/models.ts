@@ -1,11 +1,15 @@
-import { fail } from '../../kernel/errors.ts'
+import { fail, toHubError } from '../../kernel/errors.ts'
 import { mayUseModel } from '../../kernel/principal.ts'
 import type { ServedModel } from '../models.ts'
+import { anthropicMessages } from '../protocols/anthropic-messages/index.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { defineEndpoint, type Endpoint, type Visit } from './endpoint.ts'
-import { sendJson } from './replies.ts'
+import { sendError, sendJson } from './replies.ts'
 
-/** The models a caller may use, all of them or one by its name. Names may hold slashes. */
+/**
+ * The models a caller may use, all of them or one by its name. Names may hold slashes. OpenAI and Anthropic have the same
+ * addresses for them: who says which version of Anthropic's API it speaks gets Anthropic's answer.
+ */
 export const models: readonly Endpoint[] = [
   defineEndpoint({
     name: '/v1/models',
@@ -14,7 +18,8 @@ export const models: readonly Endpoint[] = [
     errors: openaiChat,
     isRecorded: false,
     async answer(visit) {
-      send(visit, { object: 'list', data: visible(visit).map(toWire) })
+      if (!isAnthropic(visit)) send(visit, { object: 'list', data: visible(visit).map(toWire) })
+      else sendAnthropic(visit, () => pageOf(visible(visit), visit.query))
       return undefined
     },
   }),
@@ -25,7 +30,8 @@ export const models: readonly Endpoint[] = [
     errors: openaiChat,
     isRecorded: false,
     async answer(visit) {
-      send(visit, toWire(find(visit)))
+      if (!isAnthropic(visit)) send(visit, toWire(find(visit)))
+      else sendAnthropic(visit, () => toAnthropic(find(visit)))
       return undefined
     },
   }),
@@ -61,4 +67,57 @@ function toWire(model: ServedModel) {
 
 function send({ response, context, errorHeaders, endpoint }: Visit, body: unknown): void {
   sendJson(response, 200, body, context, endpoint.errors, errorHeaders)
+}
+
+function isAnthropic({ request }: Visit): boolean {
+  return request.headers['anthropic-version'] !== undefined
+}
+
+/** Errors too are Anthropic's here, where the shelf knows one protocol an address. */
+function sendAnthropic({ response, context, errorHeaders }: Visit, read: () => unknown): void {
+  try {
+    sendJson(response, 200, read(), context, anthropicMessages, errorHeaders)
+  } catch (thrown) {
+    sendError(response, toHubError(thrown), anthropicMessages, context, errorHeaders)
+  }
+}
+
+/** https://platform.claude.com/docs/en/api/models/list; all at once unless asked for less. */
+function pageOf(all: ServedModel[], query: URLSearchParams) {
+  const limit = Number(query.get('limit') ?? mostModels)
+  if (!Number.isInteger(limit) || limit < 1 || limit > mostModels) {
+    throw fail('invalid_request', `limit must be a whole number from 1 to ${mostModels}`, { param: 'limit' })
+  }
+  const place = (name: string) => {
+    const id = query.get(name)
+    if (id === null) return null
+    const at = all.findIndex((model) => model.name === id)
+    if (at === -1) throw fail('invalid_request', `${name} must be the id of a model in the list`, { param: name })
+    return at
+  }
+  const after = place('after_id')
+  const before = place('before_id')
+  const end = before ?? all.length
+  const from = before === null ? (after ?? -1) + 1 : Math.max(0, before - limit)
+  const page = all.slice(from, Math.min(end, from + limit))
+  const hasMore = before === null ? from + limit < all.length : from > 0
+  return {
+    data: page.map(toAnthropic),
+    has_more: hasMore,
+    first_id: page[0]?.name ?? null,
+    last_id: page.at(-1)?.name ?? null,
+  }
+}
+
+const mostModels = 1000
+
+function toAnthropic(model: ServedModel) {
+  return {
+    type: 'model',
+    id: model.name,
+    display_name: model.name,
+    created_at: new Date(model.createdAt).toISOString(),
+    max_input_tokens: null,
+    max_tokens: model.maxOutputTokens,
+  }
 }

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { HubError } from '../../kernel/errors.ts'
 import type { ChatEvent, ChatRequest, ChatResult, ChatUsage, UpstreamFailure } from '../chat.ts'
 import type { JsonObject } from './json.ts'
@@ -24,6 +25,8 @@ export type InboundProtocol = ErrorWriter & {
   readRequest(wire: JsonObject, place: Place): ChatRequest
   writeResult(result: ChatResult, reply: ReplyContext): JsonObject
   createStreamWriter(reply: ReplyContext): StreamWriter
+  /** Of the caller's headers, those that a provider of this protocol is to have too: a flat list of names and values. */
+  passHeaders?(headers: IncomingHttpHeaders): string[]
   /** Passing bytes between a caller and a provider that both speak this protocol. */
   relay: Relay
 }
@@ -129,6 +132,8 @@ export type ReplyContext = {
   createdMs: number
   includeUsage: boolean
   framing: Framing
+  /** What the request is likely to count, for protocols that must say so before the provider does. */
+  estimateTokensIn?(): number
 }
 
 /** Turns events into text for the socket. `''` means nothing to send for this event. */

@@ -62,6 +62,8 @@ export type OutboundCall = {
   stream: boolean
   /** What the caller asked for by `anthropic-beta`. */
   betas?: readonly string[]
+  /** The version of Anthropic's API that the caller speaks, where it says so. */
+  apiVersion?: string
 }
 
 export type Address = {

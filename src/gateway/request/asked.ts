@@ -11,6 +11,8 @@ export type Asked = AskedFacts & {
   protocol: InboundProtocol
   place: Place
   body: Buffer
+  /** Headers of the caller's that a provider of the same protocol is to have too. */
+  headers: readonly string[]
   /** The body for a provider of the same protocol: everything as sent, but for what the protocol must change. */
   bytesFor(providerModel: string): Buffer
   /** The body as far as a provider's quirks must look at it. */
@@ -20,7 +22,12 @@ export type Asked = AskedFacts & {
 }
 
 /** @throws HubError `invalid_json` or `invalid_request`, naming the field. */
-export function readAsked(body: Buffer, protocol: InboundProtocol, place: Place = nowhere): Asked {
+export function readAsked(
+  body: Buffer,
+  protocol: InboundProtocol,
+  place: Place = nowhere,
+  headers: readonly string[] = [],
+): Asked {
   const reading = readBodyOf(body, place.model === '')
   const facts = protocol.readAsked(reading, body, place)
   let chat: ChatRequest | undefined
@@ -29,6 +36,7 @@ export function readAsked(body: Buffer, protocol: InboundProtocol, place: Place 
     protocol,
     place,
     body,
+    headers,
     bytesFor: (providerModel) => reading.edit(facts.changes(providerModel)),
     members: { member: reading.member, whole: reading.whole, mentions: (text) => body.includes(text) },
     chat() {

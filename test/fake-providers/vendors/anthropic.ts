@@ -16,7 +16,8 @@ export const anthropic: Vendor = {
   basePath: '',
 
   route(method, path) {
-    if (method === 'POST' && path === '/v1/messages')
+    // Counts are asked for like answers; what they are, a test says in `body`.
+    if (method === 'POST' && (path === '/v1/messages' || path === '/v1/messages/count_tokens'))
       return { kind: 'chat', model: null, stream: null, isJsonArray: false }
     if (method !== 'GET') return null
     if (path === '/v1/models') return { kind: 'models' }

@@ -1,14 +1,29 @@
 import { asCount, asObject, asText } from '../json.ts'
-import type { JsonObject, OutboundProtocol, UpstreamModel } from '../protocol.ts'
+import type { InboundProtocol, JsonObject, OutboundProtocol, UpstreamModel } from '../protocol.ts'
 import { readError } from './errors.ts'
+import { passHeaders } from './pass-headers.ts'
+import { readAsked } from './read-asked.ts'
+import { readRequest } from './read-request.ts'
 import { readResult } from './read-result.ts'
 import { createStreamReader } from './read-stream.ts'
+import { relay } from './relay-edit.ts'
 import { protocolName } from './wire.ts'
+import { writeError } from './write-error.ts'
 import { writeRequest } from './write-request.ts'
+import { writeResult } from './write-result.ts'
+import { createStreamWriter } from './write-stream.ts'
 
-/** Anthropic's Messages API, https://platform.claude.com/docs/en/api/messages, as we speak it to a provider. */
-export const anthropicMessages: OutboundProtocol = {
+/** Anthropic's Messages API, https://platform.claude.com/docs/en/api/messages, both ways. */
+export const anthropicMessages: InboundProtocol & OutboundProtocol = {
   name: protocolName,
+  idHeader: 'request-id',
+  readAsked,
+  readRequest,
+  writeResult,
+  createStreamWriter,
+  writeError,
+  passHeaders,
+  relay,
   writeRequest,
   readResult,
   createStreamReader,

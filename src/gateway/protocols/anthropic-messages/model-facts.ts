@@ -35,6 +35,15 @@ export function factsOf(model: string): ModelFacts {
   return { thinking, thinks: 'on-request', efforts, sampling, structuredOutputs: generation >= 405 }
 }
 
+/**
+ * Whether messages of the role `system` may stand in the middle of a conversation: from Claude 4.8 on. A name that tells no
+ * version is given what the caller sent.
+ */
+export function takesSystemInPlace(model: string): boolean {
+  const version = versionOf(model.toLowerCase())
+  return version === null || version.major * 100 + version.minor >= 408
+}
+
 const oldest: ModelFacts = {
   thinking: 'budget',
   thinks: 'on-request',

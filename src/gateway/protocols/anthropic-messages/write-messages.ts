@@ -127,7 +127,7 @@ function writePart(part: ChatPart, dropped: Set<string>): WireBlock[] {
     case 'image':
       return [writeImage(part, dropped)]
     case 'file':
-      return [writeFile(part)]
+      return [withExtras(writeFile(part), part.extras)]
     case 'audio':
       throw fail('unsupported_parameter', 'Anthropic models take no audio: leave out the input_audio part', {
         param: 'input_audio',
@@ -155,7 +155,10 @@ function writeMedia(source: ChatMedia): WireMediaSource {
 function writeFile(part: ChatFilePart): WireDocument | WireImage {
   const title = part.name === null ? {} : { title: part.name }
   const { source } = part
-  if (source.kind === 'id') return { type: 'document', source: { type: 'file', file_id: source.id }, ...title }
+  if (source.kind === 'id') {
+    const type = part.extras?.[protocolName]?.type === 'image' ? 'image' : 'document'
+    return { type, source: { type: 'file', file_id: source.id }, ...title }
+  }
   if (source.kind === 'url') return { type: 'document', source: { type: 'url', url: source.url }, ...title }
   const mediaType = source.mediaType.split(';')[0]!.trim().toLowerCase()
   if (mediaType.startsWith('image/')) return { type: 'image', source: writeMedia({ ...source, mediaType }) }

@@ -105,6 +105,21 @@ test('5.2.17 sampling that the o-series refuses is left out and named', () => {
   expect(through({ temperature: 1 }, 'o3').dropped).toEqual([])
 })
 
+test.each([
+  ['gpt-4.1', 'high', undefined, ['reasoning']],
+  ['gpt-4.1', 'none', undefined, []],
+  ['gpt-5', 'none', 'minimal', ['reasoning']],
+  ['gpt-5.1', 'none', 'none', []],
+  ['gpt-5.1', 'max', 'high', []],
+  ['openai/gpt-5.2', 'max', 'xhigh', []],
+  ['o3-mini', 'none', 'low', ['reasoning']],
+  ['deepseek-reasoner', 'medium', 'medium', []],
+] as const)('5.2.22 %s asked for the effort %s gets one it knows', (model, effort, sent, left) => {
+  const { body, dropped } = writeRequest({ ...plain, reasoning: { effort, budgetTokens: null } }, target(model))
+  expect(body.reasoning_effort).toBe(sent)
+  expect(dropped).toEqual(left)
+})
+
 test('5.2.22 budgets become efforts', () => {
   const effort = (budgetTokens: number) =>
     writeRequest({ ...plain, reasoning: { effort: null, budgetTokens } }, target()).body.reasoning_effort

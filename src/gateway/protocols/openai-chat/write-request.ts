@@ -20,7 +20,7 @@ export function writeRequest(chat: ChatRequest, target: Target): { body: JsonObj
     ...given('tool_choice', chat.toolChoice && writeToolChoice(chat.toolChoice)),
     ...given('parallel_tool_calls', chat.tools.length === 0 ? null : chat.parallelToolCalls),
     ...given('response_format', chat.responseFormat && writeResponseFormat(chat.responseFormat)),
-    ...given('reasoning_effort', chat.reasoning && effortOf(chat.reasoning)),
+    ...given('reasoning_effort', chat.reasoning && writeEffort(chat.reasoning, target.model, dropped)),
     ...given(limitName(chat, target.model), chat.maxOutputTokens),
     ...writeSampling(chat, target.model, dropped),
     ...(chat.stop.length === 0 ? {} : { stop: chat.stop }),
@@ -65,6 +65,27 @@ function writeSampling(chat: ChatRequest, model: string, dropped: Set<string>): 
   if (chat.temperature !== null && chat.temperature !== 1) dropped.add('temperature')
   if (chat.topP !== null && chat.topP !== 1) dropped.add('top_p')
   return {}
+}
+
+/**
+ * The effort as this model knows it: OpenAI answers 400 to one it does not, and to any where a model does not reason.
+ * https://platform.openai.com/docs/guides/reasoning
+ */
+function writeEffort(reasoning: ChatReasoning, model: string, dropped: Set<string>): string | null {
+  const effort = effortOf(reasoning)
+  if (/^(?:.*\/)?gpt-[34]/.test(model)) {
+    if (effort !== null && effort !== 'none') dropped.add('reasoning')
+    return null
+  }
+  if (effort === 'xhigh' || effort === 'max') return /gpt-(?:5\.[2-9]|[6-9])/.test(model) ? 'xhigh' : 'high'
+  const least = /^(?:.*\/)?o[1-9](?:-|$)/.test(model)
+    ? 'low'
+    : /^(?:.*\/)?gpt-5(?:-|$)/.test(model)
+      ? 'minimal'
+      : 'none'
+  if (effort !== 'none' || least === 'none') return effort
+  dropped.add('reasoning')
+  return least
 }
 
 /** Budgets of other vendors become the effort that spends about as much. */
