@@ -23,7 +23,7 @@ import type { Ledger } from './schema.ts'
 import { createUsageStore } from './store.ts'
 
 export { type UsageConfig, usageConfig } from './config.ts'
-export { estimateTokensOfBytes } from './estimate.ts'
+export { estimateTokens, estimateTokensOfBytes } from './estimate.ts'
 export type { Cost } from './price-list.ts'
 export type { NewPrice, Prices } from './prices.ts'
 export type { UsageTables } from './rows.ts'

@@ -2,10 +2,12 @@
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { conversation } from './conversation.ts'
 import type { Endpoint } from './endpoint.ts'
+import { gemini } from './gemini.ts'
 import { models } from './models.ts'
 
 export const endpoints: readonly Endpoint[] = [
   conversation(openaiChat, '/v1/chat/completions', ['/v1/chat/completions', '/api/v1/chat/completions']),
+  ...gemini,
   ...models,
 ]
 

@@ -4,6 +4,6 @@ import { gemini } from './gemini/index.ts'
 import { openaiChat } from './openai-chat/index.ts'
 import type { InboundProtocol, OutboundProtocol } from './protocol.ts'
 
-export const inbound: readonly InboundProtocol[] = [openaiChat]
+export const inbound: readonly InboundProtocol[] = [openaiChat, gemini]
 
 export const outbound: readonly OutboundProtocol[] = [openaiChat, anthropicMessages, gemini]

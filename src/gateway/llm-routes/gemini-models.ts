@@ -1,0 +1,64 @@
+import { fail } from '../../kernel/errors.ts'
+import type { ServedModel } from '../models.ts'
+import { gemini as protocol } from '../protocols/gemini/index.ts'
+import { defineEndpoint, type Endpoint, type Visit } from './endpoint.ts'
+import { findVisible, geminiName, visibleModels } from './gemini-paths.ts'
+import { sendJson } from './replies.ts'
+
+/** The models a caller may use, in Google's shape. https://ai.google.dev/api/models */
+export const geminiModels: readonly Endpoint[] = [
+  defineEndpoint({
+    name: '/v1beta/models',
+    method: 'GET',
+    paths: ['/v1beta/models'],
+    errors: protocol,
+    isRecorded: false,
+    async answer(visit) {
+      const from = readCount(visit, ['pageToken', 'page_token'], 0)
+      const size = Math.min(readCount(visit, ['pageSize', 'page_size'], usualPage) || usualPage, largestPage)
+      const all = visibleModels(visit)
+      const next = from + size
+      const models = all.slice(from, next).map(toWire)
+      send(visit, { models, ...(next < all.length ? { nextPageToken: String(next) } : {}) })
+      return undefined
+    },
+  }),
+  defineEndpoint({
+    name: '/v1beta/models/{model}',
+    method: 'GET',
+    paths: [/^\/v1beta\/(?<model>(?:models|tunedModels)\/.+)$/],
+    errors: protocol,
+    isRecorded: false,
+    async answer(visit) {
+      send(visit, toWire(findVisible(visit, geminiName(visit))))
+      return undefined
+    },
+  }),
+]
+
+const usualPage = 50
+const largestPage = 1000
+
+function readCount({ query }: Visit, [name, snake]: [string, string], otherwise: number): number {
+  const text = query.get(name) ?? query.get(snake) ?? ''
+  if (text === '') return otherwise
+  if (!/^\d{1,9}$/.test(text)) throw fail('invalid_request', `${name} must be a number`, { param: name })
+  return Number(text)
+}
+
+const verbs = ['generateContent', 'countTokens', 'embedContent', 'batchEmbedContents']
+
+function toWire({ name, maxOutputTokens }: ServedModel) {
+  return {
+    name: `models/${name}`,
+    baseModelId: name,
+    version: '001',
+    displayName: name,
+    ...(maxOutputTokens === null ? {} : { outputTokenLimit: maxOutputTokens }),
+    supportedGenerationMethods: verbs,
+  }
+}
+
+function send({ response, context, errorHeaders, endpoint }: Visit, body: unknown): void {
+  sendJson(response, 200, body, context, endpoint.errors, errorHeaders)
+}
