@@ -1,9 +1,9 @@
-import { fail } from '../../kernel/errors.ts'
+import { fail, toHubError } from '../../kernel/errors.ts'
 import type { ServedModel } from '../models.ts'
 import { gemini as protocol } from '../protocols/gemini/index.ts'
 import { defineEndpoint, type Endpoint, type Visit } from './endpoint.ts'
 import { findVisible, geminiName, visibleModels } from './gemini-paths.ts'
-import { sendJson } from './replies.ts'
+import { sendError, sendJson } from './replies.ts'
 
 /** The models a caller may use, in Google's shape. https://ai.google.dev/api/models */
 export const geminiModels: readonly Endpoint[] = [
@@ -14,12 +14,7 @@ export const geminiModels: readonly Endpoint[] = [
     errors: protocol,
     isRecorded: false,
     async answer(visit) {
-      const from = readCount(visit, ['pageToken', 'page_token'], 0)
-      const size = Math.min(readCount(visit, ['pageSize', 'page_size'], usualPage) || usualPage, largestPage)
-      const all = visibleModels(visit)
-      const next = from + size
-      const models = all.slice(from, next).map(toWire)
-      send(visit, { models, ...(next < all.length ? { nextPageToken: String(next) } : {}) })
+      sendList(visit)
       return undefined
     },
   }),
@@ -30,11 +25,47 @@ export const geminiModels: readonly Endpoint[] = [
     errors: protocol,
     isRecorded: false,
     async answer(visit) {
-      send(visit, toWire(findVisible(visit, geminiName(visit))))
+      sendOne(visit)
       return undefined
     },
   }),
 ]
+
+/**
+ * The same endpoints for Google's clients too: newer ones ask at `/v1/models`, where OpenAI's ask as well. They are told
+ * apart by the header in which only they say who they are.
+ */
+export function orGoogles(endpoints: readonly Endpoint[]): Endpoint[] {
+  return endpoints.map((endpoint) => ({
+    ...endpoint,
+    async answer(visit) {
+      const { headers } = visit.request
+      if (headers['x-goog-api-key'] === undefined && headers['x-goog-api-client'] === undefined) {
+        return await endpoint.answer(visit)
+      }
+      try {
+        if (visit.groups.model === undefined) sendList(visit)
+        else sendOne(visit)
+      } catch (thrown) {
+        sendError(visit.response, toHubError(thrown), protocol, visit.context, visit.errorHeaders)
+      }
+      return undefined
+    },
+  }))
+}
+
+function sendList(visit: Visit): void {
+  const from = readCount(visit, ['pageToken', 'page_token'], 0)
+  const size = Math.min(readCount(visit, ['pageSize', 'page_size'], usualPage) || usualPage, largestPage)
+  const all = visibleModels(visit)
+  const next = from + size
+  const models = all.slice(from, next).map(toWire)
+  send(visit, { models, ...(next < all.length ? { nextPageToken: String(next) } : {}) })
+}
+
+function sendOne(visit: Visit): void {
+  send(visit, toWire(findVisible(visit, geminiName(visit))))
+}
 
 const usualPage = 50
 const largestPage = 1000
@@ -59,6 +90,6 @@ function toWire({ name, maxOutputTokens }: ServedModel) {
   }
 }
 
-function send({ response, context, errorHeaders, endpoint }: Visit, body: unknown): void {
-  sendJson(response, 200, body, context, endpoint.errors, errorHeaders)
+function send({ response, context, errorHeaders }: Visit, body: unknown): void {
+  sendJson(response, 200, body, context, protocol, errorHeaders)
 }

@@ -3,12 +3,13 @@ import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { conversation } from './conversation.ts'
 import type { Endpoint } from './endpoint.ts'
 import { gemini } from './gemini.ts'
+import { orGoogles } from './gemini-models.ts'
 import { models } from './models.ts'
 
 export const endpoints: readonly Endpoint[] = [
   conversation(openaiChat, '/v1/chat/completions', ['/v1/chat/completions', '/api/v1/chat/completions']),
   ...gemini,
-  ...models,
+  ...orGoogles(models),
 ]
 
 export type { Endpoint, LlmSource } from './endpoint.ts'

@@ -57,7 +57,11 @@ export function writeCall(call: Call, { responseId, choice, call: number }: Part
 /** Gemini says STOP after function calls too. */
 export function writeFinish(finish: ChatFinish): string {
   if (finish === 'length') return 'MAX_TOKENS'
-  return finish === 'content_filter' || finish === 'refusal' ? 'SAFETY' : 'STOP'
+  return isFiltered(finish) ? 'SAFETY' : 'STOP'
+}
+
+export function isFiltered(finish: ChatFinish | null): boolean {
+  return finish === 'content_filter' || finish === 'refusal'
 }
 
 /** Thoughts are counted beside the candidates. */

@@ -2,7 +2,7 @@ import type { ChatChoice, ChatResult } from '../../chat.ts'
 import { asList, asObject, asText } from '../json.ts'
 import type { JsonObject, ReplyContext } from '../protocol.ts'
 import { protocolName } from './wire.ts'
-import { blockedPrompt, writeAnswerPart, writeFinish, writeUsage } from './write-parts.ts'
+import { blockedPrompt, isFiltered, writeAnswerPart, writeFinish, writeUsage } from './write-parts.ts'
 
 /** A GenerateContentResponse under the caller's name for the model. */
 export function writeResult(result: ChatResult, reply: ReplyContext): JsonObject {
@@ -18,8 +18,9 @@ export function writeResult(result: ChatResult, reply: ReplyContext): JsonObject
   }
 }
 
+/** Nothing was said and a filter ended it: the prompt was refused, or it might as well have been. */
 function isRefusedPrompt({ parts, finish }: ChatChoice): boolean {
-  return finish === 'content_filter' && parts.length === 0
+  return isFiltered(finish) && parts.every((part) => part.kind === 'text' && part.text === '')
 }
 
 function writeCandidate(choice: ChatChoice, responseId: string): JsonObject {

@@ -2,7 +2,7 @@ import type { ChatEvent, ChatFinish, ChatReasoningPart, ChatUsage, Extras } from
 import type { JsonObject, ReplyContext, StreamWriter } from '../protocol.ts'
 import { writeError, writeFailure } from './errors.ts'
 import { createFrames, keepAlives } from './frames.ts'
-import { blockedPrompt, writeCall, writeFinish, writeThought, writeUsage } from './write-parts.ts'
+import { blockedPrompt, isFiltered, writeCall, writeFinish, writeThought, writeUsage } from './write-parts.ts'
 
 type Call = { number: number; id: string; name: string; arguments: string; isNamed: boolean; extras?: Extras }
 
@@ -155,8 +155,7 @@ function isWhole(call: Call): boolean {
 /** The members of the last chunk that say how each candidate ended. */
 function writeEnd(choices: [number, Choice][]): string {
   const [first, ...more] = choices
-  const isBlocked =
-    first !== undefined && more.length === 0 && first[1].finish === 'content_filter' && !first[1].hasContent
+  const isBlocked = first !== undefined && more.length === 0 && isFiltered(first[1].finish) && !first[1].hasContent
   const wire: JsonObject = isBlocked
     ? blockedPrompt
     : {
