@@ -88,10 +88,11 @@ async function play(scenario: GeminiScenario, driver: GeminiDriver, vendor: Vend
         functionResponse: { ...(id === undefined ? {} : { id }), name, response: toolResults[name] ?? {} },
       })),
     }
-    // Without a stream the client has one content; of a stream, Gemini itself wants one content as well.
-    const said: Content = { role: 'model', parts: turn.contents.flatMap(({ parts = [] }) => parts) }
-    const contents = vendor === 'gemini' ? [said] : turn.contents
-    turn = await driver.ask(target, { ...call, contents: [...call.contents, ...contents, results] }, { isStreamed })
+    turn = await driver.ask(
+      target,
+      { ...call, contents: [...call.contents, ...turn.contents, results] },
+      { isStreamed },
+    )
   }
   expect(turn.answer).toMatchObject(scenario.answer)
   expect(turn.model).toBe(target.model)
