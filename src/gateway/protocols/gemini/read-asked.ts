@@ -22,8 +22,7 @@ export function readAsked(reading: Reading, body: Buffer, place: Place): AskedFa
     needs: {
       tools: asList(reading.member('tools')).some(declaresFunctions),
       structuredOutput: hasSchema(config),
-      // A value that begins so is a media type; inside of a text the quote would be escaped.
-      images: () => body.includes(imageType) || body.includes(escapedImageType),
+      images: () => hasValue(body, imageType) || hasValue(body, escapedImageType),
     },
     maxOutputTokens: typeof limit === 'number' ? limit : null,
     affinity: asText(either('cachedContent', 'cached_content')),
@@ -43,5 +42,14 @@ function declaresFunctions(tool: unknown): boolean {
   return asList(wire.functionDeclarations ?? wire.function_declarations).length > 0
 }
 
+/** Whether a value begins so. Inside of a text the quote would be escaped. */
+function hasValue(body: Buffer, beginning: Buffer): boolean {
+  for (let at = body.indexOf(beginning); at !== -1; at = body.indexOf(beginning, at + 1)) {
+    if (body[at - 1] !== backslash) return true
+  }
+  return false
+}
+
+const backslash = 0x5c
 const imageType = Buffer.from('"image/')
 const escapedImageType = Buffer.from('"image\\/')
