@@ -35,7 +35,7 @@ export {
   type UsageAudit,
 } from './audit/index.ts'
 export { type LimitsConfig, limitsConfig, type UsageConfig, usageConfig } from './config.ts'
-export { estimateTokensOfBytes } from './estimate.ts'
+export { estimateTokens, estimateTokensOfBytes } from './estimate.ts'
 export { readTime } from './logs.ts'
 export type { Cost } from './price-list.ts'
 export type { NewPrice, Prices } from './prices.ts'

@@ -263,7 +263,7 @@ test('5.6.46 a name with slashes is found as it is, and an absent one is 404 in 
 })
 
 test('what is not served yet is 404 in OpenAI’s envelope too', async () => {
-  const reply = await stage.ask({ model: 'm', input: 'x' }, { path: '/v1/embeddings' })
+  const reply = await stage.ask({ model: 'm', input: 'x' }, { path: '/v1/unheard-of' })
   expect(reply).toMatchObject({ status: 404, json: { error: { type: 'invalid_request_error', code: 'not_found' } } })
 })
 

@@ -6,6 +6,8 @@ import { batches } from './batches.ts'
 import { conversation } from './conversation.ts'
 import type { Endpoint } from './endpoint.ts'
 import { files } from './files.ts'
+import { gemini } from './gemini.ts'
+import { orGoogles } from './gemini-models.ts'
 import { models } from './models.ts'
 import { operationEndpoints } from './operations.ts'
 
@@ -16,7 +18,8 @@ export const endpoints: readonly Endpoint[] = [
   ...files,
   ...batches,
   ...anthropic,
-  ...models,
+  ...gemini,
+  ...orGoogles(models),
 ]
 
 export type { Endpoint, LlmSource } from './endpoint.ts'

@@ -5,6 +5,6 @@ import { openaiChat } from './openai-chat/index.ts'
 import { openaiCompletions } from './openai-completions/index.ts'
 import type { InboundProtocol, OutboundProtocol } from './protocol.ts'
 
-export const inbound: readonly InboundProtocol[] = [openaiChat, openaiCompletions, anthropicMessages]
+export const inbound: readonly InboundProtocol[] = [openaiChat, openaiCompletions, anthropicMessages, gemini]
 
 export const outbound: readonly OutboundProtocol[] = [openaiChat, anthropicMessages, gemini]

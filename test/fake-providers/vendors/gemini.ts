@@ -64,7 +64,7 @@ export const gemini: Vendor = {
       ...toolParts(plan),
     ]
     const events: VendorEvent[] = parts.map((part) => ({ data: response(plan, [part], false) }))
-    events.push({ data: response(plan, [{ text: '' }], true), isTerminator: true })
+    events.push({ data: response(plan, [{ text: '', ...textSignature(plan) }], true), isTerminator: true })
     return events
   },
 
@@ -138,9 +138,14 @@ function answerParts(plan: AnswerPlan): Json[] {
   const visible = plan.refusal ?? plan.text
   return [
     ...(plan.reasoning === '' ? [] : [{ text: plan.reasoning, thought: true }]),
-    ...(visible === '' ? [] : [{ text: visible }]),
+    ...(visible === '' ? [] : [{ text: visible, ...textSignature(plan) }]),
     ...toolParts(plan),
   ]
+}
+
+/** An answer without calls is signed on its text: whole on the text itself, streamed on an empty one at the end. */
+function textSignature(plan: AnswerPlan): Json {
+  return plan.sign && plan.toolCalls.length === 0 ? { thoughtSignature: plan.sign() } : {}
 }
 
 /** Only the first call of an answer carries the signature, and calls have no ids: both are the vendor's habit. */
@@ -236,9 +241,13 @@ function unsupportedKeyword(schema: unknown): string | null {
   return null
 }
 
-/** Roles, non-empty parts, and as many function responses as calls right after them. */
+/**
+ * Roles, non-empty parts, and as many function responses as calls right after them. Google's own clients keep one content
+ * a chunk of a stream, so neighbouring contents of the model are one turn.
+ */
 function refuseContents(contents: unknown[]): string | null {
   let openCalls = 0
+  let roleBefore: unknown
   for (const content of contents) {
     if (!isObject(content)) return unknownName('contents', 'contents')
     if (content.role !== undefined && content.role !== 'user' && content.role !== 'model')
@@ -246,9 +255,16 @@ function refuseContents(contents: unknown[]): string | null {
     const parts = asList(content.parts).filter(isObject)
     if (parts.length === 0) return '* GenerateContentRequest.contents[0].parts: contents.parts must not be empty.'
     const responses = parts.filter((part) => part.functionResponse !== undefined).length
+    const calls = parts.filter((part) => part.functionCall !== undefined).length
+    const goesOn = content.role === 'model' && roleBefore === 'model'
+    roleBefore = content.role
+    if (goesOn) {
+      openCalls += calls
+      continue
+    }
     if (responses !== openCalls)
       return 'Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.'
-    openCalls = parts.filter((part) => part.functionCall !== undefined).length
+    openCalls = calls
   }
   return null
 }
@@ -258,10 +274,21 @@ const skipped = 'skip_thought_signature_validator'
 
 function refuseSignatures(contents: unknown[], isOurs: SignatureCheck | null): string | null {
   if (isOurs === null) return null
+  let isSigned = false
   for (const content of contents) {
     if (!isObject(content)) continue
+    // One signature speaks for all calls of a turn, in however many contents it came.
+    if (content.role !== 'model') isSigned = false
+    const isForeign = (part: unknown) =>
+      isObject(part) &&
+      part.thoughtSignature !== undefined &&
+      part.thoughtSignature !== skipped &&
+      !isOurs(part.thoughtSignature)
+    if (asList(content.parts).some(isForeign)) return 'Thought signature is not valid.'
     const call = asList(content.parts).find((part) => isObject(part) && part.functionCall !== undefined) as Json
-    if (call && call.thoughtSignature !== skipped && !isOurs(call.thoughtSignature))
+    if (!call || isSigned) continue
+    isSigned = true
+    if (call.thoughtSignature !== skipped && !isOurs(call.thoughtSignature))
       return 'Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly.'
   }
   return null

@@ -1,3 +1,4 @@
+import type { HubError } from '../../../kernel/errors.ts'
 import type { ChatEvent, UpstreamFailure } from '../../chat.ts'
 import { asList, asObject, asText } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
@@ -113,4 +114,62 @@ function codeOfStatus(status: number): Code {
 /** Google repeats the key of `?key=` in some messages, whatever its shape. */
 function scrub(message: string): string {
   return scrubMessage(message.replace(/\bkey[=:]\s*[^\s&"',]+/gi, '[key]').replace(/AIza[\w-]+/g, '[key]'))
+}
+
+const rpcType = 'type.googleapis.com/google.rpc.'
+
+/** Names of google.rpc.Code by the status they are sent with. https://cloud.google.com/apis/design/errors#http_mapping */
+const names: { [status: number]: string | undefined } = {
+  400: 'INVALID_ARGUMENT',
+  401: 'UNAUTHENTICATED',
+  402: 'RESOURCE_EXHAUSTED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  405: 'UNIMPLEMENTED',
+  408: 'DEADLINE_EXCEEDED',
+  409: 'ABORTED',
+  424: 'FAILED_PRECONDITION',
+  429: 'RESOURCE_EXHAUSTED',
+  499: 'CANCELLED',
+  501: 'UNIMPLEMENTED',
+  503: 'UNAVAILABLE',
+  504: 'DEADLINE_EXCEEDED',
+}
+
+/** Google's envelope, with what else is known in google.rpc's own details: reason, member, wait, request. */
+export function writeError(error: HubError, requestId: string): JsonObject {
+  const details: JsonObject[] = [
+    { '@type': `${rpcType}ErrorInfo`, reason: reasonOf(error.code, error.vendor?.code), domain: 'gatehouse' },
+  ]
+  if (error.param !== undefined) {
+    const fieldViolations = [{ field: error.param, description: error.message }]
+    details.push({ '@type': `${rpcType}BadRequest`, fieldViolations })
+  }
+  if (error.retryAfterMs !== undefined) details.push(retryInfo(error.retryAfterMs))
+  if (requestId !== '') details.push({ '@type': `${rpcType}RequestInfo`, requestId })
+  return envelope(error.status, error.message, details)
+}
+
+/** A failure that a provider reported inside its stream. */
+export function writeFailure(failed: UpstreamFailure): JsonObject {
+  const details: JsonObject[] = [
+    { '@type': `${rpcType}ErrorInfo`, reason: reasonOf(failed.code, failed.vendorCode), domain: 'gatehouse' },
+  ]
+  if (failed.retryAfterMs !== null) details.push(retryInfo(failed.retryAfterMs))
+  return envelope(failed.status >= 400 && failed.status <= 599 ? failed.status : 502, failed.message, details)
+}
+
+function envelope(status: number, message: string, details: JsonObject[]): JsonObject {
+  const name = names[status] ?? (status >= 500 ? 'INTERNAL' : 'INVALID_ARGUMENT')
+  return { error: { code: status, message, status: name, details } }
+}
+
+/** Reasons are in capitals; a provider's own word says more than ours. */
+function reasonOf(code: string, vendorCode: string | null | undefined): string {
+  const word = vendorCode && /^[A-Za-z][\w.-]{0,62}$/.test(vendorCode) ? vendorCode : code
+  return word.toUpperCase().replace(/[.-]/g, '_')
+}
+
+function retryInfo(ms: number): JsonObject {
+  return { '@type': `${rpcType}RetryInfo`, retryDelay: `${ms / 1000}s` }
 }

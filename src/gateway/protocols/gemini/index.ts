@@ -1,17 +1,28 @@
 import { asCount, asList, asObject, asText } from '../json.ts'
-import type { JsonObject, OutboundProtocol, UpstreamModel } from '../protocol.ts'
-import { readError } from './errors.ts'
+import type { InboundProtocol, JsonObject, OutboundProtocol, UpstreamModel } from '../protocol.ts'
+import { readError, writeError } from './errors.ts'
+import { readAsked } from './read-asked.ts'
+import { readRequest } from './read-request.ts'
 import { readResult } from './read-result.ts'
 import { createStreamReader } from './read-stream.ts'
+import { relay } from './relay-edit.ts'
 import { protocolName } from './wire.ts'
 import { writeRequest } from './write-request.ts'
+import { writeResult } from './write-result.ts'
+import { createStreamWriter } from './write-stream.ts'
 
 /**
- * Google's generateContent, https://ai.google.dev/api/generate-content, as we speak it to a provider. Images at foreign
- * addresses must have been turned into base64 before `writeRequest`.
+ * Google's generateContent, https://ai.google.dev/api/generate-content, both ways. Images at foreign addresses must have
+ * been turned into base64 before `writeRequest`.
  */
-export const gemini: OutboundProtocol = {
+export const gemini: InboundProtocol & OutboundProtocol = {
   name: protocolName,
+  readAsked,
+  readRequest,
+  writeResult,
+  createStreamWriter,
+  writeError,
+  relay,
   writeRequest,
   readResult,
   createStreamReader,
@@ -24,7 +35,7 @@ export const gemini: OutboundProtocol = {
 }
 
 /** `gemini-x`, `models/gemini-x` and `tunedModels/mine` alike; a name can't reach any other path. */
-function modelPath(model: string): string {
+export function modelPath(model: string): string {
   const [, list = 'models', name = model] = /^(models|tunedModels)\/(.+)$/.exec(model) ?? []
   return `${list}/${encodeURIComponent(name)}`
 }

@@ -8,14 +8,15 @@ import { protocolName } from './wire.ts'
 type NumberCall = () => number
 
 /**
- * One part of a candidate, null for what has no place in a chat answer: images, code that Google ran and its output.
- * Signatures ride in `extras.gemini` of the part they came with.
+ * One part of a candidate; [] for what has no place in a chat answer: images, code that Google ran and its output. The
+ * signature of a call or a thought stays with it, that of a text (newer models sign the last one, also an empty one)
+ * becomes a sealed thought behind it.
  */
 export function readPart(
   wire: unknown,
   answer: { responseId: string; choice: number },
   numberCall: NumberCall,
-): ChatAssistantPart | null {
+): ChatAssistantPart[] {
   const part = asObject(wire) ?? {}
   const signature = asText(part.thoughtSignature)
   const extras: { extras?: Extras } =
@@ -23,22 +24,21 @@ export function readPart(
   const call = asObject(part.functionCall)
   if (call !== null) {
     const place = numberCall()
-    return {
-      kind: 'tool_call',
-      id: asText(call.id) || makeCallId(answer.responseId, answer.choice, place),
-      name: asText(call.name),
-      arguments: JSON.stringify(asObject(call.args) ?? {}),
-      ...extras,
-    }
+    const id = asText(call.id) || makeCallId(answer.responseId, answer.choice, place)
+    const text = JSON.stringify(asObject(call.args) ?? {})
+    return [{ kind: 'tool_call', id, name: asText(call.name), arguments: text, ...extras }]
   }
   const text = asText(part.text)
   if (part.thought === true) {
-    if (text === '' && signature === '') return null
+    if (text === '' && signature === '') return []
     const reasoning = { kind: 'reasoning' as const, text, redacted: false }
-    if (signature === '') return { ...reasoning, signature: null }
-    return { ...reasoning, signature, signedBy: protocolName, ...extras }
+    if (signature === '') return [{ ...reasoning, signature: null }]
+    return [{ ...reasoning, signature, signedBy: protocolName, ...extras }]
   }
-  return text === '' ? null : { kind: 'text', text, ...extras }
+  const said: ChatAssistantPart[] = text === '' ? [] : [{ kind: 'text', text }]
+  return signature === ''
+    ? said
+    : [...said, { kind: 'reasoning', text: '', signature, redacted: true, signedBy: protocolName }]
 }
 
 /** Reasons that are not the model's own end. What is missing here (STOP, OTHER, newer ones) ends as it stands. */

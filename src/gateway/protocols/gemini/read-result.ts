@@ -34,10 +34,9 @@ function readCandidate(candidate: JsonObject, place: number, responseId: string)
   }
   const index = typeof candidate.index === 'number' ? candidate.index : place
   let calls = 0
-  const parts = asList(asObject(candidate.content)?.parts).flatMap((part) => {
-    const read = readPart(part, { responseId, choice: index }, () => calls++)
-    return read === null ? [] : [read]
-  })
+  const parts = asList(asObject(candidate.content)?.parts).flatMap((part) =>
+    readPart(part, { responseId, choice: index }, () => calls++),
+  )
   return {
     index,
     parts,

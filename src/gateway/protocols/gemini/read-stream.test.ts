@@ -124,3 +124,18 @@ describe('for any bytes', () => {
     })
   }
 })
+
+test('4.5.21 the signature of a text, of an empty one too, is a sealed thought behind it', () => {
+  const signed = {
+    candidates: [{ content: { parts: [{ text: '', thoughtSignature: 'Ci+/' }] }, finishReason: 'STOP' }],
+  }
+  const events = read(sse(said('Hi'), signed))
+  expect(kinds(events)).toEqual(['start', 'text', 'reasoning_signature', 'finish', 'end'])
+  expect(events[2]).toEqual({
+    kind: 'reasoning_signature',
+    index: 0,
+    signature: 'Ci+/',
+    signedBy: 'gemini',
+    redacted: true,
+  })
+})

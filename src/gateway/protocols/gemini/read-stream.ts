@@ -92,8 +92,8 @@ function handleCandidate(state: State, candidate: JsonObject, place: number): vo
   const choice = state.choices.get(index) ?? { calls: 0, reason: null }
   state.choices.set(index, choice)
   for (const wire of asList(asObject(candidate.content)?.parts)) {
-    const part = readPart(wire, { responseId: state.responseId, choice: index }, () => choice.calls++)
-    if (part !== null) emit(state, index, choice.calls - 1, part)
+    const parts = readPart(wire, { responseId: state.responseId, choice: index }, () => choice.calls++)
+    for (const part of parts) emit(state, index, choice.calls - 1, part)
   }
   const reason = asText(candidate.finishReason)
   if (isBroken(reason)) endWith(state, garbled('The model wrote a tool call that cannot be read'))
@@ -109,12 +109,13 @@ function emit(state: State, index: number, call: number, part: ChatAssistantPart
     case 'reasoning':
       if (part.text !== '') state.out.push({ kind: 'reasoning', index, text: part.text })
       if (part.signature !== null) {
-        // The extras say that the proof is Gemini's, so that no other vendor is shown it on the next turn.
+        // `signedBy` says that the proof is Gemini's, so that no other vendor is shown it on the next turn.
         state.out.push({
           kind: 'reasoning_signature',
           index,
           signature: part.signature,
           signedBy: protocolName,
+          ...(part.redacted ? { redacted: true } : {}),
           ...extrasOf(part),
         })
       }

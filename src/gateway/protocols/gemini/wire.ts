@@ -16,3 +16,9 @@ export type WireContent = { role: 'user' | 'model'; parts: WirePart[] }
 export type WireFunction = { name: string; description?: string; parametersJsonSchema?: JsonObject }
 
 export const protocolName = 'gemini'
+
+/**
+ * Stands for the signature of a call that Gemini did not make itself, as after a change of provider; without one newer
+ * models answer 400. https://ai.google.dev/gemini-api/docs/thought-signatures#faqs
+ */
+export const unsignedCall = 'skip_thought_signature_validator'

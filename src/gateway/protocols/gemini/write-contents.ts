@@ -13,7 +13,7 @@ import { asObject, asText, readArguments } from '../json.ts'
 import type { JsonObject } from '../protocol.ts'
 import { toWireCallId } from './call-ids.ts'
 import type { ModelFacts } from './model-facts.ts'
-import { protocolName, type WireContent, type WirePart } from './wire.ts'
+import { protocolName, unsignedCall, type WireContent, type WirePart } from './wire.ts'
 
 type Conversation = { system: WirePart[]; contents: WireContent[]; dropped: string[] }
 
@@ -73,7 +73,7 @@ function writeAssistant(message: Extract<ChatMessage, { role: 'assistant' }>, wa
   const calls = message.parts.filter((part) => part.kind === 'tool_call')
   if (calls.length > 0) walk.order = calls.map((call) => call.id)
   for (const call of calls) walk.names.set(call.id, call.name)
-  const parts = message.parts.flatMap((part) => writeAssistantPart(part, walk))
+  const parts = placeTextSignatures(message.parts.flatMap((part) => writeAssistantPart(part, walk)))
   const written = parts.filter((part) => part.functionCall !== undefined)
   // Of parallel calls only the first is signed, so one signature speaks for all of them.
   if (walk.facts.needsSignatures && written[0] !== undefined && !written.some((part) => part.thoughtSignature)) {
@@ -81,12 +81,6 @@ function writeAssistant(message: Extract<ChatMessage, { role: 'assistant' }>, wa
   }
   return parts
 }
-
-/**
- * Stands for the signature of a call that Gemini did not make itself, as after a change of provider; without one newer
- * models answer 400. https://ai.google.dev/gemini-api/docs/thought-signatures#faqs
- */
-const unsignedCall = 'skip_thought_signature_validator'
 
 function writeAssistantPart(part: ChatAssistantPart, walk: Walk): WirePart[] {
   switch (part.kind) {
@@ -96,6 +90,7 @@ function writeAssistantPart(part: ChatAssistantPart, walk: Walk): WirePart[] {
       return part.text === '' ? [] : [{ text: part.text }]
     case 'reasoning': {
       const signature = part.signedBy === protocolName ? part.signature : readSignature(part.extras).thoughtSignature
+      if (signature && part.redacted) return [{ text: '', thoughtSignature: signature }]
       if (signature) return [{ text: part.text, thought: true, thoughtSignature: signature }]
       walk.dropped.add('reasoning')
       return []
@@ -108,6 +103,37 @@ function writeAssistantPart(part: ChatAssistantPart, walk: Walk): WirePart[] {
     case 'vendor':
       return [part.value as WirePart]
   }
+}
+
+/**
+ * A text's signature goes back onto the text in front of it. Callers that keep thoughts apart have moved it before all
+ * texts: then it belongs to the last. Without any text it stands alone, as Gemini itself sends it.
+ */
+function placeTextSignatures(parts: WirePart[]): WirePart[] {
+  if (!parts.some(isSignatureOnly)) return parts
+  const placed: WirePart[] = []
+  for (const part of parts) {
+    const before = placed.at(-1)
+    if (isSignatureOnly(part) && before !== undefined && isUnsignedText(before)) {
+      placed[placed.length - 1] = { ...before, ...part, text: before.text ?? '' }
+    } else placed.push(part)
+  }
+  const texts = placed.findLastIndex(isUnsignedText)
+  const alone = placed.findIndex(isSignatureOnly)
+  if (alone === -1 || texts < alone) return placed
+  const [signature] = placed.splice(alone, 1)
+  placed[texts - 1] = { ...placed[texts - 1], ...signature, text: placed[texts - 1]?.text ?? '' }
+  return placed
+}
+
+function isSignatureOnly(part: WirePart): boolean {
+  return part.text === '' && part.thought === undefined && part.thoughtSignature !== undefined
+}
+
+function isUnsignedText(part: WirePart): boolean {
+  return (
+    part.text !== undefined && part.text !== '' && part.thought === undefined && part.thoughtSignature === undefined
+  )
 }
 
 /** Signatures return on the very part they came with. */
