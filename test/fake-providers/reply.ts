@@ -48,6 +48,7 @@ export function workOutReply(call: Call): Reply {
   const { error } = behaviour
   const failsInStream = error?.afterChunks !== undefined && isStreamed(call)
   if (error && !failsInStream) return fail(error)
+  if (route.kind === 'canned') return ok(route.body)
   if (route.kind === 'models') return ok(vendor.writeModels(call.models, call.query))
   if (route.kind === 'model')
     return call.models.includes(route.id)
@@ -67,7 +68,7 @@ export function workOutReply(call: Call): Reply {
   if (!isStreamed(call)) return ok(vendor.writeAnswer(plan))
   const events = vendor.writeEvents(plan)
   if (error?.afterChunks !== undefined)
-    events.splice(error.afterChunks, events.length, vendor.writeErrorEvent(report(error)))
+    events.splice(error.afterChunks, events.length, vendor.writeErrorEvent(report(error), plan))
   return {
     status: behaviour.status ?? 200,
     headers: { 'Content-Type': route.isJsonArray ? 'application/json' : 'text/event-stream; charset=utf-8' },

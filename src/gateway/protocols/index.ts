@@ -2,8 +2,9 @@
 import { anthropicMessages } from './anthropic-messages/index.ts'
 import { gemini } from './gemini/index.ts'
 import { openaiChat } from './openai-chat/index.ts'
+import { openaiResponses } from './openai-responses/index.ts'
 import type { InboundProtocol, OutboundProtocol } from './protocol.ts'
 
-export const inbound: readonly InboundProtocol[] = [openaiChat]
+export const inbound: readonly InboundProtocol[] = [openaiChat, openaiResponses]
 
-export const outbound: readonly OutboundProtocol[] = [openaiChat, anthropicMessages, gemini]
+export const outbound: readonly OutboundProtocol[] = [openaiChat, openaiResponses, anthropicMessages, gemini]
