@@ -32,7 +32,10 @@ export type UpstreamCall = {
 }
 
 export type UpstreamRequest = {
+  /** POST unless said. */
+  method?: 'GET' | 'DELETE'
   path: string
+  /** '' for none. */
   body: Buffer | string
   /** Until the first content of a stream or the end of a whole answer, and the longest silence in between. */
   timeoutMs: number
@@ -50,10 +53,10 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
   provider.dispatcher().dispatch(
     {
       origin: provider.origin,
-      method: 'POST',
+      method: request.method ?? 'POST',
       path: provider.basePath + request.path,
       headers: [...provider.callHeaders, 'traceparent', request.traceparent],
-      body: request.body,
+      body: request.body === '' ? null : request.body,
       headersTimeout: request.timeoutMs,
       bodyTimeout: request.timeoutMs,
     },
