@@ -10,8 +10,8 @@ import type { Candidate, LiveProvider } from '../models.ts'
 import { openaiResponses } from '../protocols/openai-responses/index.ts'
 import type { JsonObject } from '../protocols/protocol.ts'
 import { readAsked } from '../request/asked.ts'
-import { isRunning, listInput, toItems } from '../responses/responses.ts'
-import type { RunListener } from '../responses/runs.ts'
+import { listInput, toItems } from '../responses/responses.ts'
+import type { Run, RunListener } from '../responses/runs.ts'
 import type { ResponseRow } from '../responses/store.ts'
 import { callProvider, type UpstreamRequest } from '../upstream.ts'
 import { defineEndpoint, type Endpoint, idHeaders, toCall, type Visit } from './endpoint.ts'
@@ -51,8 +51,9 @@ export const keptResponses: readonly Endpoint[] = [
     answer: countTokens,
   }),
   kept('GET', '', async (row, visit) => {
-    if (visit.query.get('stream') !== 'true') return responseOf(row, visit)
-    streamAgain(row, visit)
+    const found = await visit.own.responses.look(row)
+    if (visit.query.get('stream') !== 'true') return found.live?.response() ?? JSON.parse(found.row.response)
+    streamAgain(found.row, found.live, visit)
     return undefined
   }),
   kept(
@@ -65,72 +66,66 @@ export const keptResponses: readonly Endpoint[] = [
   kept('GET', '/input_items', async (row, visit) => listInput(row, visit.query)),
 ]
 
-/** As the process that runs it sees it, else as it was stored. */
-function responseOf(row: ResponseRow, { own }: Visit): JsonObject {
-  const stored = JSON.parse(row.response) as JsonObject
-  return isRunning(row) ? (own.responses.runs.find(row.id)?.response() ?? stored) : stored
-}
-
 /**
  * The events of a response in the background, from after `starting_after` on and as they come. Where they are not at hand
  * (it is over, or another process runs it), its end alone tells all: numbers may be skipped, never repeated.
  */
-function streamAgain(row: ResponseRow, visit: Visit): void {
+function streamAgain(row: ResponseRow, live: Run | undefined, visit: Visit): void {
   if (row.is_background !== 1) throw fail('unsupported_parameter', cannotStream, { param: 'stream' })
   const after = visit.query.get('starting_after')
   const from = after === null ? -1 : Number(after)
   if (!Number.isInteger(from)) {
     throw fail('invalid_request', 'starting_after must be a whole number.', { param: 'starting_after' })
   }
-  followRun(row, from, visit)
+  openStream(visit)
+  if (live) followRun(live, from, visit)
+  else visit.response.end(endOf(row, from))
 }
 
 const cannotStream = 'stream: only a response that was asked for with background can be streamed again.'
 
-/** Sends the events of a run to a caller, who may leave without ending it. */
-export function followRun(
-  row: Pick<ResponseRow, 'id' | 'response' | 'status' | 'last_sequence'>,
-  from: number,
-  visit: Visit,
-) {
-  const { response, context, errorHeaders, endpoint, own } = visit
+/** The head of a stream. */
+export function openStream({ response, context, errorHeaders, endpoint }: Visit): void {
   response.writeHead(200, [
     ...['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache', 'x-accel-buffering', 'no'],
     ...idHeaders(context, endpoint.errors),
     ...errorHeaders,
   ])
-  const live = own.responses.runs.find(row.id)
-  if (live) {
-    const silence = setInterval(() => response.write(': keep-alive\n\n'), own.config.keep_alive_seconds * 1000)
-    silence.unref()
-    const listener: RunListener = {
-      event(text) {
-        // A reader that lets this much lie is gone, or as good as.
-        if (response.writableLength > mostUnread) response.destroy()
-        else response.write(text)
-      },
-      end() {
-        clearInterval(silence)
-        response.end()
-      },
-    }
-    const leave = live.follow(from, listener)
-    context.whenClosed = () => {
+}
+
+/** Sends the events of a run to a caller, who may leave without ending it. */
+export function followRun(live: Run, from: number, { response, context, own }: Visit): void {
+  const silence = setInterval(() => response.write(': keep-alive\n\n'), own.config.keep_alive_seconds * 1000)
+  silence.unref()
+  const listener: RunListener = {
+    event(text) {
+      // A reader that lets this much lie is gone, or as good as.
+      if (response.writableLength > mostUnread) response.destroy()
+      else response.write(text)
+    },
+    end() {
       clearInterval(silence)
-      leave()
-    }
-    return
+      response.end()
+    },
   }
-  const stored = JSON.parse(row.response) as JsonObject
+  const leave = live.follow(from, listener)
+  context.whenClosed = () => {
+    clearInterval(silence)
+    leave()
+  }
+}
+
+/** What tells all of a response without its deltas. One that still runs elsewhere ends here without a terminal event. */
+function endOf({ response, status, last_sequence }: ResponseRow, from: number): string {
+  const stored = JSON.parse(response) as JsonObject
   const tell = (type: string, sequence_number: number, told: JsonObject) =>
     formatSse({ event: type, data: JSON.stringify({ type, sequence_number, response: told }) })
   const begun = { ...stored, status: 'in_progress', output: [], usage: null }
   let text = ''
   if (from < 0) text += tell('response.created', 0, begun)
   if (from < 1) text += tell('response.in_progress', 1, begun)
-  const isTold = ['completed', 'incomplete', 'failed'].includes(row.status)
-  if (isTold) text += tell(`response.${row.status}`, Math.max(2, row.last_sequence), stored)
-  response.end(text)
+  const isTold = status === 'completed' || status === 'incomplete' || status === 'failed'
+  return isTold ? text + tell(`response.${status}`, Math.max(2, last_sequence), stored) : text
 }
 
 const mostUnread = 16 * 1024 * 1024

@@ -15,7 +15,7 @@ import { type Pin, toItems } from '../responses/resolve.ts'
 import type { UnheardReply } from '../responses/unheard-reply.ts'
 import { type WatchedProtocol, watchProtocol } from '../responses/watch.ts'
 import { defineEndpoint, type Endpoint, toCall, type Visit } from './endpoint.ts'
-import { followRun, keptResponses, unknownModel } from './kept-responses.ts'
+import { followRun, keptResponses, openStream, unknownModel } from './kept-responses.ts'
 import { sendJson } from './replies.ts'
 
 /** OpenAI's Responses: asking for one, and what may be asked about those that were kept. */
@@ -235,8 +235,11 @@ async function runInBackground(asking: Asking, visit: Visit): Promise<undefined>
     queued,
     work: (reply) => work(run, visit, reply),
   })
-  if (asked.stream) followRun({ id, response: JSON.stringify(queued), status: 'queued', last_sequence: 0 }, -1, visit)
-  else sendJson(response, 200, queued, context, endpoint.errors, errorHeaders)
+  const live = own.responses.runs.find(id)
+  if (asked.stream && live) {
+    openStream(visit)
+    followRun(live, -1, visit)
+  } else sendJson(response, 200, queued, context, endpoint.errors, errorHeaders)
   return undefined
 }
 

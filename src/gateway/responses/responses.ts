@@ -6,7 +6,7 @@ import type { Principal } from '../../kernel/principal.ts'
 import type { Log } from '../../platform/log.ts'
 import type { JsonObject } from '../protocols/protocol.ts'
 import { resolveRequest, toItems, unknownResponse } from './resolve.ts'
-import { createRuns, type Runs } from './runs.ts'
+import { createRuns, type Run, type Runs } from './runs.ts'
 import { createResponseStore, type Owner, type ResponseRow, type ResponseTables } from './store.ts'
 import { itemIds } from './watch.ts'
 
@@ -20,6 +20,8 @@ export type Responses = {
   resolve(wire: JsonObject, principal: Principal): ReturnType<typeof resolveRequest>
   /** Throws HubError `not_found` for what is not this caller's. A run that was lost is called failed. */
   find(id: string, principal: Principal): Promise<ResponseRow>
+  /** A response as it is now, and the run that works on it where this process does. */
+  look(row: ResponseRow): Promise<{ row: ResponseRow; live: Run | undefined }>
   keep(kept: Kept): Promise<void>
   remove(row: ResponseRow): Promise<void>
   cancel(row: ResponseRow): Promise<ResponseRow>
@@ -103,6 +105,13 @@ export function createResponses(
       const row = await store.find(id, ownerOf(principal), clock.now())
       if (!row) throw unknownResponse(id, 'response_id')
       return isLost(row) ? await endLost(row) : row
+    },
+    async look(row) {
+      const live = runs.find(row.id)
+      if (live || !isRunning(row)) return { row, live }
+      // It may have ended since it was read: a run leaves only after the store has what came of it.
+      const owner = { tenantId: row.tenant_id, keyId: row.key_id }
+      return { row: (await store.find(row.id, owner, clock.now())) ?? row, live }
     },
     async keep({ id, principal, model, status, provider, previous, isBackground, input, response }) {
       const now = clock.now()

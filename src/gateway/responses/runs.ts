@@ -77,7 +77,8 @@ export function createRuns(
     let broken: JsonObject | null = null
     try {
       if (!run.isCancelled) await parts.store.change(run.id, statusOf(run.response(), 'in_progress'))
-      if (!run.isCancelled) await job.work(run.reply)
+      // Also one that was cancelled before its turn: it asks nobody, and has its row.
+      await job.work(run.reply)
     } catch (error) {
       parts.log.error('a response in the background broke', { requestId: run.id, error })
       broken = { code: 'server_error', message: 'Something broke on our side.' }

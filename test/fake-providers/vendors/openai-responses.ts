@@ -114,13 +114,18 @@ export function writeResponsesErrorEvent(error: VendorError & { message: string 
   return { event: 'error', data: { type: 'error', sequence_number: 99, code, message, param } }
 }
 
+/** Ids are the vendor's for ever, so those of two fakes differ by what they serve. */
+function stemOf({ id, model }: AnswerPlan): string {
+  return `${id.replace('chatcmpl-', '')}_${model}`.replace(/\W/g, '')
+}
+
 function status(plan: AnswerPlan): string {
   return plan.finish === 'length' || plan.finish === 'content_filter' ? 'incomplete' : 'completed'
 }
 
 function items(plan: AnswerPlan): Json[] {
   const made: Json[] = []
-  const id = (prefix: string) => `${prefix}_fake${plan.id.replace(/\W/g, '')}_${made.length}`
+  const id = (prefix: string) => `${prefix}_${stemOf(plan)}_${made.length}`
   if (plan.reasoning !== '') {
     const summary = [{ type: 'summary_text', text: plan.reasoning }]
     made.push({ id: id('rs'), type: 'reasoning', summary, encrypted_content: 'gAAAAABfake' })
@@ -141,7 +146,7 @@ function items(plan: AnswerPlan): Json[] {
 function response(plan: AnswerPlan, state: string, output: Json[], counted: Json | null): Json {
   const reason = plan.finish === 'length' ? 'max_output_tokens' : 'content_filter'
   return {
-    id: plan.id.replace('chatcmpl-', 'resp_'),
+    id: `resp_${stemOf(plan)}`,
     object: 'response',
     created_at: plan.createdSeconds,
     status: state,
