@@ -19,7 +19,8 @@ export function createUnheardReply(take: (event: SseEvent) => void): UnheardRepl
     response: response as unknown as ServerResponse,
     leave: () => response.destroy(),
     whenClosed(then) {
-      response.onClosed = then
+      if (response.destroyed) then()
+      else response.onClosed = then
     },
   }
 }
