@@ -64,7 +64,7 @@ describe.each(upstreams)('through $name', (of) => {
     },
   )
 
-  test('a failure before the first event is a status, and another provider is asked first', async () => {
+  test('a failure before the first event is a status in OpenAI’s envelope', async () => {
     const { model } = await open(of, { error: { status: 500 } })
     const { status, json } = await call('POST', '', { body: { model, input: 'Hello', stream: true } })
     expect(status).toBe(500)
