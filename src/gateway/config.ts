@@ -81,6 +81,31 @@ export const gatewayConfig = z
       .default(4096)
       .describe('Output limit sent to providers that require one when neither caller nor model sets it.')
       .meta({ zh: '上游要求输出上限而调用方与模型均未设置时所用的值（token）。' }),
+    responses_store: z
+      .enum(['on', 'off'])
+      .default('on')
+      .describe('Whether responses may be kept, with their contents where no provider keeps them, to be gone on from.')
+      .meta({ zh: '是否保存 Responses（上游无法保存时连同内容保存在本系统），供后续请求引用。' }),
+    responses_retention_days: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(30)
+      .describe('How long kept responses can be gone on from.')
+      .meta({ zh: '已保存的 Responses 的保留天数。' }),
+    responses_max_bytes: z
+      .int()
+      .min(65_536)
+      .default(8 * 1024 * 1024)
+      .describe('Largest conversation that is kept; a larger one is answered and not kept.')
+      .meta({ zh: '可保存的最大会话字节数；超出则只应答、不保存。' }),
+    responses_background_runs: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(64)
+      .describe('Most responses in the background that this node works on at once; others wait.')
+      .meta({ zh: '本节点同时运行的后台 Responses 数量上限；其余排队。' }),
     import_capabilities: z
       .boolean()
       .default(true)

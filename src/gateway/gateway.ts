@@ -22,6 +22,8 @@ import { createPinStore, type PinnedTables } from './operations/pinned/store.ts'
 import { postForm } from './post-form.ts'
 import { createCredentialKeeper, type Outside } from './providers/index.ts'
 import { fetchImages } from './request/images.ts'
+import { createResponses } from './responses/responses.ts'
+import type { ResponseTables } from './responses/store.ts'
 import { gatewayRoutes } from './routes.ts'
 import { createGatewayStore, type GatewayTables } from './store.ts'
 
@@ -54,7 +56,8 @@ export type Gateway = {
   routes: Route[]
   /** Loads the routing table; rejects when it cannot be read. */
   start(): Promise<void>
-  stop(): void
+  /** Ends what runs in the background. */
+  stop(): Promise<void>
   /** How many providers are enabled, and how many of them failed at their last call. */
   providerHealth(): { enabled: number; failing: number }
   /** Whether a made-up provider is among those served. */
@@ -96,7 +99,18 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     if (kind === 'routes') void table.refresh()
   })
 
+  const responses = createResponses(
+    { db: parts.db as unknown as Kysely<ResponseTables>, clock, log },
+    {
+      isOn: config.responses_store === 'on',
+      retentionDays: config.responses_retention_days,
+      maxBytes: config.responses_max_bytes,
+      runs: config.responses_background_runs,
+    },
+  )
+
   const llm = createLlmRoutes({
+    responses,
     table: () => table.get(),
     quota: parts.quota,
     prices: parts.prices,
@@ -142,8 +156,12 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       remoteModels: (row) =>
         listRemoteModels(reviveProvider(row, source), (url, options) => upstreams.get(url, options)),
     }),
-    start: () => table.ready(),
-    stop() {
+    async start() {
+      await table.ready()
+      await responses.start()
+    },
+    async stop() {
+      await responses.stop()
       table.stop()
       streams.stop()
     },

@@ -1,7 +1,8 @@
 /**
  * The LLM gateway: every call of a company to a model goes through here. It knows which provider serves which model
  * under which name, asks one after another until one answers, speaks each one's protocol, and enters exactly one row
- * into the ledger for each call. It does not know who people are (it is told), and it keeps no conversation.
+ * into the ledger for each call. It does not know who people are (it is told), and of conversations it keeps
+ * only the responses that their callers ask to go on from.
  */
 
 export { openSyntheticProviders, type SyntheticProviders } from './control/synthetic.ts'

@@ -1,5 +1,6 @@
 import type { Kysely, Selectable, Transaction } from 'kysely'
 import { bumpRevision, type RevisionTables, readRevision } from '../platform/database/index.ts'
+import type { ResponseTables } from './responses/store.ts'
 
 export type GatewayTables = {
   providers: {
@@ -47,7 +48,8 @@ export type GatewayTables = {
     created_at: number
     updated_at: number
   }
-} & RevisionTables
+} & RevisionTables &
+  ResponseTables
 
 export type ProviderRow = Selectable<GatewayTables['providers']>
 export type ModelRow = Selectable<GatewayTables['models']>

@@ -6,6 +6,7 @@ import { providerOptionsMigration } from './0004-provider-options.ts'
 import { pinnedObjectsMigration } from './0005-pinned-objects.ts'
 import { ledgerMigration } from './0006-ledger.ts'
 import { limitsMigration } from './0007-limits.ts'
+import { responsesMigration } from './0008-responses.ts'
 
 export type { Migration }
 
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   pinnedObjectsMigration,
   ledgerMigration,
   limitsMigration,
+  responsesMigration,
 ]

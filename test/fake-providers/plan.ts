@@ -10,6 +10,7 @@ export type CallFacts = {
   lastUserText: string
   wantsUsageEvent: boolean
   choices: number
+  isResponses?: boolean
   sign: (() => string) | null
 }
 
@@ -42,6 +43,7 @@ export function planAnswer(answer: Answer, facts: CallFacts): AnswerPlan {
     usage: answer.usage === null ? null : { ...defaultUsage, ...answer.usage },
     wantsUsageEvent: facts.wantsUsageEvent,
     choices: facts.choices,
+    isResponses: facts.isResponses ?? false,
     sign: facts.sign,
   }
 }

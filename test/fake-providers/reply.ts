@@ -53,6 +53,7 @@ export function workOutReply(call: Call): Reply {
   const { error } = behaviour
   const failsInStream = error?.afterChunks !== undefined && isStreamed(call)
   if (error && !failsInStream) return fail(error)
+  if (route.kind === 'canned') return ok(route.body)
   if (route.kind === 'models') return ok(vendor.writeModels(call.models, call.query))
   if (route.kind === 'model')
     return call.models.includes(route.id)
@@ -72,7 +73,7 @@ export function workOutReply(call: Call): Reply {
   if (!isStreamed(call)) return ok(vendor.writeAnswer(plan))
   const events = vendor.writeEvents(plan)
   if (error?.afterChunks !== undefined)
-    events.splice(error.afterChunks, events.length, vendor.writeErrorEvent(report(error)))
+    events.splice(error.afterChunks, events.length, vendor.writeErrorEvent(report(error), plan))
   const framed = vendor.frame?.(events)
   if (framed) {
     const headers = { 'Content-Type': framed.contentType }

@@ -9,6 +9,7 @@ import type { Completer } from '../complete.ts'
 import type { GatewayMetrics, Meter } from '../meter.ts'
 import type { PinStore } from '../operations/pinned/store.ts'
 import type { ErrorWriter } from '../protocols/protocol.ts'
+import type { Responses } from '../responses/responses.ts'
 
 /** Something callers of models may ask of us: a path, a method, and who answers. A member of this shelf. */
 export type Endpoint = {
@@ -45,6 +46,7 @@ export type Visit = {
 
 /** What endpoints answer with. */
 export type LlmSource = Completer & {
+  responses: Responses
   authenticate(request: IncomingMessage): Principal | Promise<Principal>
   ledger: Ledger
   log: Log

@@ -10,10 +10,12 @@ import { gemini } from './gemini.ts'
 import { orGoogles } from './gemini-models.ts'
 import { models } from './models.ts'
 import { operationEndpoints } from './operations.ts'
+import { responses } from './responses.ts'
 
 export const endpoints: readonly Endpoint[] = [
   conversation(openaiChat, '/v1/chat/completions', ['/v1/chat/completions', '/api/v1/chat/completions']),
   conversation(openaiCompletions, '/v1/completions', ['/v1/completions', '/api/v1/completions']),
+  ...responses,
   ...operationEndpoints,
   ...files,
   ...batches,

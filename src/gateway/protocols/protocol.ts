@@ -61,6 +61,8 @@ export type AskedFacts = {
   maxOutputTokens: number | null
   /** What the caller says belongs together: a session or prompt-cache key; '' for nothing. */
   affinity: string
+  /** The one provider, and the key there, that keeps what the request goes on from: nobody else can answer. */
+  pinnedTo?: { providerId: string; keyId: string }
   /** Top-level members a provider of the same protocol is to find otherwise, as JSON texts. */
   changes(providerModel: string): Record<string, string>
 }

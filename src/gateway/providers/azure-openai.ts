@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
+import { openaiResponses } from '../protocols/openai-responses/index.ts'
 import type { JsonObject } from '../protocols/protocol.ts'
 import { openAzureCredential } from './auth/entra-credential.ts'
 import { type Address, defineProvider, noEdit, type OutboundCall } from './provider.ts'
@@ -35,14 +36,14 @@ const options = z.strictObject({
 export const azureOpenai = defineProvider({
   type: 'azure-openai',
   title: 'Azure OpenAI',
-  protocols: [openaiChat],
+  protocols: [openaiChat, openaiResponses],
   needsKey: true,
   keyHint: 'key, Entra ID token, or {"tenant_id","client_id","client_secret"}',
   takesImageUrls: true,
   redundantSuffixes: ['/openai/deployments', '/openai/v1', '/openai'],
   options,
   wire: ({ api_version, deployment_names, entra_authority, entra_scope }) => ({
-    protocols: [openaiChat],
+    protocols: [openaiChat, openaiResponses],
     baseUrl: null,
     address(call) {
       const deployment = deployment_names === 'without_dots' ? call.model.replaceAll('.', '') : call.model

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { openaiCompletions } from '../protocols/openai-completions/index.ts'
+import { openaiResponses } from '../protocols/openai-responses/index.ts'
 import { presets } from './presets.ts'
 import { type Address, defineProvider, noEdit, type OutboundCall, openApiKey, ownModels } from './provider.ts'
 import { noQuirks, type Quirks, quirksSchema } from './quirks.ts'
@@ -23,7 +24,7 @@ const options = z.strictObject({
 export const openaiCompatible = defineProvider({
   type: 'openai-compatible',
   title: 'OpenAI-compatible',
-  protocols: [openaiChat, openaiCompletions],
+  protocols: [openaiChat, openaiCompletions, openaiResponses],
   // Servers in one's own rack often ask for none.
   needsKey: false,
   keyHint: 'sk-…, or nothing',
@@ -35,7 +36,7 @@ export const openaiCompatible = defineProvider({
     const quirks = Object.assign({}, noQuirks, preset?.quirks, given.quirks) as Quirks
     const headers = Object.entries(quirks.headers).flat()
     return {
-      protocols: [openaiChat, openaiCompletions],
+      protocols: quirks.responses ? [openaiChat, openaiCompletions, openaiResponses] : [openaiChat, openaiCompletions],
       baseUrl: preset?.baseUrl ?? null,
       address: (call) => addressOf(call, quirks, headers),
       openCredential: (secret) => openApiKey(secret, (key) => ['authorization', `Bearer ${key}`]),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { openaiCompletions } from '../protocols/openai-completions/index.ts'
+import { openaiResponses } from '../protocols/openai-responses/index.ts'
 import { defineProvider, openApiKey, ownModels, type Protocols, sameAddress } from './provider.ts'
 
 const headerText = z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be printable ASCII without spaces')
@@ -9,7 +10,11 @@ const headerText = z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be printable A
 const completing =
   /^(gpt-3\.5-turbo-instruct|babbage-002|davinci-002|ft:(gpt-3\.5-turbo-instruct|babbage-002|davinci-002))/
 
-const protocols: Protocols = [openaiChat, { ...openaiCompletions, takesModel: (model) => completing.test(model) }]
+const protocols: Protocols = [
+  openaiChat,
+  openaiResponses,
+  { ...openaiCompletions, takesModel: (model) => completing.test(model) },
+]
 
 export const openai = defineProvider({
   type: 'openai',

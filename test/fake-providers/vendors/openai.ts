@@ -1,4 +1,13 @@
 import type { Usage } from '../behaviour.ts'
+import {
+  cannedResponse,
+  readResponsesCall,
+  refuseResponsesCall,
+  responsesPath,
+  writeResponse,
+  writeResponseEvents,
+  writeResponsesErrorEvent,
+} from './openai-responses.ts'
 import { type AnswerPlan, asList, isObject, type Json, textOf, type Vendor, type VendorEvent } from './vendor.ts'
 
 /** Chat completions as specified at https://platform.openai.com/docs/api-reference/chat. */
@@ -8,6 +17,12 @@ export const openai: Vendor = {
   route(method, path) {
     if (method === 'POST' && path === '/v1/chat/completions')
       return { kind: 'chat', model: null, stream: null, isJsonArray: false }
+    if (method === 'POST' && path === responsesPath)
+      return { kind: 'chat', model: null, stream: null, isJsonArray: false }
+    if (path.startsWith(`${responsesPath}/`)) {
+      const body = cannedResponse(method, path.slice(responsesPath.length + 1))
+      return body && { kind: 'canned', body }
+    }
     if (method !== 'GET' || !path.startsWith('/v1/models')) return null
     if (path === '/v1/models') return { kind: 'models' }
     return path.startsWith('/v1/models/') ? { kind: 'model', id: path.slice('/v1/models/'.length) } : null
@@ -18,6 +33,7 @@ export const openai: Vendor = {
   },
 
   readCall(body) {
+    if (isResponsesCall(body)) return { ...readResponsesCall(body), isResponses: true }
     const users = asList(body.messages).filter((message) => isObject(message) && message.role === 'user') as Json[]
     return {
       wantsUsageEvent: isObject(body.stream_options) && body.stream_options.include_usage === true,
@@ -27,6 +43,7 @@ export const openai: Vendor = {
   },
 
   refuse(body) {
+    if (isResponsesCall(body)) return refuseResponsesCall(body)
     if (typeof body.model !== 'string') return 'you must provide a model parameter'
     const messages = asList(body.messages)
     if (messages.length === 0) return "Invalid 'messages': empty array. Expected an array with minimum length 1."
@@ -38,6 +55,7 @@ export const openai: Vendor = {
   },
 
   writeAnswer(plan) {
+    if (plan.isResponses) return writeResponse(plan)
     return {
       id: plan.id,
       object: 'chat.completion',
@@ -56,6 +74,7 @@ export const openai: Vendor = {
   },
 
   writeEvents(plan) {
+    if (plan.isResponses) return writeResponseEvents(plan)
     const deltas: Json[] = [
       { role: 'assistant', content: '', refusal: null },
       ...plan.reasoningPieces.map((piece) => ({ reasoning_content: piece })),
@@ -85,7 +104,8 @@ export const openai: Vendor = {
     }
   },
 
-  writeErrorEvent(error) {
+  writeErrorEvent(error, plan) {
+    if (plan.isResponses) return writeResponsesErrorEvent(error)
     return { data: openai.writeError(error) }
   },
 
@@ -109,6 +129,8 @@ export const openai: Vendor = {
     }
   },
 }
+
+const isResponsesCall = (body: Json) => body.input !== undefined || body.previous_response_id !== undefined
 
 const errorTypes: Record<number, string> = { 429: 'requests' }
 const errorCodes: Record<number, string> = {

@@ -10,14 +10,14 @@ export type Vendor = {
   route(method: string, path: string, query: URLSearchParams): VendorRoute | null
   readKey(headers: IncomingHttpHeaders, query: URLSearchParams): string | null
   /** Facts the answer depends on. Called only with a body that `refuse` let pass. */
-  readCall(body: Json): { wantsUsageEvent: boolean; choices: number; lastUserText: string }
+  readCall(body: Json): { wantsUsageEvent: boolean; choices: number; lastUserText: string; isResponses?: boolean }
   /** The complaint the real vendor would answer 400 with, or null. */
   refuse(body: Json, headers: IncomingHttpHeaders, signatures: SignatureCheck | null): string | null
   writeAnswer(plan: AnswerPlan): Json
   /** The streamed answer, in order; events marked `isTerminator` are what a stream that lacks its end lacks. */
   writeEvents(plan: AnswerPlan): VendorEvent[]
   writeError(error: VendorError & { message: string }): Json
-  writeErrorEvent(error: VendorError & { message: string }): VendorEvent
+  writeErrorEvent(error: VendorError & { message: string }, plan: AnswerPlan): VendorEvent
   writeModels(ids: readonly string[], query: URLSearchParams): Json
   writeModel(id: string): Json
   headers(requestId: string): Record<string, string>
@@ -43,6 +43,8 @@ export type VendorRoute =
   | { kind: 'chat'; model: string | null; stream: boolean | null; isJsonArray: boolean }
   | { kind: 'models' }
   | { kind: 'model'; id: string }
+  /** Always the same, whatever is asked. */
+  | { kind: 'canned'; body: Json }
 
 export type VendorEvent = { event?: string; data: Json | string; isTerminator?: boolean }
 
@@ -68,6 +70,8 @@ export type AnswerPlan = {
   usage: Usage | null
   wantsUsageEvent: boolean
   choices: number
+  /** OpenAI: asked for as Responses. */
+  isResponses: boolean
   /** Gives out a signature that a later turn must bring back; null where none is asked for. */
   sign: (() => string) | null
 }
