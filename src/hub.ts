@@ -90,6 +90,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         isLoopback || identity.isClaimed() || url === '/livez' || url === '/readyz' ? null : notClaimed(),
       refuse: gateway.llm.refuse,
       bodyLimit: gateway.llm.bodyLimit,
+      upgrades: gateway.realtime,
       dataPaths: [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic })],
       rooms: [identity.routes, gateway.routes, usage.routes, checks.routes],
     })

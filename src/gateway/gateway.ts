@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
+import type { Upgrades } from '../http/upgrades.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
@@ -16,6 +17,8 @@ import { watchStreams } from './answer/open-streams.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
 import { listRemoteModels } from './control/remote-models.ts'
+import type { LlmSource } from './llm-routes/index.ts'
+import { createRealtime } from './llm-routes/realtime.ts'
 import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
 import { loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
@@ -34,7 +37,7 @@ export type GatewayParts = {
   counter: Counter
   bus: Bus
   ledger: Ledger
-  authenticate(request: IncomingMessage): Principal | Promise<Principal>
+  authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
   corsHeaders(origin: string | undefined): string[]
   guardSecret(secret: string): void
   maxBodyBytes: number
@@ -49,6 +52,7 @@ export type GatewayParts = {
 
 export type Gateway = {
   llm: LlmRoutes
+  realtime: Upgrades
   routes: Route[]
   /** Loads the routing table; rejects when it cannot be read. */
   start(): Promise<void>
@@ -62,10 +66,10 @@ export type Gateway = {
 export function createGateway(parts: GatewayParts, config: GatewayConfig): Gateway {
   const { clock, log, secrets, upstreams, bus } = parts
   const store = createGatewayStore(parts.db)
-  const source = { secrets, pool: (origin: string) => upstreams.pool(origin), guardSecret: parts.guardSecret }
+  const routing = { secrets, pool: (origin: string) => upstreams.pool(origin), guardSecret: parts.guardSecret }
   const table = createSnapshot<RoutingTable>({
     name: 'routes',
-    load: () => loadRoutingTable({ ...source, store }),
+    load: () => loadRoutingTable({ ...routing, store }),
     revision: store.revision,
     clock,
     log,
@@ -91,7 +95,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     if (kind === 'routes') void table.refresh()
   })
 
-  const llm = createLlmRoutes({
+  const calls: LlmSource = {
     table: () => table.get(),
     counter: parts.counter,
     clock,
@@ -123,10 +127,12 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
         metrics.attempt(provider, result)
       },
     },
-  })
+    openWebSocket: upstreams.openWebSocket,
+  }
 
   return {
-    llm,
+    llm: createLlmRoutes(calls),
+    realtime: createRealtime(calls),
     hasSynthetic: () => table.get().providers.some((provider) => provider.isSynthetic),
     routes: gatewayRoutes({
       store,
@@ -134,7 +140,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       importCapabilities: config.import_capabilities,
       clock,
       remoteModels: (row) =>
-        listRemoteModels(reviveProvider(row, source), (url, options) => upstreams.get(url, options)),
+        listRemoteModels(reviveProvider(row, routing), (url, options) => upstreams.get(url, options)),
     }),
     start: () => table.ready(),
     stop() {
