@@ -37,6 +37,8 @@ export type SessionParts = {
 }
 
 const mostBufferedBytes = 1024 * 1024
+/** Pings in a row without a word. */
+const mostUnanswered = 3
 const fewBufferedBytes = 256 * 1024
 
 export function runSession(parts: SessionParts): RealtimeSession {
@@ -44,7 +46,7 @@ export function runSession(parts: SessionParts): RealtimeSession {
   const startedAt = clock.monotonic()
   let lastAt = startedAt
   let pingedAt = startedAt
-  const heardAt = { caller: startedAt, provider: startedAt }
+  const unanswered = { caller: 0, provider: 0 }
   let blockedSince: number | null = null
   let answersOpen = 0
   let deltas = 0
@@ -59,7 +61,8 @@ export function runSession(parts: SessionParts): RealtimeSession {
       if (!from.isPaused || to.bufferedAmount > fewBufferedBytes) return
       blockedSince = null
       // Whoever did not read did not answer pings either.
-      heardAt.caller = heardAt.provider = lastAt = clock.monotonic()
+      unanswered.caller = unanswered.provider = 0
+      lastAt = clock.monotonic()
       from.resume()
     })
     if (to.bufferedAmount > mostBufferedBytes && !from.isPaused) {
@@ -88,7 +91,8 @@ export function runSession(parts: SessionParts): RealtimeSession {
 
   provider.on('message', (data, isBinary) => {
     if (isOver) return
-    lastAt = heardAt.provider = clock.monotonic()
+    lastAt = clock.monotonic()
+    unanswered.provider = 0
     const bytes = data as Buffer
     if (isBinary) return pass(provider, caller, bytes, true)
     const read = readFromProvider(bytes, names)
@@ -104,7 +108,8 @@ export function runSession(parts: SessionParts): RealtimeSession {
   })
   caller.on('message', (data, isBinary) => {
     if (isOver) return
-    lastAt = heardAt.caller = clock.monotonic()
+    lastAt = clock.monotonic()
+    unanswered.caller = 0
     const bytes = data as Buffer
     if (isBinary) return pass(caller, provider, bytes, true)
     const allowed = readFromCaller(bytes, names)
@@ -115,16 +120,16 @@ export function runSession(parts: SessionParts): RealtimeSession {
       )
   })
   caller.on('pong', () => {
-    heardAt.caller = clock.monotonic()
+    unanswered.caller = 0
   })
   provider.on('pong', () => {
-    heardAt.provider = clock.monotonic()
+    unanswered.provider = 0
   })
   caller.on('ping', () => {
-    heardAt.caller = clock.monotonic()
+    unanswered.caller = 0
   })
   provider.on('ping', () => {
-    heardAt.provider = clock.monotonic()
+    unanswered.provider = 0
   })
   // Each error is followed by its close.
   caller.on('error', () => {})
@@ -154,15 +159,15 @@ export function runSession(parts: SessionParts): RealtimeSession {
     const now = clock.monotonic()
     if (now - startedAt > limits.totalMs) return goAway('The session has lasted as long as it may.')
     if (blockedSince === null && now - lastAt > limits.idleMs) return goAway('Nobody has said anything for too long.')
-    // A peer that answers no ping is gone, whatever its connection says.
-    const silentMs = 3 * limits.keepAliveMs
-    if (blockedSince === null && now - heardAt.provider > silentMs) return provider.terminate()
-    if (blockedSince === null && now - heardAt.caller > silentMs) return caller.terminate()
     if (blockedSince !== null && now - blockedSince > limits.slowReaderMs) {
       return provider.isPaused ? caller.terminate() : provider.terminate()
     }
-    if (now - pingedAt < limits.keepAliveMs) return
+    if (blockedSince !== null || now - pingedAt < limits.keepAliveMs) return
     pingedAt = now
+    // A peer that answers no ping is gone, whatever its connection says. Counted and not timed: a busy moment of ours is
+    // nobody's silence.
+    if (++unanswered.provider > mostUnanswered) return provider.terminate()
+    if (++unanswered.caller > mostUnanswered) return caller.terminate()
     for (const side of [caller, provider]) if (side.readyState === side.OPEN) side.ping()
   }, 1000)
   timer.unref()
