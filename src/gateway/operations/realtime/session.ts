@@ -78,7 +78,7 @@ export function runSession(parts: SessionParts): RealtimeSession {
     const spent: Spent | null = usage !== null || deltas > 0 ? { usage, contentBytes: 0, contentEvents: deltas } : null
     // First the provider: nothing more is to be consumed.
     close(provider, how.provider)
-    parts.settle(how, spent).finally(() => {
+    void parts.settle(how, spent).finally(() => {
       if (how.message !== null && caller.readyState === caller.OPEN) {
         caller.send(errorEvent('server_error', 'upstream_truncated', how.message))
       }
