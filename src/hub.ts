@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { createApp } from './app.ts'
 import type { Loaded } from './config.ts'
@@ -91,6 +92,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         isLoopback || identity.isClaimed() || url === '/livez' || url === '/readyz' ? null : notClaimed(),
       refuse: gateway.llm.refuse,
       bodyLimit: gateway.llm.bodyLimit,
+      upgrades: gateway.realtime,
       dataPaths: [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic })],
       rooms: [identity.routes, gateway.routes, usage.routes, checks.routes],
     })
@@ -153,7 +155,8 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         bus,
         ledger: usage,
         authenticate(request) {
-          const refuse = (error: unknown) => usage.quota.refuseStranger(error, contextOf(request)?.clientIp ?? '')
+          const refuse = (error: unknown) =>
+            usage.quota.refuseStranger(error, contextOf(request as IncomingMessage)?.clientIp ?? '')
           try {
             const credential = identity.readCredential(request.headers, request.url ?? '')
             if (credential === null) throw fail('unauthenticated', 'Send an API key: Authorization: Bearer sk-gh-…')

@@ -59,6 +59,20 @@ export const gatewayConfig = z
       .default(4 * 1024 ** 3)
       .describe("Most bytes of uploads on their way that are held on this node's disk at one time.")
       .meta({ zh: '本节点磁盘上同时暂存的上传内容总量上限（字节）。' }),
+    realtime_idle_seconds: z
+      .int()
+      .min(5)
+      .max(86_400)
+      .default(600)
+      .describe('A realtime session in which neither side says anything for so long is ended.')
+      .meta({ zh: '实时会话双方均无消息超过该时长（秒）即结束。' }),
+    realtime_max_seconds: z
+      .int()
+      .min(10)
+      .max(86_400)
+      .default(3600)
+      .describe('Longest a realtime session may last.')
+      .meta({ zh: '单个实时会话的最长时长（秒）。' }),
     max_image_bytes: z
       .int()
       .min(1024)

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
+import type { Upgrades } from '../http/upgrades.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
@@ -15,6 +16,8 @@ import { watchStreams } from './answer/open-streams.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
 import { listRemoteModels } from './control/remote-models.ts'
+import type { LlmSource } from './llm-routes/index.ts'
+import { createRealtime } from './llm-routes/realtime.ts'
 import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
 import { loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
@@ -38,7 +41,7 @@ export type GatewayParts = {
   prices: Pick<Prices, 'cost'>
   bus: Bus
   ledger: Ledger
-  authenticate(request: IncomingMessage): Principal | Promise<Principal>
+  authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
   corsHeaders(origin: string | undefined): string[]
   guardSecret(secret: string): void
   maxBodyBytes: number
@@ -53,6 +56,7 @@ export type GatewayParts = {
 
 export type Gateway = {
   llm: LlmRoutes
+  realtime: Upgrades
   routes: Route[]
   /** Loads the routing table; rejects when it cannot be read. */
   start(): Promise<void>
@@ -69,10 +73,10 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   const store = createGatewayStore(parts.db)
   const pool = (origin: string) => upstreams.pool(origin)
   const outside: Outside = { now: clock.now, postForm: (url, form) => postForm(pool, url, form) }
-  const source = { secrets, pool, guardSecret: parts.guardSecret, outside, credentials: createCredentialKeeper() }
+  const routing = { secrets, pool, guardSecret: parts.guardSecret, outside, credentials: createCredentialKeeper() }
   const table = createSnapshot<RoutingTable>({
     name: 'routes',
-    load: () => loadRoutingTable({ ...source, store }),
+    load: () => loadRoutingTable({ ...routing, store }),
     revision: store.revision,
     clock,
     log,
@@ -109,7 +113,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     },
   )
 
-  const llm = createLlmRoutes({
+  const calls: LlmSource = {
     responses,
     table: () => table.get(),
     quota: parts.quota,
@@ -143,10 +147,12 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
         metrics.attempt(provider, result)
       },
     },
-  })
+    openWebSocket: upstreams.openWebSocket,
+  }
 
   return {
-    llm,
+    llm: createLlmRoutes(calls),
+    realtime: createRealtime(calls),
     hasSynthetic: () => table.get().providers.some((provider) => provider.isSynthetic),
     routes: gatewayRoutes({
       store,
@@ -154,7 +160,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       importCapabilities: config.import_capabilities,
       clock,
       remoteModels: (row) =>
-        listRemoteModels(reviveProvider(row, source), (url, options) => upstreams.get(url, options)),
+        listRemoteModels(reviveProvider(row, routing), (url, options) => upstreams.get(url, options)),
     }),
     async start() {
       await table.ready()

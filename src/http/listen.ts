@@ -1,5 +1,6 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { createBag } from '../kernel/bag.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail, type HubError, toHubError } from '../kernel/errors.ts'
@@ -8,7 +9,8 @@ import type { Metrics } from '../platform/metrics.ts'
 import { findPortHolder } from '../platform/port-holder.ts'
 import { discardBody } from './body.ts'
 import { createContextReader, type RequestContext } from './context.ts'
-import { sendProblem } from './problem.ts'
+import { sendProblem, toProblem } from './problem.ts'
+import { refuseUpgrade, type Upgrades } from './upgrades.ts'
 
 export type ServerOptions = {
   host: string
@@ -24,6 +26,8 @@ export type ServerOptions = {
   bodyLimit?(request: IncomingMessage): number
   /** Answers a request that is its own and returns true; returns false, having touched nothing, when it is not. */
   dataPaths(request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
+  /** Who takes connections over that leave HTTP. */
+  upgrades?: Upgrades
   /** Everything else: a ready Fastify instance. */
   controlApp: { routing(request: IncomingMessage, response: ServerResponse): void }
   /** Asked before anything else; an error turns the request away. */
@@ -45,6 +49,7 @@ export function createServer(options: ServerOptions): HubServer {
   const { log, dataPaths, controlApp, admit, maxBodyBytes, clock } = options
   const openContext = createContextReader(options)
   const open = createBag<ServerResponse>()
+  const upgraded = createBag<Duplex>()
   let draining = false
   let whenIdle: (() => void) | undefined
   const openRequests = options.metrics.gauge('gatehouse_http_open_requests', 'Requests being answered now').with({})
@@ -96,6 +101,21 @@ export function createServer(options: ServerOptions): HubServer {
     }
   }
 
+  function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const context = openContext(request)
+    const close = upgraded.add(socket)
+    socket.on('close', close)
+    // Cut connections are everyday; whoever takes it over listens for itself.
+    socket.on('error', () => {})
+    const { upgrades } = options
+    const error = draining
+      ? shuttingDown()
+      : (admit?.(context, request) ??
+        (upgrades?.isOurs(request) ? null : fail('not_found', 'No WebSocket is served here.')))
+    if (error !== null) refuseUpgrade(socket, error, toProblem(error, context.requestId))
+    else upgrades!.serve(request, socket, head, context)
+  }
+
   function onAnsweredWhileDraining(): void {
     server.closeIdleConnections()
     if (open.size() === 0) whenIdle?.()
@@ -110,9 +130,12 @@ export function createServer(options: ServerOptions): HubServer {
       requestTimeout: 300_000,
       maxHeaderSize: 32 * 1024,
       noDelay: true,
-    },
+      // Others ask for HTTP/2 on the same connection and are content with an answer in HTTP/1.1.
+      shouldUpgradeCallback: (request: IncomingMessage) => options.upgrades?.isOurs(request) ?? false,
+    } as http.ServerOptions,
     onRequest,
   )
+  if (options.upgrades) server.on('upgrade', onUpgrade)
   server.on('clientError', answerUnreadable)
 
   return {
@@ -140,6 +163,7 @@ export function createServer(options: ServerOptions): HubServer {
       open.forEach((response) => {
         response.shouldKeepAlive = false
       })
+      const upgradesOver = options.upgrades?.drain(limitMs) ?? Promise.resolve(0)
       if (open.size() > 0) {
         const stop = new AbortController()
         const idle = new Promise<void>((resolve) => {
@@ -148,8 +172,11 @@ export function createServer(options: ServerOptions): HubServer {
         await Promise.race([idle, clock.sleep(limitMs, stop.signal)])
         stop.abort()
       }
-      const cut = open.size()
+      const cut = open.size() + (await upgradesOver)
       server.closeAllConnections()
+      upgraded.forEach((socket) => {
+        socket.destroy()
+      })
       await closed
       return cut
     },

@@ -6,6 +6,7 @@ import { fail, HubError } from '../kernel/errors.ts'
 import { allowSetting, createAddressGuard, literalAddress } from './address.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { openGuardedWebSocket, type WebSocket, type WebSocketOptions } from './web-socket.ts'
 
 /**
  * The only way out to URLs that a person has set.
@@ -23,6 +24,8 @@ export type Upstreams = {
   pool(origin: string): Dispatcher
   /** `url` if a person may set it (http or https, no credentials, no forbidden literal address), else `invalid_request`. */
   checkUrl(url: string, param?: string): URL
+  /** A WebSocket to a ws or wss address, over the same guarded connections. Not through `proxy`. */
+  openWebSocket(address: string, options: WebSocketOptions): WebSocket
   /** One small GET for control work. Redirects are checked like the first address and lose credentials across origins. */
   get(url: string, options?: GetOptions): Promise<Fetched>
   /** Waits for calls under way to end, at most `graceMs`, then cuts what is left. */
@@ -90,6 +93,10 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
   return {
     pool,
     checkUrl,
+    openWebSocket(address, socketOptions) {
+      if (options.proxy) throw fail('upstream_unreachable', 'WebSockets do not go through network.proxy.')
+      return openGuardedWebSocket(address, connect, socketOptions)
+    },
     get: (url, getOptions = {}) => get(pool, url, getOptions),
     async close(graceMs = 5000) {
       const all = [...pools.values()]

@@ -10,6 +10,7 @@ import { readArrows, repository } from './imports.ts'
 const shelves = [
   { folder: 'src/gateway/protocols', members: '*/index.ts', contract: '' },
   { folder: 'src/gateway/providers', members: '*.ts', contract: 'provider.ts' },
+  { folder: 'src/gateway/operations', members: '*.ts', contract: 'operation.ts' },
   { folder: 'src/health/checks', members: '*.ts', contract: 'check.ts' },
   { folder: 'src/cli/commands', members: '*.ts', contract: '' },
   { folder: 'src/migrations', members: '*.ts', contract: '' },

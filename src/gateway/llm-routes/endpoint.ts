@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { answeredRequestId, type RequestContext } from '../../http/context.ts'
 import type { Principal } from '../../kernel/principal.ts'
+import type { Upstreams } from '../../platform/fetch.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Spools } from '../../platform/spool.ts'
 import type { Ledger } from '../../usage/index.ts'
@@ -47,7 +48,7 @@ export type Visit = {
 /** What endpoints answer with. */
 export type LlmSource = Completer & {
   responses: Responses
-  authenticate(request: IncomingMessage): Principal | Promise<Principal>
+  authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
   ledger: Ledger
   log: Log
   gatewayMetrics: GatewayMetrics
@@ -55,6 +56,7 @@ export type LlmSource = Completer & {
   maxUploadBytes: number
   spools: Spools
   pins: PinStore
+  openWebSocket: Upstreams['openWebSocket']
   /** Headers that let a browser page of an allowed origin read the answer; [] for other callers. */
   corsHeaders(origin: string | undefined): string[]
 }

@@ -30,8 +30,3 @@ export function errorsOf({ wiring }: LiveProvider) {
 
 /** What every request carries besides its credentials and its body's own headers. */
 export const plainHeaders = ['accept', '*/*', 'accept-encoding', 'identity', 'user-agent', 'gatehouse']
-
-/** `wss://host/v1/realtime?…` of a provider. */
-export function realtimeUrl({ origin, basePath }: LiveProvider, query: URLSearchParams): string {
-  return `${origin.replace(/^http/, 'ws')}${basePath}/realtime?${query}`
-}
