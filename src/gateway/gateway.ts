@@ -20,6 +20,7 @@ import { createGatewayMetrics } from './meter.ts'
 import { loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
 import { fetchImages } from './request/images.ts'
 import { gatewayRoutes } from './routes.ts'
+import { createRouter, type Router } from './routing/router.ts'
 import { createGatewayStore, type GatewayTables } from './store.ts'
 
 export type GatewayParts = {
@@ -39,6 +40,12 @@ export type GatewayParts = {
   clock: Clock
   log: Log
   metrics: Metrics
+  /** Nano-USD for a million tokens in and a million out; null when unknown. Absent: no price is known. */
+  priceOf?(providerType: string, model: string): number | null
+  /** How a call was routed, out of the ledger; null when it does not know. */
+  storedRoute?(requestId: string): Promise<string | null>
+  /** The tenant of an API key; null when there is no such key. */
+  tenantOfKey?(keyId: string): Promise<string | null>
   /** [0, 1) */
   random?: () => number
 }
@@ -61,7 +68,11 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   const source = { secrets, pool: (origin: string) => upstreams.pool(origin), guardSecret: parts.guardSecret }
   const table = createSnapshot<RoutingTable>({
     name: 'routes',
-    load: () => loadRoutingTable({ ...source, store }),
+    async load() {
+      const loaded = await loadRoutingTable({ ...source, store })
+      router.follow(loaded)
+      return loaded
+    },
     revision: store.revision,
     clock,
     log,
@@ -72,6 +83,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   })
   const metrics = createGatewayMetrics(parts.metrics)
   const lastResults = new Map<string, boolean>()
+  const random = parts.random ?? Math.random
 
   const configure = createConfigure({
     store,
@@ -83,15 +95,28 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       await table.refresh()
     },
   })
+  const router: Router = createRouter(
+    {
+      clock,
+      random,
+      bus,
+      log,
+      metrics: parts.metrics,
+      priceOf: parts.priceOf ?? (() => null),
+      keyDied: ({ provider, key }, reason) => configure.markKeyDead(provider.id, key.id, reason),
+    },
+    config,
+  )
   bus.on('config.changed', ({ kind }) => {
     if (kind === 'routes') void table.refresh()
   })
 
   const llm = createLlmRoutes({
     table: () => table.get(),
+    router,
     counter: parts.counter,
     clock,
-    random: parts.random ?? Math.random,
+    random,
     config,
     streams,
     defaultMaxOutputTokens: config.default_max_output_tokens,
@@ -126,6 +151,11 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       configure,
       importCapabilities: config.import_capabilities,
       clock,
+      router,
+      keyStanding: router.traffic.keyStanding,
+      table: () => table.get(),
+      storedRoute: parts.storedRoute ?? (async () => null),
+      tenantOfKey: parts.tenantOfKey ?? (async () => null),
       remoteModels: (row) =>
         listRemoteModels(reviveProvider(row, source), (url, options) => upstreams.get(url, options)),
     }),

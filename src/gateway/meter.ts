@@ -13,6 +13,10 @@ export type Meter = {
   /** An attempt begins; the returned verb ends it. */
   startAttempt(candidate: Candidate): (failure: UpstreamFailure | null) => void
   firstContent(): void
+  /** How the call was routed, as JSON. */
+  setRoute(text: string): void
+  /** Of what was asked; within some ten percent, read from samples of the body. */
+  estimateTokensIn(): number
   /**
    * The call is over. `spent` is what the provider reported, or what was seen of an answer that it could not report;
    * null when no provider did any work for it.
@@ -54,6 +58,8 @@ class CallMeter implements Meter {
   private asked: AskedFacts = { model: '', stream: false, body: null }
   private served: Candidate | null = null
   private firstTokenMs: number | null = null
+  /** For the ledger's row. */
+  route = ''
 
   constructor(context: MeterContext, clock: Clock, gauges: GatewayMetrics) {
     this.context = context
@@ -88,6 +94,14 @@ class CallMeter implements Meter {
 
   firstContent(): void {
     this.firstTokenMs ??= Math.round(this.clock.monotonic() - this.context.edge.startedMono)
+  }
+
+  setRoute(text: string): void {
+    this.route = text
+  }
+
+  estimateTokensIn(): number {
+    return this.asked.body === null ? 0 : estimateTokensOfBytes(this.asked.body)
   }
 
   close({ outcome, status, error, finish, spent }: Parameters<Meter['close']>[0]): UsageEntry {

@@ -34,8 +34,10 @@ export type UpstreamCall = {
 export type UpstreamRequest = {
   path: string
   body: Buffer | string
-  /** Until the first content of a stream or the end of a whole answer, and the longest silence in between. */
+  /** Until the first content of a stream or the end of a whole answer. */
   timeoutMs: number
+  /** The longest silence in between. */
+  idleMs: number
   traceparent: string
 }
 
@@ -55,7 +57,7 @@ export function callProvider(provider: LiveProvider, request: UpstreamRequest, r
       headers: [...provider.callHeaders, 'traceparent', request.traceparent],
       body: request.body,
       headersTimeout: request.timeoutMs,
-      bodyTimeout: request.timeoutMs,
+      bodyTimeout: request.idleMs,
     },
     call,
   )
