@@ -138,6 +138,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         imageFetch,
         counter,
         bus,
+        leases,
         ledger: usage,
         authenticate({ headers, url = '' }) {
           const credential = identity.readCredential(headers, url)

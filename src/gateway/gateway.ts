@@ -6,18 +6,21 @@ import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Counter } from '../platform/counter/counter.ts'
 import type { Upstreams } from '../platform/fetch.ts'
+import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { createSchedule } from '../platform/schedule.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
 import type { Ledger } from '../usage/index.ts'
 import { watchStreams } from './answer/open-streams.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
+import { createHealthBook, probeProviders } from './control/probe-providers.ts'
 import { listRemoteModels } from './control/remote-models.ts'
 import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
-import { loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
+import { type LiveProvider, loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
 import { fetchImages } from './request/images.ts'
 import { gatewayRoutes } from './routes.ts'
 import { createRouter, type Router } from './routing/router.ts'
@@ -32,6 +35,7 @@ export type GatewayParts = {
   imageFetch: Pick<Upstreams, 'get'>
   counter: Counter
   bus: Bus
+  leases: Leases
   ledger: Ledger
   authenticate(request: IncomingMessage): Principal | Promise<Principal>
   corsHeaders(origin: string | undefined): string[]
@@ -55,7 +59,7 @@ export type Gateway = {
   routes: Route[]
   /** Loads the routing table; rejects when it cannot be read. */
   start(): Promise<void>
-  stop(): void
+  stop(): Promise<void>
   /** How many providers are enabled, and how many of them failed at their last call. */
   providerHealth(): { enabled: number; failing: number }
   /** Whether a made-up provider is among those served. */
@@ -71,6 +75,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     async load() {
       const loaded = await loadRoutingTable({ ...source, store })
       router.follow(loaded)
+      health.follow(loaded.providers)
       return loaded
     },
     revision: store.revision,
@@ -82,7 +87,8 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     slowReaderMs: config.slow_reader_seconds * 1000,
   })
   const metrics = createGatewayMetrics(parts.metrics)
-  const lastResults = new Map<string, boolean>()
+  const health = createHealthBook(clock)
+  const schedule = createSchedule({ clock, leases: parts.leases, log, random: parts.random ?? Math.random })
   const random = parts.random ?? Math.random
 
   const configure = createConfigure({
@@ -137,7 +143,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       request: metrics.request,
       attempt(provider, result) {
         // A caller's bad request says nothing about the provider's health.
-        if (result !== 'invalid_request' && result !== 'content_filter') lastResults.set(provider, result === 'ok')
+        if (result !== 'invalid_request' && result !== 'content_filter') health.saw(provider, result === 'ok')
         metrics.attempt(provider, result)
       },
     },
@@ -159,8 +165,18 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       remoteModels: (row) =>
         listRemoteModels(reviveProvider(row, source), (url, options) => upstreams.get(url, options)),
     }),
-    start: () => table.ready(),
-    stop() {
+    async start() {
+      await table.ready()
+      if (config.probe_seconds === 0) return
+      const everyMs = config.probe_seconds * 1000
+      const askOne = (provider: LiveProvider) =>
+        listRemoteModels(provider, (url, options) => upstreams.get(url, options))
+      const probe = (signal: AbortSignal) =>
+        probeProviders({ providers: table.get().providers, health, askOne, signal })
+      schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
+    },
+    async stop() {
+      await schedule.stop()
       table.stop()
       streams.stop()
     },
@@ -168,7 +184,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       const { providers } = table.get()
       return {
         enabled: providers.length,
-        failing: providers.filter((provider) => lastResults.get(provider.name) === false).length,
+        failing: providers.filter((provider) => health.isFailing(provider.name)).length,
       }
     },
   }

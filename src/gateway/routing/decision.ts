@@ -53,13 +53,17 @@ const mostKept = 10_000
 /** The last decisions of this node by request id. */
 export type DecisionLog = { keep(requestId: string, text: string): void; find(requestId: string): string | null }
 
+/** Two rings, not a map: what comes and goes with calls must leave no former tables behind (docs/adr/0012). */
 export function createDecisionLog(most = mostKept): DecisionLog {
-  const kept = new Map<string, string>()
+  const ids: string[] = []
+  const texts: string[] = []
+  let next = 0
   return {
     keep(requestId, text) {
-      if (kept.size >= most) kept.delete(kept.keys().next().value!)
-      kept.set(requestId, text)
+      ids[next] = requestId
+      texts[next] = text
+      next = (next + 1) % most
     },
-    find: (requestId) => kept.get(requestId) ?? null,
+    find: (requestId) => texts[ids.indexOf(requestId)] ?? null,
   }
 }

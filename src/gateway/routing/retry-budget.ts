@@ -16,7 +16,7 @@ export function createRetryBudget({ percent, perSecond }: { percent: number; per
   const share = percent / 100
   // Ten seconds of calm may be spent at once, however many calls there were.
   const most = Math.max(10, perSecond * 10)
-  let tokens = most
+  let tokens = perSecond * 10
   let seenAt = 0
   const refill = (nowMs: number) => {
     if (nowMs <= seenAt) return
