@@ -25,6 +25,7 @@ export type CallVerdict = 'ok' | 'failed' | 'unrelated'
 export type Pass = number
 
 const slices = 10
+const never = Number.NEGATIVE_INFINITY
 
 export class Breaker {
   private readonly settings: BreakerSettings
@@ -32,7 +33,7 @@ export class Breaker {
   /** Calls that ended, by slice of the window; `sliceAt` tells which turn of the ring a slice belongs to. */
   private readonly ok = new Uint32Array(slices)
   private readonly failed = new Uint32Array(slices)
-  private readonly sliceAt = new Float64Array(slices).fill(-1)
+  private readonly sliceAt = new Float64Array(slices).fill(never)
   private isClosed = true
   private openUntil = 0
   private openedInARow = 0
@@ -110,7 +111,7 @@ export class Breaker {
     if (++this.probesOk < this.settings.probes) return null
     this.isClosed = true
     this.openedInARow = 0
-    this.sliceAt.fill(-1)
+    this.sliceAt.fill(never)
     return 'closed'
   }
 
