@@ -152,7 +152,11 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         imageFetch,
         quota: usage.quota,
         prices: usage.prices,
+        priceOf: usage.priceOfMillions,
+        storedRoute: usage.routeOf,
+        tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
         bus,
+        leases,
         ledger: usage,
         authenticate(request) {
           const refuse = (error: unknown) =>

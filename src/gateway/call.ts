@@ -3,6 +3,7 @@ import { fail, type HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Outcome } from '../usage/index.ts'
 import type { Meter, Spent } from './meter.ts'
+import type { RouteWish } from './routing/wish.ts'
 
 /** One call on its way through the gateway. */
 export type Call = {
@@ -18,6 +19,8 @@ export type Call = {
   /** Headers of an error that is answered instead. */
   errorHeaders: string[]
   meter: Meter
+  /** What the headers say of the way the request is to go. */
+  wish: RouteWish
   startedAt: number
   startedMono: number
 }

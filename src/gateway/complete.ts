@@ -1,8 +1,8 @@
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
-import { mayUseModel, type Principal } from '../kernel/principal.ts'
+import type { Principal } from '../kernel/principal.ts'
 import type { CallSize, Prices, Quota, QuotaCall, Subject } from '../usage/index.ts'
-import type { Answerer } from './answer/answerer.ts'
+import type { Answerer, AttemptTiming } from './answer/answerer.ts'
 import type { InFlight } from './answer/attempt.ts'
 import type { OpenStreams } from './answer/open-streams.ts'
 import { answerStreamed } from './answer/streamed.ts'
@@ -10,15 +10,18 @@ import type { ExchangeSource, Wanted } from './answer/wanted.ts'
 import { answerWhole } from './answer/whole.ts'
 import { type Call, type Ending, leftByCaller } from './call.ts'
 import { sizeOf } from './call-size.ts'
+import type { UpstreamFailure } from './chat.ts'
 import type { GatewayConfig } from './config.ts'
 import { failure, maskFailure, toCallerError } from './failures.ts'
-import type { Candidate, RoutingTable, ServedModel } from './models.ts'
+import { type Candidate, mayUse, type RoutingTable, type ServedModel } from './models.ts'
 import type { AskedFacts } from './protocols/protocol.ts'
 import { type Attempted, failOver } from './routing/failover.ts'
-import { planRoute } from './routing/plan.ts'
+import type { Router } from './routing/router.ts'
+import type { RouteRun, Trip } from './routing/run.ts'
 
 export type Completer = {
   table(): RoutingTable
+  router: Router
   quota: Quota
   prices: Pick<Prices, 'cost'>
   clock: Clock
@@ -39,25 +42,38 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
   const model = findModel(asked.model, call.principal, own.table())
   const limited = own.quota.find(call.principal, call.clientIp)
   if (limited !== null) await takeFromLimits(limited, asked, model, call, own)
-  const plan = planRoute(model, asked.needs, own.random)
-
+  const wish = wanted.wish ?? call.wish
+  const run = own.router.open(model, {
+    needs: asked.needs,
+    wish,
+    tenantId: call.principal.tenantId,
+    affinity: asked.affinity,
+    // The bytes of an image say nothing of its tokens.
+    inputTokens: () => (asked.needs.images() ? 0 : call.meter.estimateTokensIn()),
+  })
   const inFlight: InFlight = { attempt: null }
   const isGone = () => call.response.destroyed || call.response.closed
   call.whenClosed(() => inFlight.attempt?.abandon())
   const deadlineAt = call.startedMono + own.config.deadline_seconds * 1000
-  const answerer = asked.stream
-    ? answerStreamed(call, wanted.streamShape(call), inFlight, { clock: own.clock, streams: own.streams, deadlineAt })
-    : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes })
+  let answerer: Answerer | null = null
   try {
+    if (run.plan.refusal !== null) throw run.plan.refusal
+    const opened = asked.stream
+      ? answerStreamed(call, wanted.streamShape(call), inFlight, { clock: own.clock, streams: own.streams, deadlineAt })
+      : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes })
+    answerer = opened
     const result = await failOver(
-      plan,
-      (candidate) => attemptOne(candidate, model, wanted, call, own, answerer, deadlineAt),
+      run.plan.order,
+      (candidate, waitedMs) => attemptOne(candidate, waitedMs, run, wanted, call, own, opened, deadlineAt),
       {
         deadlineAt,
         maxAttempts: own.config.max_attempts,
         maxWaitMs: own.config.max_retry_wait_seconds * 1000,
+        retryCount: wish.retryCount,
         clock: own.clock,
         random: own.random,
+        chooseKey: (candidate, tried) => run.chooseKey(candidate, tried),
+        mayRepeat: () => own.router.traffic.budget.spend(own.clock.monotonic()),
         isAbandoned: isGone,
         sleep: (ms) => {
           const stop = new AbortController()
@@ -68,17 +84,20 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
     )
     if (result.kind === 'done') return result.value
     if (isGone()) return leftByCaller(call, null)
-    return answerer.fail(toCallerError(result.failure))
+    return opened.fail(toCallerError(result.failure))
   } finally {
-    answerer.close?.()
+    answerer?.close?.()
     inFlight.attempt = null
+    const told = run.close()
+    call.meter.setRoute(told)
+    own.router.decisions.keep(call.requestId, told)
   }
 }
 
 export function findModel(name: string, principal: Principal, table: RoutingTable): ServedModel {
   const model = table.models.get(name)
   // One answer for "absent" and "not yours": the list of models is nobody's to probe.
-  if (!model || !mayUseModel(principal, name)) {
+  if (!model || !mayUse(principal, model)) {
     throw fail('model_not_found', `The model '${name.slice(0, 200)}' does not exist or this key may not use it.`, {
       param: 'model',
     })
@@ -129,35 +148,86 @@ function quotaCallOf(
 
 async function attemptOne(
   candidate: Candidate,
-  model: ServedModel,
+  waitedMs: number,
+  run: RouteRun,
   wanted: Wanted,
   call: Call,
   own: Completer,
   answerer: Answerer,
   deadlineAt: number,
 ): Promise<Attempted<Ending>> {
-  const { provider } = candidate
-  const limited = own.quota.findProvider(provider.id, provider.rateLimit)
+  const limited = findLimits(candidate, own.quota)
   if (limited !== null) {
-    const asking = quotaCallOf(wanted.asked, [candidate], model, call, own)
+    const asking = quotaCallOf(wanted.asked, [candidate], run.model, call, own)
     const { refusal } = await own.quota.admitProvider(limited, asking)
     // Who cannot count for this provider can count for no other either.
     if (refusal?.code === 'unavailable') throw refusal
     if (refusal !== null) {
-      return { kind: 'skipped', failure: failure('rate_limited', 429, refusal.message, refusal.retryAfterMs ?? null) }
+      const failed = failure('rate_limited', 429, refusal.message, refusal.retryAfterMs ?? null)
+      return skip(candidate, failed, run, waitedMs)
     }
   }
-  const preparing = wanted.prepare(candidate, model, call, own)
+  const preparing = wanted.prepare(candidate, run.model, call, own)
   const prepared = preparing instanceof Promise ? await preparing : preparing
-  if (prepared.kind === 'skipped') return prepared
+  if (prepared.kind === 'skipped') return skip(candidate, prepared.failure, run, waitedMs)
   // Fetching images takes its time: nobody may be waiting any more, and no close would tell the provider.
   if (call.response.destroyed) return { kind: 'done', value: leftByCaller(call, null) }
 
-  const endAttempt = call.meter.startAttempt(candidate)
-  const timeoutMs = Math.max(1, Math.min(candidate.timeoutMs, deadlineAt - own.clock.monotonic()))
-  const attempted = await answerer.attempt(candidate, prepared.exchange, timeoutMs)
-  const result =
-    attempted.kind === 'failed' ? { ...attempted, failure: maskFailure(attempted.failure, provider.mask) } : attempted
-  endAttempt(result.kind === 'done' ? null : result.failure)
-  return result
+  const trip = run.begin(candidate, waitedMs)
+  if (trip === null) {
+    const message = 'The provider failed too often lately and is left alone.'
+    return skip(candidate, failure('overloaded', 503, message), run, waitedMs)
+  }
+  const endAttempt = call.meter.startAttempt(candidate, candidate.key.id)
+  try {
+    const timing = timeAttempt(candidate, run, trip, deadlineAt - own.clock.monotonic())
+    const attempted = await answerer.attempt(candidate, prepared.exchange, timing)
+    const result =
+      attempted.kind === 'failed'
+        ? { ...attempted, failure: maskFailure(attempted.failure, candidate.provider.mask) }
+        : attempted
+    if (result.kind === 'done') endTrip(trip, result.value)
+    else trip.failed(result.failure)
+    endAttempt(result.kind === 'done' ? null : result.failure)
+    return result
+  } finally {
+    trip.left()
+  }
+}
+
+function skip(candidate: Candidate, failed: UpstreamFailure, run: RouteRun, waitedMs: number): Attempted<Ending> {
+  run.skipped(candidate, failed, waitedMs)
+  return { kind: 'skipped', failure: failed }
+}
+
+/** Limits of ours on the provider and on its key; null when there are none. */
+function findLimits({ provider, key }: Candidate, quota: Quota): Subject[] | null {
+  const whole = quota.findProvider(provider.id, provider.rateLimit, null, null)
+  // The provider's own key is the provider.
+  const ofKey =
+    key.id === provider.id ? null : quota.findProvider(key.id, key.rateLimit, key.tokenLimit, key.concurrencyLimit)
+  if (whole === null) return ofKey === null ? null : [ofKey]
+  return ofKey === null ? [whole] : [whole, ofKey]
+}
+
+/** How long is waited: as the caller wants, else as stored, and never beyond the end of the call. */
+function timeAttempt(candidate: Candidate, { ask: { wish } }: RouteRun, trip: Trip, leftMs: number): AttemptTiming {
+  const timeoutMs = wish.timeoutMs ?? candidate.timeoutMs
+  const firstMs = candidate.firstTokenMs ?? timeoutMs
+  const idleMs = candidate.idleMs ?? timeoutMs
+  const isStored = wish.timeoutMs === null
+  return {
+    timeoutMs: Math.max(1, Math.min(timeoutMs, leftMs)),
+    firstTokenMs: Math.max(1, Math.min(isStored ? firstMs : Math.min(firstMs, timeoutMs), leftMs)),
+    idleMs: Math.max(1, Math.min(isStored ? idleMs : Math.min(idleMs, timeoutMs), leftMs)),
+    watch: trip,
+  }
+}
+
+function endTrip(trip: Trip, ending: Ending): void {
+  if (ending.outcome === 'success') trip.succeeded()
+  // Our own deadline cut it: the provider was still speaking.
+  else if (ending.outcome === 'truncated' && ending.error?.code !== 'upstream_timeout') {
+    trip.failed(failure('server_error', 0, ending.error?.message ?? ''))
+  } else trip.left()
 }

@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { policyNames } from './routing/policies/index.ts'
 
 /** `[gateway]`: the path of calls to models. Times are seconds, sizes bytes. */
 export const gatewayConfig = z
@@ -39,6 +40,62 @@ export const gatewayConfig = z
       .default(8)
       .describe('Most attempts of one call over all providers.')
       .meta({ zh: '单次调用在所有上游上的最大尝试次数。' }),
+    policy: z
+      .enum(policyNames)
+      .default('weighted')
+      .describe('Who is asked first among candidates of one priority, for models that do not say.')
+      .meta({ zh: '同一优先级的候选中先询问谁（模型未自行指定时）。' }),
+    retry_budget_percent: z
+      .number()
+      .min(0)
+      .max(1000)
+      .default(20)
+      .describe('Repeats that a hundred calls may cause, over all calls; another provider or key is no repeat.')
+      .meta({ zh: '每一百次调用允许引发的重试次数（全局）；换上游或换密钥不算重试。' }),
+    retry_budget_per_second: z
+      .number()
+      .min(0)
+      .max(10_000)
+      .default(10)
+      .describe('Repeats a second that are allowed however few calls there are.')
+      .meta({ zh: '无论调用多少，每秒始终允许的重试次数。' }),
+    breaker_window_seconds: z
+      .int()
+      .min(1)
+      .max(3600)
+      .default(30)
+      .describe('Time over which failures of a provider, key and model are counted together.')
+      .meta({ zh: '统计同一上游、密钥与模型失败次数的时间窗口（秒）。' }),
+    breaker_min_calls: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(20)
+      .describe('Calls within the window below which nobody is left alone.')
+      .meta({ zh: '窗口内调用数低于该值时不会熔断。' }),
+    breaker_failure_percent: z
+      .number()
+      .min(1)
+      .max(100)
+      .default(50)
+      .describe('Share of failed calls from which on a provider, key and model are left alone for a while.')
+      .meta({ zh: '失败占比达到该值（百分比）即熔断一段时间。' }),
+    breaker_open_seconds: z
+      .number()
+      .min(0.05)
+      .max(3600)
+      .default(15)
+      .describe('How long they are left alone at first; it doubles each time that a probe fails, up to five minutes.')
+      .meta({ zh: '首次熔断的时长（秒）；每次探测失败翻倍，最长五分钟。' }),
+    probe_seconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .default(60)
+      .describe(
+        'How often providers that failed or were idle are asked for their list of models, which is free; 0 is never.',
+      )
+      .meta({ zh: '对失败或空闲的上游免费查询模型列表的间隔（秒）；0 表示不查询。' }),
     max_answer_bytes: z
       .int()
       .min(65_536)

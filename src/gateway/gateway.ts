@@ -6,8 +6,10 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Upstreams } from '../platform/fetch.ts'
+import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { createSchedule } from '../platform/schedule.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
 import type { Spools } from '../platform/spool.ts'
@@ -15,12 +17,13 @@ import type { Ledger, Prices, Quota } from '../usage/index.ts'
 import { watchStreams } from './answer/open-streams.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
+import { createHealthBook, probeProviders } from './control/probe-providers.ts'
 import { listRemoteModels } from './control/remote-models.ts'
 import type { LlmSource } from './llm-routes/index.ts'
 import { createRealtime } from './llm-routes/realtime.ts'
 import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
-import { loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
+import { type LiveProvider, loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
 import { createPinStore, type PinnedTables } from './operations/pinned/store.ts'
 import { postForm } from './post-form.ts'
 import { createCredentialKeeper, type Outside } from './providers/index.ts'
@@ -28,6 +31,7 @@ import { fetchImages } from './request/images.ts'
 import { createResponses } from './responses/responses.ts'
 import type { ResponseTables } from './responses/store.ts'
 import { gatewayRoutes } from './routes.ts'
+import { createRouter, type Router } from './routing/router.ts'
 import { createGatewayStore, type GatewayTables } from './store.ts'
 
 export type GatewayParts = {
@@ -40,6 +44,7 @@ export type GatewayParts = {
   quota: Quota
   prices: Pick<Prices, 'cost'>
   bus: Bus
+  leases: Leases
   ledger: Ledger
   authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
   corsHeaders(origin: string | undefined): string[]
@@ -50,6 +55,12 @@ export type GatewayParts = {
   clock: Clock
   log: Log
   metrics: Metrics
+  /** Nano-USD for a million tokens in and a million out; null when unknown. Absent: no price is known. */
+  priceOf?(providerType: string, model: string): number | null
+  /** How a call was routed, out of the ledger; null when it does not know. */
+  storedRoute?(requestId: string): Promise<string | null>
+  /** The tenant of an API key; null when there is no such key. */
+  tenantOfKey?(keyId: string): Promise<string | null>
   /** [0, 1) */
   random?: () => number
 }
@@ -76,7 +87,12 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   const routing = { secrets, pool, guardSecret: parts.guardSecret, outside, credentials: createCredentialKeeper() }
   const table = createSnapshot<RoutingTable>({
     name: 'routes',
-    load: () => loadRoutingTable({ ...routing, store }),
+    async load() {
+      const loaded = await loadRoutingTable({ ...routing, store })
+      router.follow(loaded)
+      health.follow(loaded.providers)
+      return loaded
+    },
     revision: store.revision,
     clock,
     log,
@@ -86,7 +102,9 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     slowReaderMs: config.slow_reader_seconds * 1000,
   })
   const metrics = createGatewayMetrics(parts.metrics)
-  const lastResults = new Map<string, boolean>()
+  const health = createHealthBook(clock)
+  const schedule = createSchedule({ clock, leases: parts.leases, log, random: parts.random ?? Math.random })
+  const random = parts.random ?? Math.random
 
   const configure = createConfigure({
     store,
@@ -99,6 +117,18 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       await table.refresh()
     },
   })
+  const router: Router = createRouter(
+    {
+      clock,
+      random,
+      bus,
+      log,
+      metrics: parts.metrics,
+      priceOf: parts.priceOf ?? (() => null),
+      keyDied: ({ provider, key }, reason) => configure.markKeyDead(provider.id, key.id, reason),
+    },
+    config,
+  )
   bus.on('config.changed', ({ kind }) => {
     if (kind === 'routes') void table.refresh()
   })
@@ -118,8 +148,9 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     table: () => table.get(),
     quota: parts.quota,
     prices: parts.prices,
+    router,
     clock,
-    random: parts.random ?? Math.random,
+    random,
     config,
     streams,
     defaultMaxOutputTokens: config.default_max_output_tokens,
@@ -143,7 +174,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       request: metrics.request,
       attempt(provider, result) {
         // A caller's bad request says nothing about the provider's health.
-        if (result !== 'invalid_request' && result !== 'content_filter') lastResults.set(provider, result === 'ok')
+        if (result !== 'invalid_request' && result !== 'content_filter') health.saw(provider, result === 'ok')
         metrics.attempt(provider, result)
       },
     },
@@ -159,15 +190,28 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       configure,
       importCapabilities: config.import_capabilities,
       clock,
+      router,
+      keyStanding: router.traffic.keyStanding,
+      table: () => table.get(),
+      storedRoute: parts.storedRoute ?? (async () => null),
+      tenantOfKey: parts.tenantOfKey ?? (async () => null),
       remoteModels: (row) =>
         listRemoteModels(reviveProvider(row, routing), (url, options) => upstreams.get(url, options)),
     }),
     async start() {
       await table.ready()
       await responses.start()
+      if (config.probe_seconds === 0) return
+      const everyMs = config.probe_seconds * 1000
+      const askOne = (provider: LiveProvider) =>
+        listRemoteModels(provider, (url, options) => upstreams.get(url, options))
+      const probe = (signal: AbortSignal) =>
+        probeProviders({ providers: table.get().providers, health, askOne, signal })
+      schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
     },
     async stop() {
       await responses.stop()
+      await schedule.stop()
       table.stop()
       streams.stop()
     },
@@ -175,7 +219,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       const { providers } = table.get()
       return {
         enabled: providers.length,
-        failing: providers.filter((provider) => lastResults.get(provider.name) === false).length,
+        failing: providers.filter((provider) => health.isFailing(provider.name)).length,
       }
     },
   }

@@ -2,7 +2,13 @@ import type { Clock } from '../kernel/clock.ts'
 import type { HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import type { AbortPolicy, AttemptRecord, Outcome, UsageEntry } from '../usage/index.ts'
+import {
+  type AbortPolicy,
+  type AttemptRecord,
+  estimateTokensOfBytes,
+  type Outcome,
+  type UsageEntry,
+} from '../usage/index.ts'
 import { account, accountWaste, detailsOf, type Spent } from './account.ts'
 import type { ChatUsage, UpstreamFailure } from './chat.ts'
 import type { Candidate } from './models.ts'
@@ -21,6 +27,10 @@ export type Meter = {
    */
   startAttempt(candidate: Candidate, keyId?: string): (failure: UpstreamFailure | null, wasted?: Spent) => void
   firstContent(): void
+  /** How the call was routed, as JSON. */
+  setRoute(text: string): void
+  /** Of what was asked; within some ten percent, read from samples of the body. */
+  estimateTokensIn(): number
   /**
    * The call is over. `spent` is what the provider reported, or what was seen of an answer that it could not report;
    * null when no provider did any work for it.
@@ -113,6 +123,14 @@ class CallMeter implements Meter {
 
   firstContent(): void {
     this.firstTokenMs ??= Math.round(this.clock.monotonic() - this.context.edge.startedMono)
+  }
+
+  setRoute(text: string): void {
+    this.setFacts({ routeLog: text })
+  }
+
+  estimateTokensIn(): number {
+    return this.asked.body === null ? 0 : estimateTokensOfBytes(this.asked.body)
   }
 
   close({ outcome, status, error, finish, spent, abortPolicy }: Parameters<Meter['close']>[0]): UsageEntry {

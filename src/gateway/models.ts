@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { HubError } from '../kernel/errors.ts'
+import { mayUseModel, type Principal } from '../kernel/principal.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import {
   type Credential,
@@ -11,7 +12,7 @@ import {
   splitBaseUrl,
   type Wiring,
 } from './providers/index.ts'
-import type { GatewayStore, ModelProviderRow, ModelRow, ProviderRow } from './store.ts'
+import type { GatewayStore, ModelProviderRow, ModelRow, ProviderKeyRow, ProviderRow } from './store.ts'
 
 /**
  * The routing configuration as the data path uses it: names resolved, addresses split, credentials decrypted, all once
@@ -27,6 +28,12 @@ export type ServedModel = {
   name: string
   createdAt: number
   maxOutputTokens: number | null
+  /** The model it is another name of; ''. */
+  aliasOf: string
+  /** Name of a routing policy; '' for the one in the settings. */
+  policy: string
+  /** Names under which keys may be allowed it, as `group:<name>`. */
+  groups: readonly string[]
   /** Enabled ways to serve it, in no order yet. */
   candidates: readonly Candidate[]
 }
@@ -41,6 +48,35 @@ export type Candidate = {
   can: { tools: boolean; structuredOutput: boolean; images: boolean }
   timeoutMs: number
   maxRetries: number
+  /** Until the first content of a stream, and the longest silence in one; null: `timeoutMs`. */
+  firstTokenMs: number | null
+  idleMs: number | null
+  /** Ids of the tenants it serves; null for all. */
+  tenants: ReadonlySet<string> | null
+  tags: readonly string[]
+  /** Tokens its context holds; null when nobody has said. */
+  contextTokens: number | null
+  /** The key it is asked with. */
+  key: LiveKey
+  /** The same with each of the provider's keys, itself among them. */
+  siblings: readonly Candidate[]
+  /** Provider, key and model: what a breaker stands for. */
+  pair: string
+  /** Who it is as JSON, for the record of a decision. */
+  told: string
+}
+
+/** One of a provider's keys; limits are per minute but for `concurrencyLimit`, null is none. */
+export type LiveKey = {
+  /** `pky_…`, or the provider's own id for its own key. */
+  id: string
+  name: string
+  weight: number
+  rateLimit: number | null
+  tokenLimit: number | null
+  concurrencyLimit: number | null
+  /** Why a person has to revive it; '' while it lives. */
+  deadBecause: string
 }
 
 export type LiveProvider = {
@@ -77,34 +113,108 @@ export type RoutingSource = {
 /** Reads everything and builds the table. A provider whose key cannot be decrypted fails the load: the old table stays. */
 export async function loadRoutingTable(source: RoutingSource): Promise<RoutingTable> {
   const rows = await source.store.readAll()
-  const providers = new Map<string, LiveProvider>()
-  const rowOf = new Map(rows.providers.map((row) => [row.id, row]))
+  const owners = new Map<string, Owner>()
   for (const row of rows.providers) {
-    if (row.enabled === 1) providers.set(row.id, reviveProvider(row, source))
+    if (row.enabled !== 1) continue
+    const more = rows.keys.filter((key) => key.provider_id === row.id && key.enabled === 1)
+    owners.set(row.id, { row, doors: openDoors(row, more, source) })
+  }
+  const modelById = new Map(rows.models.map((row) => [row.id, row]))
+  const candidatesOf = new Map<string, readonly Candidate[]>()
+  for (const model of rows.models) {
+    if (model.alias_of !== '') continue
+    const candidates = rows.modelProviders
+      .filter((link) => link.model_id === model.id && link.enabled === 1 && owners.has(link.provider_id))
+      .map((link) => toCandidate(link, model, owners.get(link.provider_id)!))
+    candidatesOf.set(model.id, candidates)
   }
   const models = new Map<string, ServedModel>()
   for (const model of rows.models) {
     if (model.enabled !== 1) continue
-    const candidates = rows.modelProviders
-      .filter((link) => link.model_id === model.id && link.enabled === 1 && providers.has(link.provider_id))
-      .map((link) => toCandidate(link, model, rowOf.get(link.provider_id)!, providers.get(link.provider_id)!))
+    const target = followAlias(model, modelById)
     models.set(model.name, {
       id: model.id,
       name: model.name,
       createdAt: model.created_at,
-      maxOutputTokens: model.max_output_tokens,
-      candidates,
+      maxOutputTokens: model.max_output_tokens ?? target?.max_output_tokens ?? null,
+      aliasOf: target === undefined || target === model ? '' : target.name,
+      policy: model.policy === '' ? (target?.policy ?? '') : model.policy,
+      groups: JSON.parse(model.access_groups) as string[],
+      candidates: (target?.enabled === 1 && candidatesOf.get(target.id)) || [],
     })
   }
-  return { models, providers: [...providers.values()] }
+  return { models, providers: [...owners.values()].map(({ doors }) => doors[0]!.provider) }
 }
 
-/** A stored provider, ready to be called. */
-export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'store'>): LiveProvider {
+/**
+ * Whether a caller may use a model: by its name or one of its access groups (`group:<name>`), and only where something
+ * serves the caller's tenant.
+ */
+export function mayUse(principal: Principal, model: ServedModel): boolean {
+  const isAllowed =
+    mayUseModel(principal, model.name) ||
+    model.groups.some((group) => principal.allowedModels!.includes(`group:${group}`))
+  if (!isAllowed) return false
+  const { candidates } = model
+  return (
+    candidates.length === 0 || candidates.some(({ tenants }) => tenants === null || tenants.has(principal.tenantId))
+  )
+}
+
+/** The model that really answers, through at most a few names; undefined when the names lead nowhere. */
+export function followAlias(model: ModelRow, modelById: ReadonlyMap<string, ModelRow>): ModelRow | undefined {
+  let at: ModelRow | undefined = model
+  for (let steps = 0; at !== undefined && at.alias_of !== ''; steps++) {
+    if (steps === longestAliasChain) return undefined
+    at = modelById.get(at.alias_of)
+  }
+  return at
+}
+
+/** Names from one to the next until the model that answers. */
+export const longestAliasChain = 8
+
+type Owner = { row: ProviderRow; doors: readonly Door[] }
+/** A provider with one of its keys. */
+type Door = { provider: LiveProvider; key: LiveKey }
+
+/** The provider's own key comes first; it is left out when it is empty and others are there. */
+function openDoors(row: ProviderRow, more: readonly ProviderKeyRow[], source: RoutingSource): Door[] {
+  const own: LiveKey = {
+    id: row.id,
+    name: 'own',
+    weight: 1,
+    rateLimit: null,
+    tokenLimit: null,
+    concurrencyLimit: null,
+    deadBecause: row.key_state === '' ? '' : row.key_state_reason,
+  }
+  const doors = more.map((key) => ({
+    provider: reviveProvider({ ...row, api_key_cipher: key.cipher }, source, key.id),
+    key: {
+      id: key.id,
+      name: key.name,
+      weight: key.weight,
+      rateLimit: key.rate_limit,
+      tokenLimit: key.token_limit,
+      concurrencyLimit: key.concurrency_limit,
+      deadBecause: key.state === '' ? '' : key.state_reason,
+    },
+  }))
+  if (row.api_key_cipher === '' && doors.length > 0) return doors
+  return [{ provider: reviveProvider(row, source), key: own }, ...doors]
+}
+
+/** A stored provider, ready to be called with the key in `api_key_cipher`; `keyId` tells its keys apart. */
+export function reviveProvider(
+  row: ProviderRow,
+  source: Omit<RoutingSource, 'store'>,
+  keyId: string = row.id,
+): LiveProvider {
   const kind = providerOfType(row.type)!
   const wiring = kind.wire(JSON.parse(row.options))
   const settings = JSON.stringify([row.type, row.options, row.api_key_cipher])
-  const credential = source.credentials.open(row.id, settings, () => {
+  const credential = source.credentials.open(keyId, settings, () => {
     const apiKey = row.api_key_cipher === '' ? '' : source.secrets.decrypt(row.api_key_cipher, `provider:${row.id}`)
     try {
       return wiring.openCredential(apiKey, source.outside)
@@ -132,18 +242,41 @@ export function reviveProvider(row: ProviderRow, source: Omit<RoutingSource, 'st
   }
 }
 
-function toCandidate(link: ModelProviderRow, model: ModelRow, row: ProviderRow, provider: LiveProvider): Candidate {
-  return {
+/** The association as it is asked with the provider's first key; `siblings` has the others. */
+function toCandidate(link: ModelProviderRow, model: ModelRow, { row, doors }: Owner): Candidate {
+  // What is said nearer to the call wins: association, model, provider.
+  const shared = {
     id: link.id,
-    provider,
     providerModel: link.provider_model,
     priority: link.priority ?? row.priority,
     weight: row.weight * link.weight,
     can: { tools: link.tool_call === 1, structuredOutput: link.structured_output === 1, images: link.image === 1 },
-    // What is said nearer to the call wins: model before provider.
-    timeoutMs: (model.timeout ?? row.timeout) * 1000,
-    maxRetries: model.max_retry ?? row.max_retries,
+    timeoutMs: (link.timeout ?? model.timeout ?? row.timeout) * 1000,
+    maxRetries: link.max_retries ?? model.max_retry ?? row.max_retries,
+    firstTokenMs: toMs(link.first_token_timeout ?? model.first_token_timeout ?? row.first_token_timeout),
+    idleMs: toMs(link.idle_timeout ?? model.idle_timeout ?? row.idle_timeout),
+    tenants: bothOf(JSON.parse(row.tenants) as string[], JSON.parse(link.tenants) as string[]),
+    tags: [...new Set([...(JSON.parse(row.tags) as string[]), ...(JSON.parse(link.tags) as string[])])],
+    contextTokens: link.context_tokens,
   }
+  const siblings: Candidate[] = []
+  for (const { provider, key } of doors) {
+    const pair = `${row.id}\n${key.id}\n${link.provider_model}`
+    const told = { provider: row.name, key: key.name, model: link.provider_model, tier: shared.priority }
+    siblings.push({ ...shared, provider, key, siblings, pair, told: JSON.stringify(told) })
+  }
+  return siblings[0]!
+}
+
+function toMs(seconds: number | null): number | null {
+  return seconds === null ? null : seconds * 1000
+}
+
+/** Tenants that both lists let in, where an empty list lets in everybody; null for everybody. */
+function bothOf(provider: readonly string[], link: readonly string[]): ReadonlySet<string> | null {
+  if (provider.length === 0 && link.length === 0) return null
+  if (provider.length === 0) return new Set(link)
+  return new Set(link.length === 0 ? provider : provider.filter((tenant) => link.includes(tenant)))
 }
 
 function createMask(credential: Credential): (text: string) => string {

@@ -2,8 +2,11 @@ import { z } from 'zod'
 import { defineRoute, type Route } from '../http/route.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Configure } from './control/configure.ts'
+import { type ExplainSource, explainRoutes } from './control/explain-routes.ts'
+import { keyRoutes } from './control/key-routes.ts'
 import type { UpstreamModel } from './protocols/protocol.ts'
 import { type Preset, type Provider, presets, providers } from './providers/index.ts'
+import type { Traffic } from './routing/traffic.ts'
 import {
   modelCreate,
   modelPatch,
@@ -25,14 +28,21 @@ export type GatewayRoutesSource = {
   remoteModels(provider: ProviderRow): Promise<UpstreamModel[]>
   importCapabilities: boolean
   clock: { monotonic(): number }
-}
+  keyStanding: Traffic['keyStanding']
+} & ExplainSource
 
 const byId = z.strictObject({ id: z.string() })
 const access = 'super_admin' as const
 
 /** Control of providers, models and who serves what. Every `:id` takes an id or, where things have one, a name. */
 export function gatewayRoutes(own: GatewayRoutesSource): Route[] {
-  return [...providerRoutes(own), ...modelRoutes(own), ...modelProviderRoutes(own)]
+  return [
+    ...providerRoutes(own),
+    ...keyRoutes(own),
+    ...modelRoutes(own),
+    ...modelProviderRoutes(own),
+    ...explainRoutes(own),
+  ]
 }
 
 function providerRoutes({ store, configure, remoteModels, importCapabilities, clock }: GatewayRoutesSource): Route[] {
@@ -323,6 +333,8 @@ function showProvider(row: ProviderRow): z.infer<typeof providerReply> {
   return {
     ...rest,
     options: JSON.parse(options),
+    tenants: JSON.parse(row.tenants) as string[],
+    tags: JSON.parse(row.tags) as string[],
     api_key: api_key_cipher === '' ? '' : `••••${api_key_last_four}`,
     base_url: base_url === '' ? null : base_url,
     enabled: enabled === 1,
@@ -335,6 +347,7 @@ function showProvider(row: ProviderRow): z.infer<typeof providerReply> {
 function showModel(row: ModelRow): z.infer<typeof modelReply> {
   return {
     ...row,
+    access_groups: JSON.parse(row.access_groups) as string[],
     enabled: row.enabled === 1,
     is_synthetic: row.is_synthetic === 1,
     created_at: iso(row.created_at),
@@ -348,6 +361,8 @@ function showModelProvider(row: NamedModelProviderRow): z.infer<typeof modelProv
     tool_call: row.tool_call === 1,
     structured_output: row.structured_output === 1,
     image: row.image === 1,
+    tenants: JSON.parse(row.tenants) as string[],
+    tags: JSON.parse(row.tags) as string[],
     enabled: row.enabled === 1,
     created_at: iso(row.created_at),
     updated_at: iso(row.updated_at),

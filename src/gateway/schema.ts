@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { providerTypes } from './providers/index.ts'
+import { policyNames } from './routing/policies/index.ts'
 
 /** The nouns of the gateway as the control API shows them, with the fields and ranges of the first orchestrator. */
 
@@ -16,6 +17,17 @@ const weight = z.number().int().min(0).max(1000)
 const retries = z.number().int().min(0).max(10)
 const timeout = z.number().int().min(1).max(300)
 const time = z.string().describe('ISO 8601, UTC')
+const label = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .regex(/^[^\p{Cc},]+$/u, 'must hold no comma and no control characters')
+const labels = z.array(label).max(50)
+const tenants = z.array(z.string().min(1).max(100)).max(1000).describe('Ids of the tenants it serves; [] for all.')
+const tags = labels.describe('A request that names tags is served by those that carry one of them, when any does.')
+const firstTokenTimeout = timeout.nullable().describe('Seconds until the first content of a stream; null: `timeout`.')
+const idleTimeout = timeout.nullable().describe('Longest silence in a stream, in seconds; null: `timeout`.')
 
 const providerFields = {
   name,
@@ -31,6 +43,10 @@ const providerFields = {
   options: z
     .record(z.string(), z.unknown())
     .describe("Settings of the type's own, see /api/provider-types. A change replaces all of them."),
+  tenants,
+  tags,
+  first_token_timeout: firstTokenTimeout,
+  idle_timeout: idleTimeout,
 }
 
 export const providerCreate = z.strictObject({
@@ -45,6 +61,10 @@ export const providerCreate = z.strictObject({
   timeout: providerFields.timeout.default(60),
   rate_limit: providerFields.rate_limit.default(null),
   options: providerFields.options.default({}),
+  tenants: providerFields.tenants.default([]),
+  tags: providerFields.tags.default([]),
+  first_token_timeout: providerFields.first_token_timeout.default(null),
+  idle_timeout: providerFields.idle_timeout.default(null),
 })
 export const providerPatch = z.strictObject(providerFields).partial()
 
@@ -61,6 +81,12 @@ export const providerReply = z.object({
   timeout: z.number(),
   rate_limit: z.number().nullable(),
   options: z.record(z.string(), z.unknown()),
+  tenants: z.array(z.string()),
+  tags: z.array(z.string()),
+  first_token_timeout: z.number().nullable(),
+  idle_timeout: z.number().nullable(),
+  key_state: z.string().describe("'dead' when the provider no longer accepts its own key."),
+  key_state_reason: z.string(),
   is_synthetic: z.boolean(),
   created_at: time,
   updated_at: time,
@@ -91,6 +117,44 @@ export const providerTypesReply = z.object({
     .describe('Known vendors of the type openai-compatible.'),
 })
 
+const keyFields = {
+  name,
+  api_key: z.string().min(1).max(4096).describe('Stored encrypted; never shown again.'),
+  weight: weight.describe("Share of calls among the provider's keys."),
+  enabled: z.boolean(),
+  rate_limit: z.number().int().min(1).nullable().describe('Requests a minute; null: no limit.'),
+  token_limit: z.number().int().min(1).nullable().describe('Tokens a minute; null: no limit.'),
+  concurrency_limit: z.number().int().min(1).nullable().describe('Calls at the same time; null: no limit.'),
+}
+export const providerKeyCreate = z.strictObject({
+  name: keyFields.name,
+  api_key: keyFields.api_key,
+  weight: keyFields.weight.default(1),
+  enabled: keyFields.enabled.default(true),
+  rate_limit: keyFields.rate_limit.default(null),
+  token_limit: keyFields.token_limit.default(null),
+  concurrency_limit: keyFields.concurrency_limit.default(null),
+})
+export const providerKeyPatch = z.strictObject(keyFields).partial()
+export const providerKeyReply = z.object({
+  id: z.string().describe("The provider's own id for its own key."),
+  provider_id: z.string(),
+  name: z.string(),
+  api_key: z.string().describe('Masked: last four characters only.'),
+  weight: z.number(),
+  enabled: z.boolean(),
+  rate_limit: z.number().nullable(),
+  token_limit: z.number().nullable(),
+  concurrency_limit: z.number().nullable(),
+  state: z
+    .enum(['ready', 'resting', 'dead'])
+    .describe('As this node sees it. A resting key comes after others; a dead one waits for a person.'),
+  state_reason: z.string(),
+  rests_ms: z.number().describe('Milliseconds until a resting key is asked again by its own turn.'),
+  created_at: time,
+  updated_at: time,
+})
+
 const modelFields = {
   name,
   remark: z.string().max(255),
@@ -103,6 +167,13 @@ const modelFields = {
     .nullable()
     .describe('Sent where a provider requires a limit and the caller gave none.'),
   enabled: z.boolean(),
+  alias_of: z.string().describe("Id or name of the model that answers under this one's name; '' for itself."),
+  policy: z
+    .enum(['', ...policyNames])
+    .describe("Who is asked first among candidates of one priority; '' for the one in the settings."),
+  access_groups: labels.describe('Keys that are allowed `group:<name>` may use the model.'),
+  first_token_timeout: firstTokenTimeout,
+  idle_timeout: idleTimeout,
 }
 export const modelCreate = z.strictObject({
   name: modelFields.name,
@@ -111,6 +182,11 @@ export const modelCreate = z.strictObject({
   timeout: modelFields.timeout.default(null),
   max_output_tokens: modelFields.max_output_tokens.default(null),
   enabled: modelFields.enabled.default(true),
+  alias_of: modelFields.alias_of.default(''),
+  policy: modelFields.policy.default(''),
+  access_groups: modelFields.access_groups.default([]),
+  first_token_timeout: modelFields.first_token_timeout.default(null),
+  idle_timeout: modelFields.idle_timeout.default(null),
 })
 export const modelPatch = z.strictObject(modelFields).partial()
 export const modelReply = z.object({
@@ -121,6 +197,11 @@ export const modelReply = z.object({
   timeout: z.number().nullable(),
   max_output_tokens: z.number().nullable(),
   enabled: z.boolean(),
+  alias_of: z.string(),
+  policy: z.string(),
+  access_groups: z.array(z.string()),
+  first_token_timeout: z.number().nullable(),
+  idle_timeout: z.number().nullable(),
   is_synthetic: z.boolean(),
   created_at: time,
   updated_at: time,
@@ -134,6 +215,13 @@ const modelProviderFields = {
   structured_output: z.boolean(),
   image: z.boolean(),
   enabled: z.boolean(),
+  tenants,
+  tags,
+  context_tokens: z.number().int().min(1).nullable().describe('Tokens the context holds; null: not known.'),
+  timeout: timeout.nullable().describe("Seconds; null: the model's."),
+  max_retries: retries.nullable().describe("null: the model's."),
+  first_token_timeout: firstTokenTimeout,
+  idle_timeout: idleTimeout,
 }
 export const modelProviderCreate = z.strictObject({
   model_id: z.string().describe('Id or name of the model.'),
@@ -145,6 +233,13 @@ export const modelProviderCreate = z.strictObject({
   structured_output: modelProviderFields.structured_output.default(true),
   image: modelProviderFields.image.default(false),
   enabled: modelProviderFields.enabled.default(true),
+  tenants: modelProviderFields.tenants.default([]),
+  tags: modelProviderFields.tags.default([]),
+  context_tokens: modelProviderFields.context_tokens.default(null),
+  timeout: modelProviderFields.timeout.default(null),
+  max_retries: modelProviderFields.max_retries.default(null),
+  first_token_timeout: modelProviderFields.first_token_timeout.default(null),
+  idle_timeout: modelProviderFields.idle_timeout.default(null),
 })
 // The model and the provider of an association are its identity: a change of either is another association.
 export const modelProviderPatch = z.strictObject(modelProviderFields).partial()
@@ -162,6 +257,13 @@ export const modelProviderReply = z.object({
   structured_output: z.boolean(),
   image: z.boolean(),
   enabled: z.boolean(),
+  tenants: z.array(z.string()),
+  tags: z.array(z.string()),
+  context_tokens: z.number().nullable(),
+  timeout: z.number().nullable(),
+  max_retries: z.number().nullable(),
+  first_token_timeout: z.number().nullable(),
+  idle_timeout: z.number().nullable(),
   created_at: time,
   updated_at: time,
 })
@@ -172,3 +274,5 @@ export type ModelCreate = z.infer<typeof modelCreate>
 export type ModelPatch = z.infer<typeof modelPatch>
 export type ModelProviderCreate = z.infer<typeof modelProviderCreate>
 export type ModelProviderPatch = z.infer<typeof modelProviderPatch>
+export type ProviderKeyCreate = z.infer<typeof providerKeyCreate>
+export type ProviderKeyPatch = z.infer<typeof providerKeyPatch>

@@ -19,6 +19,15 @@ export type GatewayTables = {
     /** JSON of the type's own settings. */
     options: string
     is_synthetic: number
+    /** Ids of the tenants it serves as a JSON list; [] for all. */
+    tenants: string
+    /** JSON list. */
+    tags: string
+    first_token_timeout: number | null
+    idle_timeout: number | null
+    /** Of its own key: '' or 'dead'. */
+    key_state: string
+    key_state_reason: string
     created_at: number
     updated_at: number
   }
@@ -31,6 +40,14 @@ export type GatewayTables = {
     max_output_tokens: number | null
     enabled: number
     is_synthetic: number
+    /** Id of the model that it is another name of; ''. */
+    alias_of: string
+    /** Name of a routing policy; '' for the one in the settings. */
+    policy: string
+    /** JSON list. */
+    access_groups: string
+    first_token_timeout: number | null
+    idle_timeout: number | null
     created_at: number
     updated_at: number
   }
@@ -45,6 +62,33 @@ export type GatewayTables = {
     structured_output: number
     image: number
     enabled: number
+    tenants: string
+    tags: string
+    context_tokens: number | null
+    timeout: number | null
+    max_retries: number | null
+    first_token_timeout: number | null
+    idle_timeout: number | null
+    created_at: number
+    updated_at: number
+  }
+  /** Keys of a provider besides its own. */
+  provider_keys: {
+    id: string
+    provider_id: string
+    name: string
+    /** Sealed like the provider's own key. */
+    cipher: string
+    last_four: string
+    weight: number
+    enabled: number
+    /** A minute; null for no limit. */
+    rate_limit: number | null
+    token_limit: number | null
+    concurrency_limit: number | null
+    /** '' or 'dead'. */
+    state: string
+    state_reason: string
     created_at: number
     updated_at: number
   }
@@ -54,13 +98,14 @@ export type GatewayTables = {
 export type ProviderRow = Selectable<GatewayTables['providers']>
 export type ModelRow = Selectable<GatewayTables['models']>
 export type ModelProviderRow = Selectable<GatewayTables['model_providers']>
+export type ProviderKeyRow = Selectable<GatewayTables['provider_keys']>
 export type NamedModelProviderRow = ModelProviderRow & {
   model_name: string
   provider_name: string
   provider_type: string
 }
 
-type Table = 'providers' | 'models' | 'model_providers'
+type Table = 'providers' | 'models' | 'model_providers' | 'provider_keys'
 type Connection = Kysely<GatewayTables> | Transaction<GatewayTables>
 
 export type GatewayStore = ReturnType<typeof createGatewayStore>
@@ -99,6 +144,7 @@ export function createGatewayStore(db: Kysely<GatewayTables>) {
         providers: await trx.selectFrom('providers').selectAll().execute(),
         models: await trx.selectFrom('models').selectAll().orderBy('name').execute(),
         modelProviders: await trx.selectFrom('model_providers').selectAll().orderBy('id').execute(),
+        keys: await trx.selectFrom('provider_keys').selectAll().orderBy('id').execute(),
       })),
 
     listProviders: (enabledOnly: boolean): Promise<ProviderRow[]> =>
@@ -131,6 +177,18 @@ export function createGatewayStore(db: Kysely<GatewayTables>) {
     findModel: (idOrName: string) => find('models', idOrName) as Promise<ModelRow | undefined>,
     findModelProvider: (id: string) =>
       named(db).where('model_providers.id', '=', id).executeTakeFirst() as Promise<NamedModelProviderRow | undefined>,
+
+    listKeys: (providerId: string): Promise<ProviderKeyRow[]> =>
+      db.selectFrom('provider_keys').selectAll().where('provider_id', '=', providerId).orderBy('id').execute(),
+    /** By id, or by name among the keys of its provider. */
+    findKey: (providerId: string, idOrName: string): Promise<ProviderKeyRow | undefined> =>
+      db
+        .selectFrom('provider_keys')
+        .selectAll()
+        .where('provider_id', '=', providerId)
+        .where((eb) => eb.or([eb('id', '=', idOrName), eb('name', '=', idOrName)]))
+        .executeTakeFirst(),
+    insertKey: (row: ProviderKeyRow) => write((trx) => trx.insertInto('provider_keys').values(row).execute()),
 
     insertProvider: (row: ProviderRow) => write((trx) => trx.insertInto('providers').values(row).execute()),
     insertModel: (row: ModelRow) => write((trx) => trx.insertInto('models').values(row).execute()),

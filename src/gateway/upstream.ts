@@ -43,8 +43,10 @@ export type UpstreamRequest = {
   headers: readonly string[]
   /** In place of those of a JSON body: a flat list. */
   bodyHeaders?: readonly string[]
-  /** Until the first content of a stream or the end of a whole answer, and the longest silence in between. */
+  /** Until the first content of a stream or the end of a whole answer. */
   timeoutMs: number
+  /** The longest silence in between. */
+  idleMs: number
   traceparent: string
 }
 
@@ -124,7 +126,7 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
         ],
         body: request.body,
         headersTimeout: request.timeoutMs,
-        bodyTimeout: request.timeoutMs,
+        bodyTimeout: request.idleMs,
       },
       this,
     )

@@ -20,6 +20,12 @@ export type Announcements = {
   }
   /** A health check changed its verdict. */
   'check.changed': { check: string; from: string; to: string; message: string }
+  /** A provider is not asked for a model with one of its keys for a while, because too many calls failed; on this node. */
+  'breaker.opened': { provider: string; keyId: string; model: string; reason: string; openMs: number }
+  /** Probes succeeded: it is asked as before. */
+  'breaker.closed': { provider: string; keyId: string; model: string }
+  /** A provider no longer accepts one of its keys: nobody uses it until a person revives or replaces it. */
+  'provider.key.died': { providerId: string; provider: string; keyId: string; name: string; reason: string }
 }
 
 export type AnnouncementName = keyof Announcements

@@ -9,6 +9,7 @@ export const idPrefixes = {
   key: 'key',
   session: 'ses',
   provider: 'prv',
+  providerKey: 'pky',
   model: 'mdl',
   modelProvider: 'mpr',
   request: 'req',

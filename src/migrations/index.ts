@@ -7,6 +7,7 @@ import { pinnedObjectsMigration } from './0005-pinned-objects.ts'
 import { ledgerMigration } from './0006-ledger.ts'
 import { limitsMigration } from './0007-limits.ts'
 import { responsesMigration } from './0008-responses.ts'
+import { routingMigration } from './0009-routing.ts'
 
 export type { Migration }
 
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   ledgerMigration,
   limitsMigration,
   responsesMigration,
+  routingMigration,
 ]

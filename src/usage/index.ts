@@ -56,6 +56,7 @@ export type {
 } from './schema.ts'
 export { openSyntheticUsage, type SyntheticUsage } from './synthetic.ts'
 
+const million = 1_000_000
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
@@ -78,6 +79,10 @@ export type Usage = Ledger & {
   routes: Route[]
   prices: Prices
   quota: Quota
+  /** Nano-USD for a million tokens in and a million out now; null when no price is known. */
+  priceOfMillions(providerType: string, model: string): number | null
+  /** How a call was routed, as the gateway wrote it down; null when no row says so. */
+  routeOf(requestId: string): Promise<string | null>
   /** Loads prices and begins to settle. Entries recorded before have no cost; call it before serving. */
   start(): Promise<void>
   /** Moves what it can to the store within `usage.flush_seconds`, then closes the journal. Record nothing after. */
@@ -117,6 +122,16 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       ...usageRoutes({ store, prices, ledger, now: clock.now }),
       ...quotaRoutes({ store: quotaStore, quota, tenantOf: parts.tenantOf, clock }),
     ],
+    priceOfMillions: (providerType, model) =>
+      prices.cost({
+        ...{ startedAt: clock.now(), providerType, modelAsked: model, modelServed: model, outcome: 'success' },
+        ...{ tokensIn: million, tokensOut: million, tokensCachedRead: 0, tokensCachedWrite: 0 },
+        usageSource: 'estimated',
+      }).nanoUsd,
+    async routeOf(requestId) {
+      const row = await store.findLog(requestId)
+      return row === undefined || row.route_log === '' ? null : row.route_log
+    },
     prices,
     quota,
     async start() {

@@ -4,9 +4,20 @@ import type { Candidate } from '../models.ts'
 import type { Attempted } from '../routing/failover.ts'
 import type { Exchange } from './wanted.ts'
 
+export type AttemptTiming = {
+  /** Until the end of a whole answer. */
+  timeoutMs: number
+  /** Until the first content of a stream. */
+  firstTokenMs: number
+  /** The longest silence in between. */
+  idleMs: number
+  /** Told when the first content of a stream has come: from here on the attempt is `done`, however it ends. */
+  watch: { committed(): void }
+}
+
 /** How an answer of one kind, whole or streamed, is got from a candidate and given to the caller. */
 export type Answerer = {
-  attempt(candidate: Candidate, exchange: Exchange, timeoutMs: number): Promise<Attempted<Ending>>
+  attempt(candidate: Candidate, exchange: Exchange, timing: AttemptTiming): Promise<Attempted<Ending>>
   /** Every candidate failed. Throws the error while a status can still be sent, else returns how it ends in band. */
   fail(error: HubError): Ending
   close?(): void

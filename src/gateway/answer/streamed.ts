@@ -33,21 +33,29 @@ export function answerStreamed(
   const ownHeaders = call.headers.length
 
   return {
-    async attempt(candidate, exchange, timeoutMs) {
+    async attempt(candidate, exchange, { firstTokenMs, idleMs, watch }) {
       const pipe = exchange.openPipe()
-      const result = await attemptStream(candidate, { ...exchange.request, timeoutMs }, inFlight, {
-        pipe,
-        reply,
-        readRefusal: exchange.readRefusal,
-        readUnstreamed: (body) => readUnstreamed(exchange, body),
-        onAnswer(headers) {
-          // The reply reads this list when its head leaves: those of a failed attempt are dropped again.
-          call.headers.length = ownHeaders
-          call.headers.push(...exchange.passHeaders(headers))
-          if (exchange.contentTypeOf) reply.setContentType(exchange.contentTypeOf(headers))
+      const result = await attemptStream(
+        candidate,
+        { ...exchange.request, timeoutMs: firstTokenMs, idleMs },
+        inFlight,
+        {
+          pipe,
+          reply,
+          readRefusal: exchange.readRefusal,
+          readUnstreamed: (body) => readUnstreamed(exchange, body),
+          onAnswer(headers) {
+            // The reply reads this list when its head leaves: those of a failed attempt are dropped again.
+            call.headers.length = ownHeaders
+            call.headers.push(...exchange.passHeaders(headers))
+            if (exchange.contentTypeOf) reply.setContentType(exchange.contentTypeOf(headers))
+          },
+          onFirstContent() {
+            call.meter.firstContent()
+            watch.committed()
+          },
         },
-        onFirstContent: () => call.meter.firstContent(),
-      })
+      )
       return result.kind === 'done'
         ? { kind: 'done', value: toEnding(maskEnd(result.value, candidate.provider.mask), pipe, call, reply) }
         : result

@@ -4,12 +4,13 @@ import type { Call } from '../call.ts'
 import type { ChatRequest, ChatUsage, UpstreamFailure } from '../chat.ts'
 import type { Candidate, ServedModel } from '../models.ts'
 import type { AskedFacts } from '../protocols/protocol.ts'
+import type { RouteWish } from '../routing/wish.ts'
 import type { UpstreamRequest } from '../upstream.ts'
 import type { Pipe } from './pipes.ts'
 
 /** How one candidate is asked and how its answer is read: by passing bytes, or by translating. */
 export type Exchange = {
-  request: Omit<UpstreamRequest, 'timeoutMs'>
+  request: Omit<UpstreamRequest, 'timeoutMs' | 'idleMs'>
   /** Throws, or returns the failure inside, when a body that came with status 200 is not an answer. */
   readWhole(body: Buffer, headers: IncomingHttpHeaders): WholeRead | { failure: UpstreamFailure }
   openPipe(): Pipe
@@ -39,6 +40,8 @@ export type ExchangeSource = {
 /** What is wanted of a model, in whatever protocol and of whatever kind: enough to route it and to ask for it. */
 export type Wanted = {
   asked: AskedFacts
+  /** What the body says of the way the request is to go, over what the headers say; absent: the headers alone. */
+  wish?: RouteWish
   /** How this candidate is asked. A promise only where there is work to wait for. */
   prepare(candidate: Candidate, model: ServedModel, call: Call, source: ExchangeSource): Prepared | Promise<Prepared>
   /** How a streamed answer looks before there is any. */

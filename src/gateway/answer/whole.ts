@@ -8,8 +8,8 @@ import type { Exchange, WholeRead } from './wanted.ts'
 /** Answers in one piece: read to the end, then sent with its length. */
 export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: number }): Answerer {
   return {
-    async attempt(candidate, exchange, timeoutMs) {
-      const result = await attemptWhole(candidate, { ...exchange.request, timeoutMs }, inFlight, {
+    async attempt(candidate, exchange, { timeoutMs }) {
+      const result = await attemptWhole(candidate, { ...exchange.request, timeoutMs, idleMs: timeoutMs }, inFlight, {
         maxBytes: limits.maxBytes,
         readRefusal: exchange.readRefusal,
       })

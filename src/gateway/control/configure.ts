@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import type { Secrets } from '../../platform/secrets.ts'
+import { longestAliasChain } from '../models.ts'
 import type { JsonObject } from '../protocols/protocol.ts'
 import { type Outside, providerOfType } from '../providers/index.ts'
 import type {
@@ -13,7 +14,8 @@ import type {
   ProviderPatch,
 } from '../schema.ts'
 import type { GatewayStore, ModelRow, NamedModelProviderRow, ProviderRow } from '../store.ts'
-import { asColumns, newModel, newModelProvider, newProvider } from './new-rows.ts'
+import { createConfigureKeys } from './configure-keys.ts'
+import { asColumns, newModel, newModelProvider, newProvider, plainLink, plainModel } from './new-rows.ts'
 
 export type ConfigureSource = {
   store: GatewayStore
@@ -52,6 +54,24 @@ export function createConfigure({ store, secrets, clock, checkUrl, outside, chan
     wiring.openCredential(apiKey, outside)
   }
 
+  /** The id of the model an alias stands for; '' for none. Names that lead back to `selfId` are refused. */
+  const aliasTarget = async (idOrName: string, selfId: string): Promise<string> => {
+    if (idOrName === '') return ''
+    const target = await model(idOrName)
+    const modelById = new Map((await store.listModels()).map((row) => [row.id, row]))
+    const steps = [target]
+    for (let at = modelById.get(target.alias_of); at !== undefined; at = modelById.get(at.alias_of)) {
+      steps.push(at)
+      if (steps.length > longestAliasChain) break
+    }
+    if (steps.length > longestAliasChain || steps.some(({ id }) => id === selfId)) {
+      throw fail('invalid_request', `alias_of leads back to the model itself or through too many names.`, {
+        param: 'alias_of',
+      })
+    }
+    return target.id
+  }
+
   return {
     provider,
     model,
@@ -75,13 +95,13 @@ export function createConfigure({ store, secrets, clock, checkUrl, outside, chan
       // Another type has other options: the old ones mean nothing to it.
       const options = patch.options ?? (type === row.type ? (JSON.parse(row.options) as JsonObject) : {})
       checkProvider(type, options, baseUrl, patch.api_key ?? keptKey)
-      const { api_key, base_url, enabled, options: _, ...rest } = patch
+      const { api_key, base_url, options: _, ...rest } = patch
       const change = {
-        ...rest,
+        ...asColumns(rest),
         options: JSON.stringify(options),
-        ...(api_key === undefined ? {} : seal(row.id, api_key)),
+        // Another key has not died yet.
+        ...(api_key === undefined ? {} : { ...seal(row.id, api_key), key_state: '', key_state_reason: '' }),
         ...(base_url === undefined ? {} : { base_url: base_url ?? '' }),
-        ...(enabled === undefined ? {} : { enabled: enabled ? 1 : 0 }),
         updated_at: clock.now(),
       }
       await unique(
@@ -94,7 +114,7 @@ export function createConfigure({ store, secrets, clock, checkUrl, outside, chan
     },
 
     async createModel(input: ModelCreate): Promise<ModelRow> {
-      const row = newModel(input, clock.now())
+      const row = newModel({ ...input, alias_of: await aliasTarget(input.alias_of, '') }, clock.now())
       await unique(store.insertModel(row), `A model named '${input.name}' already exists.`, 'name')
       await changed()
       return row
@@ -102,10 +122,9 @@ export function createConfigure({ store, secrets, clock, checkUrl, outside, chan
 
     async updateModel(idOrName: string, patch: ModelPatch): Promise<ModelRow> {
       const row = await model(idOrName)
-      const { enabled, ...rest } = patch
       const change = {
-        ...rest,
-        ...(enabled === undefined ? {} : { enabled: enabled ? 1 : 0 }),
+        ...asColumns(patch),
+        ...(patch.alias_of === undefined ? {} : { alias_of: await aliasTarget(patch.alias_of, row.id) }),
         updated_at: clock.now(),
       }
       await unique(store.update('models', row.id, change), `A model named '${patch.name}' already exists.`, 'name')
@@ -140,8 +159,8 @@ export function createConfigure({ store, secrets, clock, checkUrl, outside, chan
     async importModels(owner: ProviderRow, names: readonly string[], can: boolean): Promise<number> {
       const now = clock.now()
       const remark = `Imported from ${owner.name}`.slice(0, 255)
-      const rest = { remark, max_retry: null, timeout: null, max_output_tokens: null, enabled: true }
-      const able = { tool_call: can, structured_output: can, image: can, enabled: true, priority: null, weight: 1 }
+      const rest = { ...plainModel, remark }
+      const able = { ...plainLink, tool_call: can, structured_output: can, image: can }
       const imported = await store.importModels(
         names.map((name) => newModel({ ...rest, name }, now)),
         (modelId, name) =>
@@ -150,6 +169,8 @@ export function createConfigure({ store, secrets, clock, checkUrl, outside, chan
       await changed()
       return imported
     },
+
+    ...createConfigureKeys({ store, clock, seal, provider, unique, missing, changed }),
 
     async remove(table: 'providers' | 'models' | 'model_providers', id: string): Promise<void> {
       await store.remove(table, id)

@@ -1,14 +1,18 @@
 import { createId } from '../../kernel/ids.ts'
-import type { ModelCreate, ModelProviderCreate, ModelProviderPatch, ProviderCreate } from '../schema.ts'
-import type { ModelProviderRow, ModelRow, ProviderRow } from '../store.ts'
+import type { ModelCreate, ModelProviderCreate, ProviderCreate, ProviderKeyCreate } from '../schema.ts'
+import type { ModelProviderRow, ModelRow, ProviderKeyRow, ProviderRow } from '../store.ts'
 
 /** Rows as they are first stored. A provider has no key yet: keys are sealed under the provider's id. */
 
 export function newProvider(input: Omit<ProviderCreate, 'api_key'>, now: number): ProviderRow {
-  const { base_url, enabled, options, ...rest } = input
+  const { base_url, enabled, options, tenants, tags, ...rest } = input
   return {
     ...rest,
     options: JSON.stringify(options),
+    tenants: JSON.stringify(tenants),
+    tags: JSON.stringify(tags),
+    key_state: '',
+    key_state_reason: '',
     id: createId('provider', now),
     api_key_cipher: '',
     api_key_last_four: '',
@@ -21,9 +25,10 @@ export function newProvider(input: Omit<ProviderCreate, 'api_key'>, now: number)
 }
 
 export function newModel(input: ModelCreate, now: number): ModelRow {
-  const { enabled, ...rest } = input
+  const { enabled, access_groups, ...rest } = input
   return {
     ...rest,
+    access_groups: JSON.stringify(access_groups),
     id: createId('model', now),
     enabled: enabled ? 1 : 0,
     is_synthetic: 0,
@@ -37,9 +42,56 @@ export function newModelProvider(input: ModelProviderCreate, now: number): Model
   return { ...columns, id: createId('modelProvider', now), created_at: now, updated_at: now }
 }
 
-/** Booleans are 0 and 1 in both stores. */
-export function asColumns(input: ModelProviderPatch): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(input).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]),
-  )
+export function newProviderKey(
+  input: Omit<ProviderKeyCreate, 'api_key'>,
+  providerId: string,
+  now: number,
+): Omit<ProviderKeyRow, 'cipher' | 'last_four'> {
+  const { enabled, ...rest } = input
+  return {
+    ...rest,
+    id: createId('providerKey', now),
+    provider_id: providerId,
+    enabled: enabled ? 1 : 0,
+    state: '',
+    state_reason: '',
+    created_at: now,
+    updated_at: now,
+  }
+}
+
+/** Booleans are 0 and 1 in both stores, lists are JSON. */
+export function asColumns(input: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(input).map(([name, value]) => [name, asColumn(value)]))
+}
+
+function asColumn(value: unknown): unknown {
+  if (Array.isArray(value)) return JSON.stringify(value)
+  return typeof value === 'boolean' ? Number(value) : value
+}
+
+/** What a model and an association are where nobody says otherwise. */
+export const plainModel = {
+  remark: '',
+  max_retry: null,
+  timeout: null,
+  max_output_tokens: null,
+  enabled: true,
+  alias_of: '',
+  policy: '' as const,
+  access_groups: [],
+  first_token_timeout: null,
+  idle_timeout: null,
+}
+export const plainLink = {
+  priority: null,
+  weight: 1,
+  enabled: true,
+  tenants: [],
+  tags: [],
+  context_tokens: null,
+  timeout: null,
+  max_retries: null,
+  first_token_timeout: null,
+  idle_timeout: null,
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import { createGatewayStore, type GatewayTables } from '../store.ts'
-import { newModel, newModelProvider, newProvider } from './new-rows.ts'
+import { newModel, newModelProvider, newProvider, plainLink, plainModel } from './new-rows.ts'
 
 /** Made-up providers and models, marked as such wherever they are shown. */
 export type SyntheticProviders = {
@@ -41,6 +41,10 @@ export function openSyntheticProviders({ db, clock }: { db: Kysely<GatewayTables
             timeout: 60,
             rate_limit: null,
             options: {},
+            tenants: [],
+            tags: [],
+            first_token_timeout: null,
+            idle_timeout: null,
           },
           now,
         ),
@@ -55,8 +59,8 @@ export function openSyntheticProviders({ db, clock }: { db: Kysely<GatewayTables
           `There is a provider named '${name}' already, and it is not a made-up one: rename it first.`,
         )
       }
-      const rest = { remark: 'Demo', max_retry: null, timeout: null, max_output_tokens: null, enabled: true }
-      const able = { tool_call: true, structured_output: true, image: true, enabled: true }
+      const rest = { ...plainModel, remark: 'Demo' }
+      const able = { ...plainLink, tool_call: true, structured_output: true, image: true }
       const served = new Map(models)
       await store.importModels(
         models.map(([asked]) => ({ ...newModel({ ...rest, name: asked }, now), is_synthetic: 1 })),
@@ -67,8 +71,6 @@ export function openSyntheticProviders({ db, clock }: { db: Kysely<GatewayTables
               model_id: modelId,
               provider_id: provider.id,
               provider_model: served.get(asked)!,
-              priority: null,
-              weight: 1,
             },
             now,
           ),

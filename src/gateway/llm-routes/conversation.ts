@@ -1,8 +1,10 @@
 import { readBody } from '../../http/body.ts'
 import { wantAnswer } from '../answer/exchange.ts'
 import { complete } from '../complete.ts'
+import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { type InboundProtocol, nowhere, type Place } from '../protocols/protocol.ts'
 import { readAsked } from '../request/asked.ts'
+import { readWishMembers } from '../routing/wish.ts'
 import { defineEndpoint, type Endpoint, toCall, type Visit } from './endpoint.ts'
 
 /** A conversation with a model in one protocol, whichever protocol the provider that answers speaks. */
@@ -23,7 +25,11 @@ export function conversation(
       const body = await readBody(request, { maxBytes: own.maxBodyBytes })
       const asked = readAsked(body, protocol, placeOf(visit), protocol.passHeaders?.(request.headers))
       meter.setAsked({ model: asked.model.slice(0, 200), stream: asked.stream, body })
-      return await complete(wantAnswer(asked), toCall(visit), own)
+      const call = toCall(visit)
+      const wanted = wantAnswer(asked)
+      // Members of the first orchestrator's, which had them in OpenAI's body.
+      if (protocol.name === openaiChat.name) wanted.wish = readWishMembers(asked.members.member, call.wish)
+      return await complete(wanted, call, own)
     },
   })
 }

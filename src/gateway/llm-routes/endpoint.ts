@@ -11,6 +11,7 @@ import type { GatewayMetrics, Meter } from '../meter.ts'
 import type { PinStore } from '../operations/pinned/store.ts'
 import type { ErrorWriter } from '../protocols/protocol.ts'
 import type { Responses } from '../responses/responses.ts'
+import { readWishHeaders } from '../routing/wish.ts'
 
 /** Something callers of models may ask of us: a path, a method, and who answers. A member of this shelf. */
 export type Endpoint = {
@@ -62,7 +63,7 @@ export type LlmSource = Completer & {
 }
 
 /** A call as the gateway follows it from here on. */
-export function toCall({ principal, response, context, meter, errorHeaders, endpoint }: Visit): Call {
+export function toCall({ principal, request, response, context, meter, errorHeaders, endpoint }: Visit): Call {
   return {
     principal,
     response,
@@ -76,6 +77,7 @@ export function toCall({ principal, response, context, meter, errorHeaders, endp
     headers: [...idHeaders(context, endpoint.errors), ...errorHeaders],
     errorHeaders,
     meter,
+    wish: readWishHeaders(request.headers),
     startedAt: context.startedAt,
     startedMono: context.startedMono,
   }

@@ -207,7 +207,7 @@ function ask(
     const refuse = (failed: UpstreamFailure) => reject(toCallerError(maskFailure(failed, provider.mask)))
     const call = callProvider(
       provider,
-      { ...request, path: address.path, headers: address.headers, traceparent, timeoutMs },
+      { ...request, path: address.path, headers: address.headers, traceparent, timeoutMs, idleMs: timeoutMs },
       {
         onAnswer(received) {
           headers = received

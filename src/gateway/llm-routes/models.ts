@@ -1,6 +1,5 @@
 import { fail, toHubError } from '../../kernel/errors.ts'
-import { mayUseModel } from '../../kernel/principal.ts'
-import type { ServedModel } from '../models.ts'
+import { mayUse, type ServedModel } from '../models.ts'
 import { anthropicMessages } from '../protocols/anthropic-messages/index.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { defineEndpoint, type Endpoint, type Visit } from './endpoint.ts'
@@ -38,9 +37,7 @@ export const models: readonly Endpoint[] = [
 ]
 
 function visible({ own, principal }: Visit): ServedModel[] {
-  return [...own.table().models.values()].filter(
-    (model) => model.candidates.length > 0 && mayUseModel(principal, model.name),
-  )
+  return [...own.table().models.values()].filter((model) => model.candidates.length > 0 && mayUse(principal, model))
 }
 
 function find(visit: Visit): ServedModel {

@@ -14,7 +14,8 @@ import type { Candidate } from '../models.ts'
 import { speaksOpenai } from '../operations/asking/address.ts'
 import { connectRealtime, mostMessageBytes } from '../operations/realtime/connect.ts'
 import { type RealtimeSession, runSession } from '../operations/realtime/session.ts'
-import { planRoute } from '../routing/plan.ts'
+import type { RouteRun } from '../routing/run.ts'
+import { readWishHeaders } from '../routing/wish.ts'
 import { idHeaders, type LlmSource } from './endpoint.ts'
 import { openaiErrors } from './operations.ts'
 
@@ -105,7 +106,34 @@ export function createRealtime(own: LlmSource): Upgrades {
     meter.setAsked({ model: asked.slice(0, 200), stream: true, body: null })
     const model = findModel(asked, principal, own.table())
     await admitPlain({ ...context, principal }, told, own)
-    const plan = planRoute(model, { tools: false, structuredOutput: false, images: () => false }, own.random)
+    const run = own.router.open(model, {
+      needs: { tools: false, structuredOutput: false, images: () => false },
+      wish: readWishHeaders(headers),
+      tenantId: principal.tenantId,
+      affinity: '',
+      inputTokens: () => 0,
+    })
+    try {
+      return await reachOne(run, asked, query, request, socket, context, meter, offered)
+    } finally {
+      const told = run.close()
+      meter.setRoute(told)
+      own.router.decisions.keep(context.requestId, told)
+    }
+  }
+
+  /** One provider after another until one opens a session. */
+  async function reachOne(
+    run: RouteRun,
+    asked: string,
+    query: URLSearchParams,
+    { headers }: IncomingMessage,
+    socket: Duplex,
+    context: RequestContext,
+    meter: Meter,
+    offered: readonly string[],
+  ): Promise<{ upstream: WebSocket; candidate: Candidate; asked: string }> {
+    if (run.plan.refusal !== null) throw run.plan.refusal
     const beta = headers['openai-beta']
     const terms = {
       protocols: offered.filter((each) => each === 'realtime' || each.startsWith('openai-beta.')),
@@ -120,21 +148,27 @@ export function createRealtime(own: LlmSource): Upgrades {
     )
     let leave = () => {}
     socket.once('close', () => leave())
-    for (const candidate of plan.filter(({ provider }) => speaksOpenai(provider)).slice(0, own.config.max_attempts)) {
-      const endAttempt = meter.startAttempt(candidate)
+    const able = run.plan.order.filter(({ provider }) => speaksOpenai(provider))
+    for (const candidate of able.slice(0, own.config.max_attempts)) {
+      const trip = run.begin(candidate, 0)
+      if (trip === null) continue
+      const endAttempt = meter.startAttempt(candidate, candidate.key.id)
       const connected = await connectRealtime(candidate, terms, own.openWebSocket, (then) => {
         leave = then
       })
       if (socket.destroyed) {
         if ('socket' in connected) connected.socket.terminate()
+        trip.left()
         throw fail('client_closed')
       }
       if ('socket' in connected) {
         leave = () => {}
+        trip.succeeded()
         endAttempt(null)
         return { upstream: connected.socket, candidate, asked }
       }
       last = maskFailure(connected.failure, candidate.provider.mask)
+      trip.failed(last)
       endAttempt(last)
       if (last.code === 'invalid_request') break
     }

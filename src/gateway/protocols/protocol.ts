@@ -63,6 +63,8 @@ export type AskedFacts = {
   affinity: string
   /** The one provider, and the key there, that keeps what the request goes on from: nobody else can answer. */
   pinnedTo?: { providerId: string; keyId: string }
+  /** Top-level members that are for the hub and for no provider. */
+  removes?: readonly string[]
   /** Top-level members a provider of the same protocol is to find otherwise, as JSON texts. */
   changes(providerModel: string): Record<string, string>
 }

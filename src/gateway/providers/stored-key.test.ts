@@ -12,6 +12,10 @@ test('a stored key that is none stops the calls of its provider, not the hub', a
     max_retries: 0,
     timeout: 60,
     rate_limit: null,
+    tenants: [],
+    tags: [],
+    first_token_timeout: null,
+    idle_timeout: null,
   }
   const options = { project: 'my-project' }
   const row = { ...newProvider({ ...shared, name: 'p', type: 'vertex-gemini', options }, 0), api_key_cipher: 'sealed' }

@@ -37,7 +37,7 @@ export function readAsked(
     place,
     body,
     headers,
-    bytesFor: (providerModel) => reading.edit(facts.changes(providerModel)),
+    bytesFor: (providerModel) => reading.edit(facts.changes(providerModel), facts.removes),
     members: { member: reading.member, whole: reading.whole, mentions: (text) => body.includes(text) },
     chat() {
       const read = chat ?? protocol.readRequest(reading.whole(), place)

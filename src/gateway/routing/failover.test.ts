@@ -2,30 +2,43 @@ import { expect, test } from 'vitest'
 import { failure } from '../failures.ts'
 import type { Candidate } from '../models.ts'
 import { type Attempted, failOver } from './failover.ts'
+import { testCandidate } from './testing.ts'
 
-function candidate(id: string, maxRetries = 0): Candidate {
-  return { id, maxRetries } as Candidate
+function candidate(id: string, maxRetries = 0, keys = 1, over: Partial<Candidate> = {}): Candidate {
+  const named = Array.from({ length: keys }, (_, place) => ({ id: keys === 1 ? id : `${id}${place}` }))
+  return testCandidate(id, { maxRetries, ...over }, named)
 }
 
 /** Runs a script of answers per candidate against a clock that only sleeping moves. */
 async function run(
   plan: Candidate[],
   script: Record<string, Attempted<string>[]>,
-  over: { maxAttempts?: number; maxWaitMs?: number; deadlineAt?: number; abandonAfter?: number } = {},
+  over: {
+    maxAttempts?: number
+    maxWaitMs?: number
+    deadlineAt?: number
+    abandonAfter?: number
+    retryCount?: number
+    repeats?: number
+  } = {},
 ) {
   let now = 0
   const asked: string[] = []
   const slept: number[] = []
+  let repeats = over.repeats ?? Number.POSITIVE_INFINITY
   const result = await failOver<string>(
     plan,
-    async ({ id }) => {
-      asked.push(id)
-      return script[id]!.shift()!
+    async ({ key }) => {
+      asked.push(key.id)
+      return script[key.id]!.shift()!
     },
     {
       deadlineAt: over.deadlineAt ?? 1_000_000,
       maxAttempts: over.maxAttempts ?? 10,
       maxWaitMs: over.maxWaitMs ?? 20_000,
+      retryCount: over.retryCount ?? null,
+      chooseKey: ({ siblings }, tried) => siblings.find((sibling) => !tried.includes(sibling)) ?? null,
+      mayRepeat: () => repeats-- > 0,
       clock: { monotonic: () => now },
       random: () => 0.5,
       isAbandoned: () => asked.length >= (over.abandonAfter ?? Number.POSITIVE_INFINITY),
@@ -129,4 +142,51 @@ test('a used-up limit is waited for when it ends soon', async () => {
   const { asked, slept } = await run([candidate('a', 1)], { a: [limited, done] })
   expect(asked).toEqual(['a', 'a'])
   expect(slept).toEqual([2000])
+})
+
+test.each([
+  [429, 'rate_limited'],
+  [429, 'insufficient_quota'],
+  [401, 'authentication'],
+  [403, 'permission'],
+] as const)('%i %s moves to the provider’s next key at once, before any other provider', async (status, code) => {
+  const script = { a0: [failed(status, code)], a1: [done], b: [done] }
+  const { asked, slept } = await run([candidate('a', 0, 2), candidate('b')], script)
+  expect(asked).toEqual(['a0', 'a1'])
+  expect(slept).toEqual([])
+})
+
+test('5xx and network faults keep the key and repeat with it', async () => {
+  const { asked } = await run([candidate('a', 2, 2)], { a0: [failed(500), failed(0), done], a1: [done] })
+  expect(asked).toEqual(['a0', 'a0', 'a0'])
+})
+
+test('when every key is limited the wait is for the first of them, and all may be asked again', async () => {
+  const limited = () => failed(429, 'rate_limited', 1000)
+  const { asked, slept } = await run([candidate('a', 1, 2)], { a0: [limited(), done], a1: [limited()] })
+  expect(asked).toEqual(['a0', 'a1', 'a0'])
+  expect(slept).toHaveLength(1)
+})
+
+test('what is too long goes on to those that hold more, and to nobody who holds as little', async () => {
+  const holds = (id: string, contextTokens: number | null) => candidate(id, 3, 1, { contextTokens })
+  const plan = [holds('a', 1000), holds('b', 1000), holds('c', 500), holds('d', null), holds('e', 2000)]
+  const script = { a: [failed(400, 'context_too_long')], d: [failed(400, 'context_too_long')], e: [done] }
+  expect((await run(plan, script)).asked).toEqual(['a', 'd', 'e'])
+})
+
+test('each candidate has its own repeats, and the caller’s count wins over what is stored, 0 included', async () => {
+  const many = () => Array.from({ length: 9 }, () => failed(500))
+  const plan = () => [candidate('a', 1), candidate('b', 2)]
+  const count = (asked: string[], id: string) => asked.filter((one) => one === id).length
+  const stored = await run(plan(), { a: many(), b: many() })
+  expect([count(stored.asked, 'a'), count(stored.asked, 'b')]).toEqual([2, 3])
+  expect((await run(plan(), { a: many(), b: many() }, { retryCount: 0 })).asked).toEqual(['a', 'b'])
+})
+
+test('5.6.42 an empty retry budget stops repeats, and never the way to another provider', async () => {
+  const script = { a: [failed(500), done], b: [failed(500), done] }
+  const { asked, slept } = await run([candidate('a', 3), candidate('b', 3)], script, { repeats: 0 })
+  expect(asked).toEqual(['a', 'b'])
+  expect(slept).toEqual([])
 })

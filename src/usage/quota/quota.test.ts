@@ -94,7 +94,7 @@ describe.each(engines())('limits and budgets on $name', ({ open }) => {
   test('whom nothing limits is not counted at all', async () => {
     const { quota } = await start()
     expect(quota.find(caller, '192.0.2.7')).toBeNull()
-    expect(quota.findProvider('prv_a', null)).toBeNull()
+    expect(quota.findProvider('prv_a', null, null, null)).toBeNull()
   })
 
   test.each([
@@ -251,18 +251,18 @@ describe.each(engines())('limits and budgets on $name', ({ open }) => {
     const budget = await budgetFor('provider', 'prv_a', '10')
     await limitFor('provider', 'prv_a', { concurrency: 1 })
     await limitFor('provider', 'prv_b', { concurrency: 1 })
-    const [a, b] = ['prv_a', 'prv_b'].map((id) => quota.findProvider(id, null)!)
+    const [a, b] = ['prv_a', 'prv_b'].map((id) => quota.findProvider(id, null, null, null)!)
     const call = callOf()
-    expect((await quota.admitProvider(a!, call)).refusal).toBeNull()
-    expect((await quota.admitProvider(a!, callOf())).refusal).toMatchObject({ status: 429 })
-    expect((await quota.admitProvider(b!, call)).refusal).toBeNull()
+    expect((await quota.admitProvider([a!], call)).refusal).toBeNull()
+    expect((await quota.admitProvider([a!], callOf())).refusal).toMatchObject({ status: 429 })
+    expect((await quota.admitProvider([b!], call)).refusal).toBeNull()
     const other = callOf()
-    expect((await quota.admitProvider(a!, other)).refusal).toBeNull()
+    expect((await quota.admitProvider([a!], other)).refusal).toBeNull()
     end(other, 10, { providerId: 'prv_a' })
     end(call, 10, { providerId: 'prv_b' })
     expect(await spentOf(budget.id)).toBe('10')
-    expect((await quota.admitProvider(a!, callOf())).refusal).toMatchObject({ code: 'budget_exhausted' })
-    expect((await quota.admitProvider(b!, callOf())).refusal).toBeNull()
+    expect((await quota.admitProvider([a!], callOf())).refusal).toMatchObject({ code: 'budget_exhausted' })
+    expect((await quota.admitProvider([b!], callOf())).refusal).toBeNull()
   })
 
   test('without Redis limited callers get 503 with what they may know, others are not asked', async () => {

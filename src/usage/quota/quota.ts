@@ -36,12 +36,17 @@ export type Admitted = {
 export type Quota = {
   /** What limits a caller; null for nothing, after one look into a map for each kind of limit. */
   find(principal: Principal, clientIp: string): Subject[] | null
-  /** What limits a provider, or one of its keys; `rateLimit` is its own setting. */
-  findProvider(id: string, rateLimit: number | null): Subject | null
+  /** What limits a provider, or one of its keys; the other arguments are its own settings. */
+  findProvider(
+    id: string,
+    rateLimit: number | null,
+    tokenLimit: number | null,
+    concurrencyLimit: number | null,
+  ): Subject | null
   /** Admitted by all of `subjects` or counted by none. Never rejects: what went wrong is the refusal. */
   admit(subjects: readonly Subject[], call: QuotaCall): Promise<Admitted>
   /** The same for an attempt at a provider; what the call held of the provider before is given back. */
-  admitProvider(subject: Subject, call: QuotaCall): Promise<Admitted>
+  admitProvider(subjects: readonly Subject[], call: QuotaCall): Promise<Admitted>
   /** Gives back what a request held that ends without an entry. */
   release(requestId: string): void
   /** What a caller without a valid key gets: `error`, or `rate_limited` after too many from its address. */
@@ -234,7 +239,7 @@ export function createQuota(parts: QuotaParts): KeptQuota {
     rules,
     spending,
     find: (principal, clientIp) => rules().find(principal, clientIp),
-    findProvider: (id, rateLimit) => rules().findProvider(id, rateLimit),
+    findProvider: (id, ...own) => rules().findProvider(id, ...own),
 
     async admit(subjects, call) {
       const { part, headers, refusal } = await ask(subjects, call)
@@ -242,13 +247,13 @@ export function createQuota(parts: QuotaParts): KeptQuota {
       return { headers, refusal }
     },
 
-    async admitProvider(subject, call) {
+    async admitProvider(subjects, call) {
       const before = openCalls.get(call.requestId)
       if (before?.provider) {
         settle(call.requestId, returnOf(before.provider), () => {})
         before.provider = null
       }
-      const { part, headers, refusal } = await ask([subject], call)
+      const { part, headers, refusal } = await ask(subjects, call)
       if (part !== null) openOf(call).provider = part
       return { headers, refusal }
     },

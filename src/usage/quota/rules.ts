@@ -17,7 +17,13 @@ export type Rules = {
   budgets: readonly BudgetRow[]
   /** Null for callers whom nothing limits. */
   find(principal: Principal, clientIp: string): Subject[] | null
-  findProvider(id: string, rateLimit: number | null): Subject | null
+  /** The other arguments are its own settings: requests and tokens a minute, calls at one time. */
+  findProvider(
+    id: string,
+    rateLimit: number | null,
+    tokenLimit: number | null,
+    concurrencyLimit: number | null,
+  ): Subject | null
   /** The budgets that a call counts for. */
   budgetsOf(call: {
     keyId: string
@@ -92,11 +98,17 @@ export function createRules(rows: { limits: LimitRow[]; budgets: BudgetRow[] }, 
       return found
     },
 
-    findProvider(id, rateLimit) {
+    findProvider(id, rateLimit, tokenLimit, concurrencyLimit) {
       const ruled = known.provider.get(id)
-      if (rateLimit === null) return ruled ?? null
-      const nothing = { tpm: null, concurrency: null, budgets: none }
-      return { ...nothing, ...ruled, scope: 'provider', id, rpm: lower(rateLimit, ruled?.rpm) }
+      if (rateLimit === null && tokenLimit === null && concurrencyLimit === null) return ruled ?? null
+      return {
+        scope: 'provider',
+        id,
+        rpm: lower(rateLimit, ruled?.rpm),
+        tpm: lower(tokenLimit, ruled?.tpm),
+        concurrency: lower(concurrencyLimit, ruled?.concurrency),
+        budgets: ruled?.budgets ?? none,
+      }
     },
 
     budgetsOf({ keyId, userId, tenantId, providerId, tags }) {

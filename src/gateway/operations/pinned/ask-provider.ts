@@ -115,7 +115,15 @@ function run(provider: LiveProvider, errand: Errand, listener: Listener): Promis
     return Promise.reject(fail('unsupported_parameter', `The provider '${provider.name}' does not serve ${path}.`))
   }
   const request: UpstreamRequest = {
-    ...{ method, path: address.path, headers: address.headers, timeoutMs, traceparent, body: body?.content ?? null },
+    ...{
+      method,
+      path: address.path,
+      headers: address.headers,
+      timeoutMs,
+      idleMs: timeoutMs,
+      traceparent,
+      body: body?.content ?? null,
+    },
     bodyHeaders: [...(body?.headers ?? []), ...plainHeaders],
   }
   const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -37,6 +37,7 @@ export function readAsked(reading: Reading, body: Buffer): AskedFacts {
     },
     maxOutputTokens: typeof limit === 'number' ? limit : null,
     affinity: typeof affinity === 'string' ? affinity : '',
+    removes: wishesIn(member),
     changes(providerModel) {
       const set: Record<string, string> = {}
       if (providerModel !== model) set.model = JSON.stringify(providerModel)
@@ -55,3 +56,17 @@ function hasItems(value: unknown): boolean {
 }
 
 const imageWord = Buffer.from('"image_url"')
+
+/**
+ * What is for the hub's routing and for no provider: members that the first orchestrator had in this body. A `provider`
+ * that is no text is another vendor's extension and passes.
+ */
+function wishesIn(member: (name: string) => unknown): readonly string[] {
+  const provider = member('provider')
+  const isAny = [provider, ...others.map(member)].some((value) => value !== undefined)
+  if (!isAny) return nothing
+  return typeof provider === 'string' || provider === undefined ? ['provider', ...others] : others
+}
+
+const others = ['fallback_providers', 'timeout', 'retry_count']
+const nothing: readonly string[] = []

@@ -46,6 +46,10 @@ const readMembers = new Set([
   'user',
   'stream',
   'stream_options',
+  // For the hub's routing.
+  'fallback_providers',
+  'timeout',
+  'retry_count',
 ])
 
 /**
@@ -63,6 +67,8 @@ export function readRequest(wire: JsonObject): ChatRequest {
     ...(restOptions ? { stream_options: restOptions } : {}),
     ...(choice.extra === undefined ? {} : { tool_choice: choice.extra }),
   }
+  // A text names the provider to ask: that is for the hub's routing.
+  if (typeof wire.provider === 'string') delete extras.provider
   const maxTokens = optionalInteger(wire, 'max_tokens', 1)
   return {
     model,

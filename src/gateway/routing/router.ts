@@ -1,0 +1,124 @@
+import type { Clock } from '../../kernel/clock.ts'
+import type { Bus } from '../../platform/bus/bus.ts'
+import type { Log } from '../../platform/log.ts'
+import type { Metrics } from '../../platform/metrics.ts'
+import type { UpstreamFailure } from '../chat.ts'
+import type { GatewayConfig } from '../config.ts'
+import type { Candidate, RoutingTable, ServedModel } from '../models.ts'
+import { createDecisionLog, type DecisionLog } from './decision.ts'
+import { type Plan, type Planner, planRoute, type RouteAsk } from './plan.ts'
+import { RouteRun, type RunParts } from './run.ts'
+import { createTraffic, type Traffic } from './traffic.ts'
+
+export type RouterParts = {
+  clock: Clock
+  random: () => number
+  bus: Bus
+  log: Log
+  metrics: Metrics
+  priceOf(providerType: string, model: string): number | null
+  /** A provider no longer accepts a key: to be stored, so that every node knows. */
+  keyDied(candidate: Candidate, reason: string): Promise<void>
+}
+
+/** Decides who is asked, and remembers how that went. */
+export type Router = {
+  /** A call begins: its plan, and what follows its attempts. */
+  open(model: ServedModel, ask: RouteAsk): RouteRun
+  /** The plan as it would be made now; counts nothing and changes nothing. */
+  foresee(model: ServedModel, ask: RouteAsk): Plan
+  decisions: DecisionLog
+  traffic: Traffic
+  planner: Planner
+  follow(table: RoutingTable): void
+}
+
+const stateNumber = { closed: 0, half_open: 1, open: 2 } as const
+
+export function createRouter(parts: RouterParts, config: GatewayConfig): Router {
+  const { clock, random, bus, log, metrics, priceOf } = parts
+  const traffic = createTraffic({
+    random,
+    breaker: {
+      windowMs: config.breaker_window_seconds * 1000,
+      minCalls: config.breaker_min_calls,
+      failurePercent: config.breaker_failure_percent,
+      openMs: config.breaker_open_seconds * 1000,
+      maxOpenMs: Math.max(config.breaker_open_seconds * 1000, 300_000),
+      probes: 2,
+    },
+    budget: { percent: config.retry_budget_percent, perSecond: config.retry_budget_per_second },
+  })
+  const planner: Planner = {
+    traffic,
+    random,
+    clock,
+    defaultPolicy: config.policy,
+    priceOf,
+    turn: (modelId) => traffic.turn(modelId),
+  }
+  const opened = metrics.counter('gatehouse_gateway_breaker_opened_total', 'Times that a breaker opened', ['provider'])
+  const states = metrics.gauge(
+    'gatehouse_gateway_breaker_state',
+    'A provider with one key and one model: 0 closed, 1 half open, 2 open',
+    ['provider', 'key', 'model'],
+  )
+  const budget = metrics.gauge('gatehouse_gateway_retry_budget', 'Repeats that may be made now')
+  metrics.beforeRender(() => {
+    const nowMs = clock.monotonic()
+    budget.with({}).set(traffic.budget.left(nowMs))
+    for (const { provider, keyId, model, breaker } of traffic.pairs()) {
+      states.with({ provider, key: keyId, model }).set(stateNumber[breaker.state(nowMs)])
+    }
+  })
+
+  const runParts: RunParts = {
+    traffic,
+    clock,
+    random,
+    listener: {
+      breakerMoved({ provider, keyId, model, breaker }, move, reason) {
+        const about = { provider, keyId, model }
+        if (move === 'closed') {
+          log.info(`The provider ${provider} is asked for ${model} again`, about)
+          bus.announce('breaker.closed', about)
+          return
+        }
+        const openMs = Math.round(breaker.openMs(clock.monotonic()))
+        opened.with({ provider }).inc()
+        log.warn(`The provider ${provider} failed too often for ${model} and is left alone for ${openMs} ms`, about)
+        bus.announce('breaker.opened', { ...about, reason, openMs })
+      },
+      keyDied(candidate, failure: UpstreamFailure) {
+        const { provider, key } = candidate
+        const reason = provider.mask(failure.message).slice(0, 500)
+        log.error(`The provider ${provider.name} no longer accepts its key '${key.name}': revive or replace it`, {
+          provider: provider.name,
+          keyId: key.id,
+        })
+        bus.announce('provider.key.died', {
+          providerId: provider.id,
+          provider: provider.name,
+          keyId: key.id,
+          name: key.name,
+          reason,
+        })
+        parts.keyDied(candidate, reason).catch((error: unknown) => {
+          log.error('That a key is dead could not be stored; this node alone knows', { keyId: key.id, error })
+        })
+      },
+    },
+  }
+
+  return {
+    open(model, ask) {
+      traffic.budget.earn()
+      return new RouteRun(model, ask, planRoute(model, ask, planner), runParts)
+    },
+    foresee: (model, ask) => planRoute(model, ask, { ...planner, turn: (modelId) => traffic.peekTurn(modelId) }),
+    decisions: createDecisionLog(),
+    traffic,
+    planner,
+    follow: (table) => traffic.follow(table),
+  }
+}
