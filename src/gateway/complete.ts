@@ -48,6 +48,7 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
     wish,
     tenantId: call.principal.tenantId,
     affinity: asked.affinity,
+    pinnedKey: asked.pinnedTo?.keyId ?? '',
     // The bytes of an image say nothing of its tokens.
     inputTokens: () => (asked.needs.images() ? 0 : call.meter.estimateTokensIn()),
   })

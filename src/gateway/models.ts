@@ -20,7 +20,10 @@ import type { GatewayStore, ModelProviderRow, ModelRow, ProviderKeyRow, Provider
  */
 export type RoutingTable = {
   models: ReadonlyMap<string, ServedModel>
+  /** Each with its first key. */
   providers: readonly LiveProvider[]
+  /** Each with each of its keys. */
+  doors: readonly LiveProvider[]
 }
 
 export type ServedModel = {
@@ -86,6 +89,8 @@ export type LiveProvider = {
   /** Its kind with its own options. */
   wiring: Wiring
   credential: Credential
+  /** Which of its keys that is; the provider's own id for its own key. */
+  keyId: string
   /** The connections to `origin`; asked for at each call, because idle ones are closed. */
   dispatcher(): Dispatcher
   origin: string
@@ -143,7 +148,8 @@ export async function loadRoutingTable(source: RoutingSource): Promise<RoutingTa
       candidates: (target?.enabled === 1 && candidatesOf.get(target.id)) || [],
     })
   }
-  return { models, providers: [...owners.values()].map(({ doors }) => doors[0]!.provider) }
+  const doors = [...owners.values()].map((owner) => owner.doors.map(({ provider }) => provider))
+  return { models, providers: doors.map(([first]) => first!), doors: doors.flat() }
 }
 
 /**
@@ -231,6 +237,7 @@ export function reviveProvider(
     kind,
     wiring,
     credential,
+    keyId,
     dispatcher: () => source.pool(origin),
     origin,
     basePath: path,

@@ -15,7 +15,7 @@ type Upstream = { name: string; vendor: VendorName; type: string; model: string;
 /** Names as the vendors have them: what a model can do is read from its name. */
 const upstreams: Upstream[] = [
   { name: 'Responses', vendor: 'openai', type: 'openai', model: 'gpt-5.2', isNative: true },
-  { name: 'chat', vendor: 'openai', type: 'openai-compatible', model: 'gpt-4.1', isNative: false },
+  { name: 'chat', vendor: 'openai', type: 'openai-compatible', model: 'gpt-5.4', isNative: false },
   { name: 'Anthropic', vendor: 'anthropic', type: 'anthropic', model: 'claude-sonnet-4-5', isNative: false },
   { name: 'Gemini', vendor: 'gemini', type: 'gemini', model: 'gemini-3-pro', isNative: false },
 ]

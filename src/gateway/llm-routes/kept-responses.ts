@@ -139,7 +139,10 @@ async function askOwner(
 ): Promise<JsonObject | undefined> {
   const { own, query } = visit
   if (query.get('stream') === 'true') throw fail('unsupported_parameter', cannotStream, { param: 'stream' })
-  const provider = own.table().providers.find(({ id }) => id === row.provider_id)
+  const { doors, providers } = own.table()
+  const provider =
+    doors.find(({ id, keyId }) => id === row.provider_id && keyId === row.provider_key) ??
+    (row.provider_key === '' ? providers.find(({ id }) => id === row.provider_id) : undefined)
   if (!provider) throw fail('no_provider', 'The provider that keeps this response is not there any more.')
   const search = query.size === 0 ? '' : `?${query}`
   const request = { path: `/responses/${encodeURIComponent(row.id)}${rest}${search}`, body: null }

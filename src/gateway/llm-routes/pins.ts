@@ -19,9 +19,13 @@ export async function findPin(kind: PinKind, visit: Visit, id = decodeName(visit
   throw fail('not_found', `There is no ${kind} ${id.slice(0, 100)}.`, { param: 'id' })
 }
 
-/** Where it lives. @throws HubError `no_provider` when that provider is switched off or gone. */
+/** Where it lives. @throws HubError `no_provider` when that provider or the key it was made with is switched off or gone. */
 export function holderOf(pin: Pin, { own }: Visit): LiveProvider {
-  const provider = own.table().providers.find(({ id }) => id === pin.provider_id)
+  const { doors, providers } = own.table()
+  const provider =
+    pin.provider_key_id === ''
+      ? providers.find(({ id }) => id === pin.provider_id)
+      : doors.find(({ id, keyId }) => id === pin.provider_id && keyId === pin.provider_key_id)
   if (provider) return provider
   throw fail('no_provider', `The provider that holds this ${pin.kind} is not served now.`, { retryAfterMs: 30_000 })
 }
@@ -74,7 +78,7 @@ export async function keepPin(
     kind,
     id: wire.id as string,
     provider_id: provider.id,
-    provider_key_id: '',
+    provider_key_id: provider.keyId,
     tenant_id: principal.tenantId,
     user_id: principal.userId,
     key_id: principal.keyId,

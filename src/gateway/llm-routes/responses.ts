@@ -180,7 +180,7 @@ async function keepAnswer(asking: Asking, { own, principal, context }: Visit): P
       principal,
       model: asking.asked.model,
       status: asText(response.status),
-      provider: isOurs ? null : { id: served.provider.id, key: '' },
+      provider: isOurs ? null : { id: served.provider.id, key: served.provider.keyId },
       previous: null,
       isBackground: false,
       input: isOurs ? toItems(asking.wire().input) : [],

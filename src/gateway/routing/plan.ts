@@ -12,6 +12,8 @@ export type RouteAsk = {
   /** `anyTenant` where nobody is to be left out for serving others. */
   tenantId: string
   affinity: string
+  /** The only key that may be used where a provider has it: what the request goes on from belongs to it; '' for any. */
+  pinnedKey?: string
   /** An estimate; asked only where a candidate's context is known. */
   inputTokens(): number
 }

@@ -39,6 +39,8 @@ export class RouteRun {
    */
   chooseKey({ siblings }: Candidate, tried: readonly Candidate[]): Candidate | null {
     if (siblings.length === 1) return tried.length === 0 ? siblings[0]! : null
+    const pinned = siblings.find(({ key }) => key.id === this.ask.pinnedKey)
+    if (pinned !== undefined) return tried.includes(pinned) ? null : pinned
     const { traffic, clock } = this.parts
     const nowMs = clock.monotonic()
     const open = siblings.filter(

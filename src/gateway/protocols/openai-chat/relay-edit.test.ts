@@ -218,6 +218,22 @@ describe('whole answers', () => {
     expect(edited.usage).toMatchObject({ tokensIn: 19, tokensOut: 10, tokensCachedRead: 8 })
   })
 
+  test('4.12.46 the tier that served an answer or a stream is told, for it has a price of its own', () => {
+    const wire = (name: string) => ({
+      ...{ model: name, service_tier: 'flex', choices: [] },
+      usage: { prompt_tokens: 3, completion_tokens: 2 },
+    })
+    for (const name of ['asked', 'real'])
+      expect(editResult(Buffer.from(JSON.stringify(wire(name))), { askedModel: 'asked' }).usage).toMatchObject({
+        serviceTier: 'flex',
+      })
+    const { seen } = relay(Buffer.from(`data: ${JSON.stringify(wire('real'))}\n\n`), {
+      askedModel: 'a',
+      hideUsage: true,
+    })
+    expect(seen.usage).toMatchObject({ tokensIn: 3, serviceTier: 'flex' })
+  })
+
   test('an answer that already carries the name is the same Buffer', () => {
     const body = fixture('result-text.json')
     expect(editResult(body, { askedModel: 'gpt-4o-2024-08-06' }).body).toBe(body)

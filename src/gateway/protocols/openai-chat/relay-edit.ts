@@ -160,7 +160,7 @@ function readUnchanged(body: Buffer, askedModel: string): EditedResult | null {
   const last: unknown = Array.isArray(wire.choices) ? wire.choices.at(-1) : undefined
   return {
     body,
-    usage: readUsage(wire.usage),
+    usage: readUsage(wire.usage, wire.service_tier),
     finish: isObject(last) && typeof last.finish_reason === 'string' ? last.finish_reason : '',
     id: typeof wire.id === 'string' ? wire.id : '',
     errorJson: null,
@@ -182,7 +182,7 @@ function editScanned(body: Buffer, options: { askedModel: string }): EditedResul
   const isRenamed = scan.get('model') !== undefined && value('model') !== options.askedModel
   return {
     body: isRenamed ? rewrite(body, scan, { set: { model: JSON.stringify(options.askedModel) } }) : body,
-    usage: readUsage(value('usage')),
+    usage: readUsage(value('usage'), value('service_tier')),
     finish: choices ? walk(body.subarray(choices.start, choices.end), 0, 1).finish : '',
     id: typeof id === 'string' ? id : '',
     errorJson: error === undefined || error === null ? null : parseObject(body),
@@ -196,7 +196,7 @@ function editParsedResult(body: Buffer, askedModel: string): EditedResult {
   const last: unknown = Array.isArray(wire.choices) ? wire.choices.at(-1) : undefined
   return {
     body: Buffer.from(JSON.stringify(wire)),
-    usage: readUsage(wire.usage),
+    usage: readUsage(wire.usage, wire.service_tier),
     finish: isObject(last) && typeof last.finish_reason === 'string' ? last.finish_reason : '',
     id: typeof wire.id === 'string' ? wire.id : '',
     errorJson: wire.error === undefined || wire.error === null ? null : wire,
@@ -222,7 +222,8 @@ function startsWith(block: Buffer, at: number, prefix: Buffer): boolean {
 /** Notes what an event tells; true when it is an error. */
 function takeFacts(wire: JsonObject, seen: SeenEvents): boolean {
   if (seen.id === '' && typeof wire.id === 'string') seen.id = wire.id
-  const usage = readUsage(wire.usage) ?? (isObject(wire.x_groq) ? readUsage(wire.x_groq.usage) : null)
+  const usage =
+    readUsage(wire.usage, wire.service_tier) ?? (isObject(wire.x_groq) ? readUsage(wire.x_groq.usage) : null)
   if (usage) seen.usage = usage
   const isError = (wire.error !== undefined && wire.error !== null && wire.error !== false) || wire.object === 'error'
   if (isError) seen.errorJson = wire

@@ -14,7 +14,7 @@ export function readResult(wire: JsonObject): ChatResult {
     id: asText(wire.id),
     model: asText(wire.model),
     choices: [{ index: 0, parts, finish: readFinish(wire, hasCalls), stopSequence: null, logprobs: null }],
-    usage: readUsage(wire.usage),
+    usage: readUsage(wire.usage, wire.service_tier),
     extras: {},
   }
 }

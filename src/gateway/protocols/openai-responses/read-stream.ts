@@ -79,7 +79,7 @@ export function createStreamReader(): StreamReader {
   const end = (response: JsonObject, out: ChatEvent[]) => {
     start(response, out)
     isOver = true
-    const usage = readUsage(response.usage)
+    const usage = readUsage(response.usage, response.service_tier)
     if (usage) out.push({ kind: 'usage', usage })
     out.push({ kind: 'finish', index, finish: readFinish(response, calls.size > 0), stopSequence: null })
     out.push({ kind: 'end' })
@@ -87,7 +87,7 @@ export function createStreamReader(): StreamReader {
 
   const broken = (error: JsonObject, response: JsonObject | null, out: ChatEvent[]) => {
     isOver = true
-    const usage = readUsage(response?.usage)
+    const usage = readUsage(response?.usage, response?.service_tier)
     // What was spent is owed, however it ended.
     if (usage) out.push({ kind: 'usage', usage })
     out.push({ kind: 'error', error: readStreamError({ error }) })

@@ -47,7 +47,7 @@ export function createEditor(options: EditorOptions): EventEditor {
 
   const end = (block: Buffer, wire: JsonObject): null => {
     const response = asObject(wire.response)
-    const usage = readUsage(response?.usage)
+    const usage = readUsage(response?.usage, response?.service_tier)
     // What a cut or failed answer cost is owed like any other.
     if (usage) seen.usage = usage
     if (seen.id === '') seen.id = asText(response?.id)
@@ -112,7 +112,7 @@ export function editResult(body: Buffer, options: { askedModel: string }): Edite
     return range && parse(body.toString('utf8', range.start, range.end), true)
   }
   if (scan === null && wire === null) throw fail('upstream_garbled')
-  const usage = readUsage(value('usage'))
+  const usage = readUsage(value('usage'), value('service_tier'))
   const error = value('error') ?? null
   const isResponse = scan === null ? Array.isArray(wire?.output) : scan.get('output') !== undefined
   // A response that failed after work was done is an answer like another: it says so itself, and its usage is owed.
