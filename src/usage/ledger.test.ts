@@ -6,8 +6,8 @@ import { createManualClock, systemClock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
 import { engines } from '../platform/database/testing.ts'
-import type { Journal } from '../platform/journal.ts'
-import { openTestJournal, temporaryFolder } from '../platform/journal-testing.ts'
+import type { Journal } from '../platform/journal/journal.ts'
+import { openTestJournal, temporaryFolder } from '../platform/journal/testing.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { createLedger } from './ledger.ts'
 import { priceBook } from './price-book.ts'
@@ -48,7 +48,7 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
   async function start() {
     const database = await open([usageMigration])
     const db = database.kysely as Kysely<UsageTables>
-    const file = join(temporaryFolder(), 'journal.db')
+    const file = join(temporaryFolder(), 'journal')
     return { db, store: createUsageStore(db), file }
   }
 
@@ -382,7 +382,7 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
     const { db, store } = await start()
     const settleMany = async (node: string) => {
       for (let batch = 0; batch < 10; batch++) {
-        const journal = openTestJournal(join(temporaryFolderOf(node), `${batch}.db`))
+        const journal = openTestJournal(join(temporaryFolderOf(node), `journal-${batch}`))
         const ledger = ledgerOver(journal, store)
         for (let i = 0; i < 10; i++) {
           void ledger.record(sampleEntry({ id: `req_${node}_${batch}_${i}`, modelAsked: `m${(i * 7) % 10}` }))
@@ -404,7 +404,7 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
 })
 
 test('record refuses while the journal cannot be written', async () => {
-  const journal = openTestJournal(join(temporaryFolder(), 'journal.db'), {
+  const journal = openTestJournal(join(temporaryFolder(), 'journal'), {
     maxBytes: 128 * 1024,
     clock: createManualClock(),
   })
