@@ -1,13 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createManualClock } from '../../kernel/clock.ts'
 import { HubError } from '../../kernel/errors.ts'
-import { type JournalOptions, openJournal } from './journal.ts'
-import { temporaryFolder } from './testing.ts'
 import type { Log } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
+import { type JournalOptions, openJournal } from './journal.ts'
+import { temporaryFolder } from './testing.ts'
 
 function listeningLog() {
   const lines: string[] = []

@@ -140,8 +140,8 @@ export function openSegments(options: SegmentOptions): Segments {
           }
           for (const [i, body] of bodiesOf(bytes, frame).entries()) {
             const seq = frame.firstSeq + i
+            if (rows.length >= limit) return rows
             if (seq >= fromSeq && isWanted(seq)) rows.push({ seq, body })
-            if (rows.length === limit) return rows
           }
         }
       }
