@@ -30,6 +30,21 @@ function open(folder: string, options: Partial<JournalOptions> = {}) {
   })
 }
 
+/** Runs `program` with an open `journal` in a process of its own, which may write files up to `mostKb` long. */
+function runApart(folder: string, program: string, mostKb?: number) {
+  const whole = `
+    import { openJournal } from ${JSON.stringify(`${import.meta.dirname}/journal.ts`)}
+    import { createMetrics } from ${JSON.stringify(`${import.meta.dirname}/../metrics.ts`)}
+    import { systemClock } from ${JSON.stringify(`${import.meta.dirname}/../../kernel/clock.ts`)}
+    const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
+    const folder = ${JSON.stringify(folder)}
+    const journal = openJournal({ folder, clock: systemClock, log, metrics: createMetrics() })
+    ${program}`
+  const limit = mostKb === undefined ? '' : `trap '' XFSZ; ulimit -f ${mostKb * 2};`
+  const node = [process.execPath, '--input-type=module-typescript', '-e', whole]
+  return spawnSync('sh', ['-c', `${limit} exec "$@"`, 'sh', ...node], { encoding: 'utf8' })
+}
+
 test('what was appended is there after a restart, oldest first', async () => {
   const folder = join(temporaryFolder(), 'journal')
   const first = open(folder)
@@ -60,15 +75,11 @@ test('everything appended in one turn shares one commit and one promise', async 
 
 test('a promise that resolved means committed: the end of the process loses nothing of it', () => {
   const folder = join(temporaryFolder(), 'journal')
-  const program = `
-    import { openJournal } from ${JSON.stringify(`${import.meta.dirname}/journal.ts`)}
-    import { createMetrics } from ${JSON.stringify(`${import.meta.dirname}/../metrics.ts`)}
-    import { systemClock } from ${JSON.stringify(`${import.meta.dirname}/../../kernel/clock.ts`)}
-    const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
-    const journal = openJournal({ folder: ${JSON.stringify(folder)}, clock: systemClock, log, metrics: createMetrics() })
-    journal.append('first'); await journal.append('second')
-    process.kill(process.pid, 'SIGKILL')`
-  const ended = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program])
+  const ended = runApart(
+    folder,
+    `journal.append('first'); await journal.append('second')
+    process.kill(process.pid, 'SIGKILL')`,
+  )
   expect(ended.signal).toBe('SIGKILL')
   const journal = open(folder)
   expect(journal.read(10).map((entry) => entry.body)).toEqual(['first', 'second'])
@@ -151,6 +162,25 @@ test('a failed commit keeps nothing of its turn', async () => {
   await expect(Promise.all(turn)).rejects.toMatchObject({ code: 'ledger_unavailable' })
   expect(journal.size()).toBe(0)
   expect(journal.read(10)).toEqual([])
+  journal.close()
+})
+
+test('a write that the system cuts short leaves nothing of its turn, and the next one that fits is taken', () => {
+  const folder = join(temporaryFolder(), 'journal')
+  const { stdout, stderr } = runApart(
+    folder,
+    `await journal.append('before')
+    const turn = [journal.append('small'), journal.append('y'.repeat(40_000))]
+    console.log(await Promise.all(turn).catch((error) => error.code), journal.size(), journal.isWritable())
+    await journal.append('after')
+    console.log(journal.size(), journal.isWritable())
+    process.kill(process.pid, 'SIGKILL')`,
+    20,
+  )
+  expect(stderr).toBe('')
+  expect(stdout.split('\n')).toEqual(['ledger_unavailable 1 false', '2 true', ''])
+  const journal = open(folder)
+  expect(journal.read(10).map((entry) => entry.body)).toEqual(['before', 'after'])
   journal.close()
 })
 
