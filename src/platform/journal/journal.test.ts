@@ -97,6 +97,23 @@ test('close commits what was appended in the same turn', async () => {
   again.close()
 })
 
+test('after close nothing is written or forgotten: the folder may be another hub’s by then', async () => {
+  const folder = join(temporaryFolder(), 'journal')
+  const journal = open(folder)
+  await journal.append('kept')
+  const [entry] = journal.read(1)
+  journal.close()
+  const next = open(folder)
+  await expect(journal.append('late')).rejects.toMatchObject({ code: 'ledger_unavailable' })
+  journal.remove(entry!.seq)
+  expect(() => journal.setAside(entry!, 'late')).toThrow('closed')
+  journal.close()
+  next.close()
+  const last = open(folder)
+  expect(last.read(10).map(({ body }) => body)).toEqual(['kept'])
+  last.close()
+})
+
 test('remove forgets up to a number and no further, and numbers are never given twice', async () => {
   const journal = open(join(temporaryFolder(), 'journal'))
   await Promise.all(['a', 'b', 'c'].map((body) => journal.append(body)))

@@ -75,6 +75,7 @@ export function openJournal(options: JournalOptions): Journal {
     batch = null
     const startedAt = clock.monotonic()
     try {
+      assertOpen()
       recent.add(bodies, memos, files.append(bodies))
       commitSeconds.observe((clock.monotonic() - startedAt) / 1000)
       writable = true
@@ -84,6 +85,11 @@ export function openJournal(options: JournalOptions): Journal {
       trouble(error)
       reject(unavailable(folder, error))
     }
+  }
+
+  /** The folder may be another process's by now. */
+  function assertOpen(): void {
+    if (closing.signal.aborted) throw new Error('the journal is closed')
   }
 
   function trouble(error: unknown): void {
@@ -111,6 +117,7 @@ export function openJournal(options: JournalOptions): Journal {
 
   /** Reads from the files; damage is put aside at once, as at a start, and what is sound goes on. */
   function readFiles(limit: number): JournalEntry[] {
+    assertOpen()
     try {
       return files.read(limit)
     } catch (error) {
@@ -137,6 +144,8 @@ export function openJournal(options: JournalOptions): Journal {
     // What this process wrote and nobody has removed is still at hand, unless there is more than is kept so.
     read: (limit) => (recent.size() === files.size() ? recent.read(limit) : readFiles(limit)),
     remove(upToSeq) {
+      // Then the next start asks for these rows once more.
+      if (closing.signal.aborted) return
       recent.remove(upToSeq)
       try {
         files.remove(upToSeq)
@@ -145,6 +154,7 @@ export function openJournal(options: JournalOptions): Journal {
       }
     },
     setAside(entry, reason) {
+      assertOpen()
       recent.clear()
       files.setAside(entry, reason)
     },
@@ -152,6 +162,7 @@ export function openJournal(options: JournalOptions): Journal {
     size: () => files.size(),
     isWritable: () => writable,
     close() {
+      if (closing.signal.aborted) return
       flush()
       closing.abort()
       files.close()

@@ -54,7 +54,7 @@ export class Damage extends Error {}
 type Numbers = { firstSeq: number; count: number }
 type Segment = { path: string; lastSeq: number; bytes: number }
 
-const name = /^rows-\d{16}\.log$/
+const fileName = /^rows-\d{16}\.log$/
 /** So much in the last file is given back to the disk when no row of it is wanted: most of it was never written there. */
 const worthCutting = 64 * 1024
 const windowBytes = 512 * 1024
@@ -71,7 +71,7 @@ export function openSegments(options: SegmentOptions): Segments {
   let cursor: { segment: Segment | undefined; at: number } = { segment: undefined, at: 0 }
 
   for (const file of readdirSync(folder).sort()) {
-    if (!name.test(file)) continue
+    if (!fileName.test(file)) continue
     const path = join(folder, file)
     const { frames, bytes } = openSegment(path, options)
     for (const frame of frames) joinNumbers(found, frame)
@@ -88,7 +88,7 @@ export function openSegments(options: SegmentOptions): Segments {
     const begun = openSync(path, 'w', 0o600)
     try {
       writeAll(begun, fileHead, 0)
-      if (isSynced) syncFolder(folder)
+      if (isSynced) syncFile(folder)
     } catch (error) {
       closeSync(begun)
       throw error
@@ -167,8 +167,8 @@ export function openSegments(options: SegmentOptions): Segments {
     },
     mend,
     sync() {
-      if (fd !== null) fdatasyncSync(fd)
-      syncFolder(folder)
+      for (const { path } of segments) syncFile(path)
+      syncFile(folder)
     },
     bytes: () => segments.reduce((sum, segment) => sum + segment.bytes, 0),
     close() {
@@ -245,8 +245,9 @@ function writeAll(fd: number, bytes: Buffer, position: number): void {
   }
 }
 
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r')
+/** Of a folder: the names in it. */
+function syncFile(path: string): void {
+  const fd = openSync(path, 'r')
   try {
     fsyncSync(fd)
   } finally {
