@@ -169,9 +169,9 @@ describe('files of rows', () => {
   test('that grow are given back to the disk when nothing of them is wanted, and grow on', async () => {
     const folder = join(temporaryFolder(), 'journal')
     const journal = openTestJournal(folder)
-    for (let i = 1; i <= 50; i++) await journal.append(row(i))
-    expect(statSync(rowFile(folder)).size).toBeGreaterThan(200_000)
-    journal.remove(50)
+    for (let i = 1; i <= 150; i++) await journal.append(row(i))
+    expect(statSync(rowFile(folder)).size).toBeGreaterThan(600_000)
+    journal.remove(150)
     expect(statSync(rowFile(folder)).size).toBeLessThan(100)
     await journal.append('next')
     const copy = folderWith(readFileSync(rowFile(folder)))

@@ -55,8 +55,8 @@ type Numbers = { firstSeq: number; count: number }
 type Segment = { path: string; lastSeq: number; bytes: number }
 
 const fileName = /^rows-\d{16}\.log$/
-/** So much in the last file is given back to the disk when no row of it is wanted: most of it was never written there. */
-const worthCutting = 64 * 1024
+/** So much in the last file is given back to the disk when no row of it is wanted. */
+const worthCutting = 512 * 1024
 const windowBytes = 512 * 1024
 
 export function openSegments(options: SegmentOptions): Segments {
@@ -155,7 +155,7 @@ export function openSegments(options: SegmentOptions): Segments {
         rmSync(segment.path, { force: true })
         segments = segments.filter((each) => each !== segment)
       }
-      if (fd === null || last === undefined || last.lastSeq > seq || last.bytes < worthCutting) return
+      if (fd === null || last === undefined || last.lastSeq > seq || last.bytes < Math.min(worthCutting, segmentBytes)) return
       isTorn = true
       last.bytes = fileHead.length
       cursor = { segment: undefined, at: 0 }
