@@ -155,7 +155,8 @@ export function openSegments(options: SegmentOptions): Segments {
         rmSync(segment.path, { force: true })
         segments = segments.filter((each) => each !== segment)
       }
-      if (fd === null || last === undefined || last.lastSeq > seq || last.bytes < Math.min(worthCutting, segmentBytes)) return
+      if (fd === null || last === undefined || last.lastSeq > seq) return
+      if (last.bytes < Math.min(worthCutting, segmentBytes)) return
       isTorn = true
       last.bytes = fileHead.length
       cursor = { segment: undefined, at: 0 }
