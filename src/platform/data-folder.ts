@@ -67,7 +67,7 @@ function userName(uid: number): string {
   return line === undefined ? String(uid) : `${line.split(':')[0]} (${uid})`
 }
 
-/** Removes `names` from `folder`; what is not there is fine. */
-export function removeFiles(folder: string, names: readonly string[]): void {
-  for (const name of names) rmSync(join(folder, name), { force: true })
+/** Removes the file or folder `name` from `folder`; it need not be there. */
+export function removeInside(folder: string, name: string): void {
+  rmSync(join(folder, name), { recursive: true, force: true })
 }

@@ -9,7 +9,7 @@ import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Counter } from '../platform/counter/counter.ts'
-import { openJournal } from '../platform/journal.ts'
+import { openJournal } from '../platform/journal/journal.ts'
 import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -94,7 +94,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   const { db, bus, counter, leases, clock, metrics, longestCallMs } = parts
   const log = parts.log.child({ room: 'usage' })
   const journal = openJournal({
-    file: join(parts.dataDir, 'journal.db'),
+    folder: join(parts.dataDir, 'journal'),
     clock,
     log,
     metrics,

@@ -7,8 +7,8 @@ import { fail } from '../kernel/errors.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
 import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { engines } from '../platform/database/testing.ts'
-import type { Journal } from '../platform/journal.ts'
-import { openTestJournal, temporaryFolder } from '../platform/journal-testing.ts'
+import type { Journal } from '../platform/journal/journal.ts'
+import { openTestJournal, temporaryFolder } from '../platform/journal/testing.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { createLedger } from './ledger.ts'
 import { priceBook } from './price-book.ts'
@@ -49,7 +49,7 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
   async function start() {
     const database = await open([usageMigration, ledgerMigration])
     const db = database.kysely as Kysely<UsageTables>
-    const file = join(temporaryFolder(), 'journal.db')
+    const file = join(temporaryFolder(), 'journal')
     return { db, store: createUsageStore(db), file }
   }
 
@@ -434,7 +434,7 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
     const { db, store } = await start()
     const settleMany = async (node: string) => {
       for (let batch = 0; batch < 10; batch++) {
-        const journal = openTestJournal(join(temporaryFolderOf(node), `${batch}.db`))
+        const journal = openTestJournal(join(temporaryFolderOf(node), `journal-${batch}`))
         const ledger = ledgerOver(journal, store)
         for (let i = 0; i < 10; i++) {
           void ledger.record(sampleEntry({ id: `req_${node}_${batch}_${i}`, modelAsked: `m${(i * 7) % 10}` }))
@@ -456,7 +456,7 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
 })
 
 test('record refuses while the journal cannot be written', async () => {
-  const journal = openTestJournal(join(temporaryFolder(), 'journal.db'), {
+  const journal = openTestJournal(join(temporaryFolder(), 'journal'), {
     maxBytes: 128 * 1024,
     clock: createManualClock(),
   })

@@ -1,6 +1,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import { fail, HubError } from '../kernel/errors.ts'
-import type { Journal, JournalEntry } from '../platform/journal.ts'
+import type { JournalEntry } from '../platform/journal/entry.ts'
+import type { Journal } from '../platform/journal/journal.ts'
 import type { Log } from '../platform/log.ts'
 import { durationBuckets, type Metrics } from '../platform/metrics.ts'
 import { readEntry, summedRow, valuesOf, writeEntry } from './entry-text.ts'
@@ -49,7 +50,7 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
   const rejectedTotal = metrics
     .counter(
       'gatehouse_ledger_rejected_total',
-      'Journal entries that no store would take, kept aside in the journal file.',
+      'Journal entries that no store would take, kept aside in rejects.jsonl of the journal.',
     )
     .with({})
   const commitSeconds = metrics
@@ -115,7 +116,7 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
     const reason = error instanceof Error ? error.message : String(error)
     journal.setAside(entry, reason)
     rejectedTotal.inc()
-    log.error('A journal entry cannot be settled; it was set aside in the table ledger_rejects of the journal', {
+    log.error('A journal entry cannot be settled; it was set aside in rejects.jsonl of the journal', {
       error,
     })
   }

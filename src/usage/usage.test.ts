@@ -6,7 +6,7 @@ import { migrations } from '../migrations/index.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
 import { createMemoryCounter } from '../platform/counter/memory.ts'
 import { engines } from '../platform/database/testing.ts'
-import { temporaryFolder } from '../platform/journal-testing.ts'
+import { temporaryFolder } from '../platform/journal/testing.ts'
 import { createMemoryLeases } from '../platform/lease/memory.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import {

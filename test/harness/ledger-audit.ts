@@ -1,9 +1,11 @@
 /** Looks at a stopped hub's ledger from outside: straight into its store and its journal. */
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
 import { sql } from 'kysely'
+import { systemClock } from '../../src/kernel/clock.ts'
 import { openDatabase } from '../../src/platform/database/index.ts'
 import { silentLog } from '../../src/platform/database/testing-log.ts'
+import { openJournal } from '../../src/platform/journal/journal.ts'
+import { createMetrics } from '../../src/platform/metrics.ts'
 
 export type Audit = {
   rows: number
@@ -33,17 +35,16 @@ export async function auditLedger(
       missing: answered.map(({ traceId }) => traceId).filter((traceId) => !seen.has(traceId)),
       doubled: counts.filter(({ n }) => n > 1).map(({ trace_id }) => trace_id),
       wrongSums,
-      ...auditJournal(join(dataDir, 'journal.db')),
+      ...auditJournal(join(dataDir, 'journal')),
     }
   } finally {
     await database.close()
   }
 }
 
-function auditJournal(file: string): Pick<Audit, 'unsettled' | 'rejected'> {
-  const journal = new Database(file)
-  const count = (table: string) => journal.prepare<[], number>(`select count(*) from ${table}`).pluck().get()!
-  const found = { unsettled: count('entries'), rejected: count('ledger_rejects') }
+function auditJournal(folder: string): Pick<Audit, 'unsettled' | 'rejected'> {
+  const journal = openJournal({ folder, clock: systemClock, log: silentLog, metrics: createMetrics() })
+  const found = { unsettled: journal.size(), rejected: journal.rejects(Number.MAX_SAFE_INTEGER).length }
   journal.close()
   return found
 }

@@ -147,7 +147,7 @@ function expectMarkers(places: readonly Place[], engine: string) {
   ]
   const stored =
     engine === 'sqlite' ? ['running gatehouse.db', 'stopped gatehouse.db'] : ['table request_logs', 'table providers']
-  for (const sort of [...sorts, ...stored, 'running journal.db', 'config show']) {
+  for (const sort of [...sorts, ...stored, 'running rows-', 'config show']) {
     expect(
       marked.some((place) => place.startsWith(sort)),
       `the marker is found in ${sort}`,

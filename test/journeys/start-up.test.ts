@@ -169,7 +169,7 @@ test('a migration that fails stops the start, and nothing of it or after it is t
   database.exec(`delete from schema_migrations where name = '${last.name}'`)
   const tables = () => database.prepare(`select name, sql from sqlite_master order by name`).all()
   const before = tables()
-  rmSync(join(dataDir, 'journal.db'))
+  rmSync(join(dataDir, 'journal'), { recursive: true })
 
   const run = serve()
   const { exitCode, err } = await run.ended
@@ -177,7 +177,7 @@ test('a migration that fails stops the start, and nothing of it or after it is t
   expect(err).toMatch(new RegExp(`Migration ${last.name} \\(up\\) failed: .*already exists.*Nothing of it was kept`))
   expect(stepsOf(run)).toEqual(steps.slice(0, 4))
   expect(tables()).toEqual(before)
-  expect(existsSync(join(dataDir, 'journal.db'))).toBe(false)
+  expect(existsSync(join(dataDir, 'journal'))).toBe(false)
 })
 
 test('a second hub on the same data folder is refused with the reason, and the first goes on', async () => {
@@ -186,7 +186,7 @@ test('a second hub on the same data folder is refused with the reason, and the f
   const second = serve()
   const { exitCode, err } = await second.ended
   expect(exitCode).toBe(1)
-  expect(err).toContain(join(dataDir, 'journal.db'))
+  expect(err).toContain(join(dataDir, 'journal'))
   expect(err).toContain('another process has it open: give each hub its own data folder')
   expect(messages(second)).not.toContain('Starting application server')
   expect((await fetch(`${address}/readyz`)).status).toBe(200)

@@ -1,12 +1,9 @@
 import { existsSync } from 'node:fs'
 import { expect, onTestFinished, test } from 'vitest'
-import { systemClock } from '../../kernel/clock.ts'
-import { silentLog } from '../../platform/database/testing-log.ts'
-import { openJournal } from '../../platform/journal.ts'
-import { createMetrics } from '../../platform/metrics.ts'
+import { openTestJournal } from '../../platform/journal/testing.ts'
 import { createCommandLine } from '../testing.ts'
 
-const { run, path, writeFile } = createCommandLine()
+const { run, path } = createCommandLine()
 
 test('reset shows what is there and deletes nothing without --yes', async () => {
   await run(['migrate', 'up'])
@@ -21,10 +18,11 @@ test('reset shows what is there and deletes nothing without --yes', async () => 
 test('reset --yes leaves an empty store and no journal, and keeps the secret key', async () => {
   await run(['migrate', 'up'])
   await run(['keys', 'create', '--name', 'web'])
-  writeFile('data/journal.db-wal', '')
+  const journal = openTestJournal(path('data/journal'))
+  await journal.append('a row')
+  journal.close()
   expect(await run(['reset', '--yes'])).toMatchObject({ exitCode: 0 })
-  expect(existsSync(path('data/journal.db'))).toBe(false)
-  expect(existsSync(path('data/journal.db-wal'))).toBe(false)
+  expect(existsSync(path('data/journal'))).toBe(false)
   expect(existsSync(path('data/secret.key'))).toBe(true)
   await run(['migrate', 'up'])
   expect(JSON.parse((await run(['keys', 'list', '--json'])).out)).toEqual([])
@@ -33,8 +31,7 @@ test('reset --yes leaves an empty store and no journal, and keeps the secret key
 test('a running hub keeps its data', async () => {
   await run(['migrate', 'up'])
   await run(['keys', 'create', '--name', 'web'])
-  const [clock, log] = [systemClock, silentLog]
-  const journal = openJournal({ file: path('data/journal.db'), clock, log, metrics: createMetrics({ clock }) })
+  const journal = openTestJournal(path('data/journal'))
   onTestFinished(() => journal.close())
   expect(await run(['reset', '--yes'])).toMatchObject({ exitCode: 1, err: expect.stringContaining('another process') })
   expect(JSON.parse((await run(['keys', 'list', '--json'])).out)).toHaveLength(1)

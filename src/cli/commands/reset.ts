@@ -2,18 +2,17 @@ import { join } from 'node:path'
 import { mask, settings } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { migrations } from '../../migrations/index.ts'
-import { removeFiles } from '../../platform/data-folder.ts'
+import { removeInside } from '../../platform/data-folder.ts'
 import { countRows, eraseStore } from '../../platform/database/erase.ts'
-import { openJournal } from '../../platform/journal.ts'
+import { openJournal } from '../../platform/journal/journal.ts'
 import type { Log } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { printJson, printTable, reportUsage } from '../report.ts'
 import { type OpenStore, withStore } from '../store.ts'
 
-/** Files of the ledger's journal in the data folder: rows there are not in the store yet. */
-const journalFile = 'journal.db'
-const journalFiles = [journalFile, `${journalFile}-wal`, `${journalFile}-shm`]
+/** The ledger's journal in the data folder: rows there are not in the store yet. */
+const journalFolder = 'journal'
 
 /** Everything the hub stored is deleted; its settings and its secret key stay. */
 export const reset: Command = {
@@ -47,7 +46,7 @@ async function erase(call: Call, { loaded, database, log }: OpenStore): Promise<
   }
   assertStopped(config.data.dir, log)
   await eraseStore(database, migrations, { log })
-  removeFiles(config.data.dir, journalFiles)
+  removeInside(config.data.dir, journalFolder)
   if (call.json) printJson(call.terminal, { ok: true, store: where, deleted: counts })
   else call.terminal.out('Deleted; the next start begins anew · 已删除；下次启动将重新初始化')
   return exitCodes.ok
@@ -56,6 +55,6 @@ async function erase(call: Call, { loaded, database, log }: OpenStore): Promise<
 /** A running hub has its journal to itself: throws `ledger_unavailable` when this one does. */
 function assertStopped(dataDir: string, log: Log): void {
   const metrics = createMetrics({ clock: systemClock })
-  const file = join(dataDir, journalFile)
-  openJournal({ file, clock: systemClock, log, metrics }).close()
+  const folder = join(dataDir, journalFolder)
+  openJournal({ folder, clock: systemClock, log, metrics }).close()
 }

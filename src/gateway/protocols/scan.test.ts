@@ -83,6 +83,8 @@ const longText = fc.array(fc.constantFrom('"', '\\', '\n', 'long prose without a
   maxLength: 30,
 })
 
+const byName = (object: object) => Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1))
+
 test('for any object, scan and rewrite give what parse and assign give', () => {
   fc.assert(
     fc.property(anyObject, longText, fc.constantFrom(0, 1, '\t'), (object, pieces, indent) => {
@@ -95,7 +97,8 @@ test('for any object, scan and rewrite give what parse and assign give', () => {
       const edited = rewrite(body, found, { set: { model: '"m"', stream_options: '{"x":1}' }, remove: ['usage', 'a'] })
       const { usage: _u, a: _a, ...rest } = JSON.parse(body.toString())
       const want = { ...rest, model: 'm', stream_options: { x: 1 } }
-      expect(Object.entries(JSON.parse(edited.toString())).sort()).toEqual(Object.entries(want).sort())
+      // By name only: a value whose toString is no function cannot be compared as text.
+      expect(byName(JSON.parse(edited.toString()))).toEqual(byName(want))
     }),
   )
 })

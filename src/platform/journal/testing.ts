@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { systemClock } from '../kernel/clock.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import type { Log } from '../log.ts'
+import { createMetrics } from '../metrics.ts'
 import { type Journal, type JournalOptions, openJournal } from './journal.ts'
-import type { Log } from './log.ts'
-import { createMetrics } from './metrics.ts'
 
 const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog }
 
@@ -17,6 +17,6 @@ export function temporaryFolder(): string {
 }
 
 /** A journal as the hub opens it, silent, with whatever a test wants otherwise. */
-export function openTestJournal(file: string, options: Partial<JournalOptions> = {}): Journal {
-  return openJournal({ file, clock: systemClock, log: silentLog, metrics: createMetrics(), ...options })
+export function openTestJournal(folder: string, options: Partial<JournalOptions> = {}): Journal {
+  return openJournal({ folder, clock: systemClock, log: silentLog, metrics: createMetrics(), ...options })
 }

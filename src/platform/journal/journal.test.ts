@@ -1,13 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { createManualClock } from '../kernel/clock.ts'
-import { HubError } from '../kernel/errors.ts'
+import { createManualClock } from '../../kernel/clock.ts'
+import { HubError } from '../../kernel/errors.ts'
+import type { Log } from '../log.ts'
+import { createMetrics } from '../metrics.ts'
 import { type JournalOptions, openJournal } from './journal.ts'
-import { temporaryFolder } from './journal-testing.ts'
-import type { Log } from './log.ts'
-import { createMetrics } from './metrics.ts'
+import { temporaryFolder } from './testing.ts'
 
 function listeningLog() {
   const lines: string[] = []
@@ -21,9 +20,9 @@ function listeningLog() {
   return { log, lines }
 }
 
-function open(file: string, options: Partial<JournalOptions> = {}) {
+function open(folder: string, options: Partial<JournalOptions> = {}) {
   return openJournal({
-    file,
+    folder,
     clock: createManualClock(),
     log: listeningLog().log,
     metrics: createMetrics(),
@@ -31,14 +30,29 @@ function open(file: string, options: Partial<JournalOptions> = {}) {
   })
 }
 
+/** Runs `program` with an open `journal` in a process of its own, which may write files up to `mostKb` long. */
+function runApart(folder: string, program: string, mostKb?: number) {
+  const whole = `
+    import { openJournal } from ${JSON.stringify(`${import.meta.dirname}/journal.ts`)}
+    import { createMetrics } from ${JSON.stringify(`${import.meta.dirname}/../metrics.ts`)}
+    import { systemClock } from ${JSON.stringify(`${import.meta.dirname}/../../kernel/clock.ts`)}
+    const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
+    const folder = ${JSON.stringify(folder)}
+    const journal = openJournal({ folder, clock: systemClock, log, metrics: createMetrics() })
+    ${program}`
+  const limit = mostKb === undefined ? '' : `trap '' XFSZ; ulimit -f ${mostKb * 2};`
+  const node = [process.execPath, '--input-type=module-typescript', '-e', whole]
+  return spawnSync('sh', ['-c', `${limit} exec "$@"`, 'sh', ...node], { encoding: 'utf8' })
+}
+
 test('what was appended is there after a restart, oldest first', async () => {
-  const file = join(temporaryFolder(), 'journal.db')
-  const first = open(file)
+  const folder = join(temporaryFolder(), 'journal')
+  const first = open(folder)
   await first.append('one')
   await first.append('two')
   first.close()
 
-  const second = open(file)
+  const second = open(folder)
   expect(second.size()).toBe(2)
   expect(second.read(10).map((entry) => entry.body)).toEqual(['one', 'two'])
   expect(second.read(1).map((entry) => entry.body)).toEqual(['one'])
@@ -47,7 +61,7 @@ test('what was appended is there after a restart, oldest first', async () => {
 
 test('everything appended in one turn shares one commit and one promise', async () => {
   const metrics = createMetrics()
-  const journal = open(join(temporaryFolder(), 'journal.db'), { metrics })
+  const journal = open(join(temporaryFolder(), 'journal'), { metrics })
   const promises = ['a', 'b', 'c'].map((body) => journal.append(body))
   expect(new Set(promises).size).toBe(1)
   expect(journal.size()).toBe(0)
@@ -60,35 +74,48 @@ test('everything appended in one turn shares one commit and one promise', async 
 })
 
 test('a promise that resolved means committed: the end of the process loses nothing of it', () => {
-  const file = join(temporaryFolder(), 'journal.db')
-  const program = `
-    import { openJournal } from ${JSON.stringify(`${import.meta.dirname}/journal.ts`)}
-    import { createMetrics } from ${JSON.stringify(`${import.meta.dirname}/metrics.ts`)}
-    import { systemClock } from ${JSON.stringify(`${import.meta.dirname}/../kernel/clock.ts`)}
-    const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
-    const journal = openJournal({ file: ${JSON.stringify(file)}, clock: systemClock, log, metrics: createMetrics() })
-    journal.append('first'); await journal.append('second')
-    process.kill(process.pid, 'SIGKILL')`
-  const ended = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program])
+  const folder = join(temporaryFolder(), 'journal')
+  const ended = runApart(
+    folder,
+    `journal.append('first'); await journal.append('second')
+    process.kill(process.pid, 'SIGKILL')`,
+  )
   expect(ended.signal).toBe('SIGKILL')
-  const journal = open(file)
+  const journal = open(folder)
   expect(journal.read(10).map((entry) => entry.body)).toEqual(['first', 'second'])
   journal.close()
 })
 
 test('close commits what was appended in the same turn', async () => {
-  const file = join(temporaryFolder(), 'journal.db')
-  const journal = open(file)
+  const folder = join(temporaryFolder(), 'journal')
+  const journal = open(folder)
   const appended = journal.append('last words')
   journal.close()
   await appended
-  const again = open(file)
+  const again = open(folder)
   expect(again.size()).toBe(1)
   again.close()
 })
 
+test('after close nothing is written or forgotten: the folder may be another hub’s by then', async () => {
+  const folder = join(temporaryFolder(), 'journal')
+  const journal = open(folder)
+  await journal.append('kept')
+  const [entry] = journal.read(1)
+  journal.close()
+  const next = open(folder)
+  await expect(journal.append('late')).rejects.toMatchObject({ code: 'ledger_unavailable' })
+  journal.remove(entry!.seq)
+  expect(() => journal.setAside(entry!, 'late')).toThrow('closed')
+  journal.close()
+  next.close()
+  const last = open(folder)
+  expect(last.read(10).map(({ body }) => body)).toEqual(['kept'])
+  last.close()
+})
+
 test('remove forgets up to a number and no further, and numbers are never given twice', async () => {
-  const journal = open(join(temporaryFolder(), 'journal.db'))
+  const journal = open(join(temporaryFolder(), 'journal'))
   await Promise.all(['a', 'b', 'c'].map((body) => journal.append(body)))
   const [, second, third] = journal.read(10)
   journal.remove(second!.seq)
@@ -101,15 +128,15 @@ test('remove forgets up to a number and no further, and numbers are never given 
 })
 
 test('an entry set aside leaves the queue and stays readable with its reason', async () => {
-  const file = join(temporaryFolder(), 'journal.db')
+  const folder = join(temporaryFolder(), 'journal')
   const clock = createManualClock(5000)
-  const journal = open(file, { clock })
+  const journal = open(folder, { clock })
   await journal.append('garbled')
   await journal.append('sound')
   journal.setAside(journal.read(1)[0]!, 'not an array')
   expect(journal.size()).toBe(1)
   journal.close()
-  const again = open(file)
+  const again = open(folder)
   expect(again.read(10).map((entry) => entry.body)).toEqual(['sound'])
   expect(again.rejects(10)).toMatchObject([{ body: 'garbled', reason: 'not an array', at: 5000 }])
   again.close()
@@ -118,7 +145,7 @@ test('an entry set aside leaves the queue and stays readable with its reason', a
 test('a full journal refuses, says so, and serves again by itself once there is room', async () => {
   const clock = createManualClock()
   const { log, lines } = listeningLog()
-  const journal = open(join(temporaryFolder(), 'journal.db'), { clock, log, maxBytes: 512 * 1024 })
+  const journal = open(join(temporaryFolder(), 'journal'), { clock, log, maxBytes: 512 * 1024 })
   let failure: unknown
   for (let i = 0; i < 100 && failure === undefined; i++) {
     await journal.append('x'.repeat(10_000)).catch((error) => {
@@ -147,7 +174,7 @@ test('a full journal refuses, says so, and serves again by itself once there is 
 })
 
 test('a failed commit keeps nothing of its turn', async () => {
-  const journal = open(join(temporaryFolder(), 'journal.db'), { maxBytes: 256 * 1024 })
+  const journal = open(join(temporaryFolder(), 'journal'), { maxBytes: 256 * 1024 })
   const turn = [journal.append('small'), journal.append('y'.repeat(400_000))]
   await expect(Promise.all(turn)).rejects.toMatchObject({ code: 'ledger_unavailable' })
   expect(journal.size()).toBe(0)
@@ -155,43 +182,32 @@ test('a failed commit keeps nothing of its turn', async () => {
   journal.close()
 })
 
-test('a file that is no database is moved aside, never deleted, and a new journal begun', async () => {
-  const dir = temporaryFolder()
-  const file = join(dir, 'journal.db')
-  writeFileSync(file, 'this was never a database, but somebody may want it'.repeat(100))
-  const { log, lines } = listeningLog()
-  const journal = open(file, { log, clock: createManualClock(Date.UTC(2026, 10, 23)) })
-  await journal.append('fresh')
-  expect(journal.size()).toBe(1)
-  expect(readdirSync(dir)).toContain('journal.db.damaged-2026-11-23T00-00-00-000Z')
-  expect(lines).toEqual(['The journal is damaged; it was moved aside and a new one begun'])
+test('a write that the system cuts short leaves nothing of its turn, and the next one that fits is taken', () => {
+  const folder = join(temporaryFolder(), 'journal')
+  const { stdout, stderr } = runApart(
+    folder,
+    `await journal.append('before')
+    const turn = [journal.append('small'), journal.append('y'.repeat(40_000))]
+    console.log(await Promise.all(turn).catch((error) => error.code), journal.size(), journal.isWritable())
+    await journal.append('after')
+    console.log(journal.size(), journal.isWritable())
+    process.kill(process.pid, 'SIGKILL')`,
+    20,
+  )
+  expect(stderr).toBe('')
+  expect(stdout.split('\n')).toEqual(['ledger_unavailable 1 false', '2 true', ''])
+  const journal = open(folder)
+  expect(journal.read(10).map((entry) => entry.body)).toEqual(['before', 'after'])
   journal.close()
 })
 
-test('a journal whose pages are damaged is moved aside at open', async () => {
-  const dir = temporaryFolder()
-  const file = join(dir, 'journal.db')
-  const first = open(file)
-  for (let i = 0; i < 50; i++) await first.append('z'.repeat(2000))
-  first.close()
-  const bytes = readFileSync(file)
-  bytes.fill(0xff, 8192)
-  writeFileSync(file, bytes)
-
-  const second = open(file)
-  expect(second.size()).toBe(0)
-  await second.append('fresh')
-  expect(readdirSync(dir).some((name) => name.startsWith('journal.db.damaged-'))).toBe(true)
-  second.close()
-})
-
 test('a second process on the same journal is refused and told why', async () => {
-  const file = join(temporaryFolder(), 'journal.db')
-  const first = open(file)
+  const folder = join(temporaryFolder(), 'journal')
+  const first = open(folder)
   await first.append('mine')
-  expect(() => open(file)).toThrow(HubError)
+  expect(() => open(folder)).toThrow(HubError)
   try {
-    open(file)
+    open(folder)
   } catch (error) {
     expect((error as HubError).detail).toContain('another process has it open')
   }
