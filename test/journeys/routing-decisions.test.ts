@@ -233,6 +233,30 @@ describe('who may be asked', () => {
     })
   })
 
+  test('the first orchestrator had its wishes in the body: they are obeyed there, and no provider sees them', async () => {
+    const [first, second] = [await stage.upstream(), await stage.upstream()]
+    const model = await stage.serve([first, second])
+    const providers = (await stage.hub.admin('GET', '/api/providers')) as { name: string; base_url: string }[]
+    const nameOf = (fake: typeof first) => providers.find(({ base_url }) => base_url === fake.baseUrl)!.name
+    first.behave(down)
+    const body = { model, provider: nameOf(second), timeout: 30, metadata: { kept: '1' } }
+    expect((await stage.ask(body)).status).toBe(200)
+    expect(count([first, second])).toEqual([0, 1])
+    expect(second.requests.at(-1)!.json).toMatchObject({ metadata: { kept: '1' } })
+    for (const name of ['provider', 'timeout']) expect(second.requests.at(-1)!.json).not.toHaveProperty(name)
+
+    expect((await stage.ask({ model, provider: nameOf(first), retry_count: 0 })).status).toBe(500)
+    expect(count([first, second])).toEqual([1, 1])
+    first.behave(down)
+    const chain = { model, provider: nameOf(first), fallback_providers: [nameOf(second)] }
+    expect((await stage.ask(chain)).status).toBe(200)
+    expect(count([first, second])).toEqual([2, 2])
+    // Another vendor's extension of the same name is none of ours.
+    const { status } = await stage.ask({ model, provider: { order: ['x'] } })
+    expect(status).toBe(200)
+    expect([first, second].some(({ requests }) => 'provider' in (requests.at(-1)!.json as object))).toBe(true)
+  })
+
   test('a conversation too long for one model goes to one that holds more', async () => {
     const [small, large] = [await stage.upstream(), await stage.upstream()]
     const model = await stage.serve(small, { link: { context_tokens: 50 } })
