@@ -74,6 +74,18 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     bus.on('check.changed', ({ check, from, to, message }) =>
       log[to === 'ok' ? 'info' : 'warn'](`Health of ${check}: ${message}`, { check, from, to }),
     )
+    bus.on('breaker.opened', ({ provider, model, reason }) =>
+      log.warn(`The provider ${provider} is left alone for a while with the model ${model}: ${reason}`),
+    )
+    bus.on('breaker.closed', ({ provider, model }) =>
+      log.info(`The provider ${provider} is asked again for the model ${model}`),
+    )
+    bus.on('provider.key.died', ({ provider, name, reason }) =>
+      log.error(`The provider ${provider} no longer accepts its key ${name} (${reason}): replace or revive it`),
+    )
+    bus.on('budget.threshold', ({ scope, scopeId, period, percent }) =>
+      log.warn(`The budget of ${scope} ${scopeId} for this ${period} is used to ${percent} %`),
+    )
 
     log.info('Starting application server')
     server = await createApp({

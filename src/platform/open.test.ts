@@ -33,7 +33,7 @@ test('one node needs nothing but a folder', async () => {
   const { platform, lines } = await open(configure())
   expect(platform.database.engine).toBe('sqlite')
   expect(platform.pingRedis).toBe(null)
-  expect(await platform.counter.take('key', 1, 1000)).toMatchObject({ allowed: true })
+  expect(await platform.counter.admit('call', [oneOf('key')], 1000)).toMatchObject({ result: 'admitted' })
   expect(await platform.leases.acquire('job', 1000)).toBe(true)
   expect((await platform.metrics.render()).text).toContain('gatehouse_build_info{version="1.2.3"')
   expect(lines.map((line) => JSON.parse(line).message)).toEqual(['Waiting for database', 'Database is ready'])
@@ -67,10 +67,12 @@ test('a master key that is none stops the start before the wait for the database
   expect(lines).toEqual([])
 })
 
+const oneOf = (key: string) => ({ kind: 'window' as const, key, limit: 1, cost: 1, windowMs: 3_600_000 })
+
 test('a Redis that is away does not keep the hub from starting', async () => {
   const { platform } = await open(configure({ redis: { url: 'redis://127.0.0.1:1/0' } }))
   await expect(platform.pingRedis!()).rejects.toMatchObject({ code: 'unavailable' })
-  await expect(platform.counter.take('key', 1, 1000)).rejects.toMatchObject({ code: 'unavailable' })
+  await expect(platform.counter.admit('call', [oneOf('key')], 1000)).rejects.toMatchObject({ code: 'unavailable' })
 })
 
 describeWithRedis('with Redis', () => {
@@ -78,8 +80,8 @@ describeWithRedis('with Redis', () => {
     const config = configure({ redis: { url: redisUrl } })
     const [one, two] = [await open(config), await open(configure({ redis: { url: redisUrl } }))]
     const key = `open test ${process.pid} ${Date.now()}`
-    await one.platform.counter.take(key, 2, 3_600_000)
-    expect(await two.platform.counter.take(key, 2, 3_600_000)).toMatchObject({ remaining: 0 })
+    expect(await one.platform.counter.admit('first', [oneOf(key)], 1000)).toMatchObject({ result: 'admitted' })
+    expect(await two.platform.counter.admit('second', [oneOf(key)], 1000)).not.toMatchObject({ result: 'admitted' })
     expect(await one.platform.leases.acquire(key, 10_000)).toBe(true)
     expect(await two.platform.leases.acquire(key, 10_000)).toBe(false)
     await one.platform.pingRedis!()

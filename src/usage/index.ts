@@ -42,6 +42,7 @@ export type { NewPrice, Prices } from './prices.ts'
 export type { Admitted, CallSize, Quota, QuotaCall } from './quota/quota.ts'
 export type { TenantOf } from './quota/routes.ts'
 export type { Subject } from './quota/rules.ts'
+export { readSpendCounters } from './quota/spend-counters.ts'
 export type { QuotaTables } from './quota/store.ts'
 export type { UsageTables } from './rows.ts'
 export type {

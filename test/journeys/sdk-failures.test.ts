@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Behaviour, type FakeProvider, startFakeProvider, type VendorName } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { type SdkDriver, sdkDrivers } from './sdk-drivers.ts'
@@ -22,7 +22,8 @@ const fakes = new Map<VendorName, FakeProvider>()
 const question = { messages: [{ role: 'user' as const, content: 'Hello' }] }
 
 beforeAll(async () => {
-  hub = await startHub()
+  // These providers fail on purpose, and often: no breaker is to keep the next test from them.
+  hub = await startHub({ settings: { 'gateway.breaker_min_calls': 1000 } })
   apiKey = await hub.createKey()
   for (const vendor of vendors) {
     const fake = await startFakeProvider({ kind: vendor })
@@ -34,6 +35,12 @@ beforeAll(async () => {
 afterAll(async () => {
   await hub?.stop()
   for (const fake of fakes.values()) await fake.close()
+})
+
+// A key that was refused twice in a row is dead until a person says otherwise, and each test is another day.
+afterEach(async () => {
+  for (const { id, key_state } of await hub.admin('GET', '/api/providers'))
+    if (key_state === 'dead') await hub.admin('POST', `/api/providers/${id}/keys/${id}/revive`)
 })
 
 function prepare(vendor: VendorName, ...behaviours: Behaviour[]): FakeProvider {

@@ -174,7 +174,11 @@ test('a migration that fails stops the start, and nothing of it or after it is t
   const run = serve()
   const { exitCode, err } = await run.ended
   expect(exitCode).toBe(1)
-  expect(err).toMatch(new RegExp(`Migration ${last.name} \\(up\\) failed: .*already exists.*Nothing of it was kept`))
+  expect(err).toMatch(
+    new RegExp(
+      `Migration ${last.name} \\(up\\) failed: .*(already exists|duplicate column name).*Nothing of it was kept`,
+    ),
+  )
   expect(stepsOf(run)).toEqual(steps.slice(0, 4))
   expect(tables()).toEqual(before)
   expect(existsSync(join(dataDir, 'journal'))).toBe(false)

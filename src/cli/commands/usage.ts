@@ -1,6 +1,14 @@
 import { systemClock } from '../../kernel/clock.ts'
 import { formatUsd } from '../../kernel/money.ts'
-import { openUsageAudit, type Reconciled, type Rerated, readTime, type UsageTables } from '../../usage/index.ts'
+import {
+  openUsageAudit,
+  type QuotaTables,
+  type Reconciled,
+  type Rerated,
+  readSpendCounters,
+  readTime,
+  type UsageTables,
+} from '../../usage/index.ts'
 import { type Call, type Command, type CommandOption, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { printJson, printTable } from '../report.ts'
 import { withPlatform } from '../store.ts'
@@ -78,8 +86,11 @@ async function rerate(call: Call): Promise<ExitCode> {
 }
 
 async function reconcile(call: Call): Promise<ExitCode> {
-  return withPlatform<UsageTables>(call, async ({ database }, config) => {
-    const told = await openUsageAudit({ db: database.kysely, now: systemClock.now }).reconcile({
+  return withPlatform<UsageTables & QuotaTables>(call, async ({ database, counter, pingRedis }, config) => {
+    const db = database.kysely
+    // Without Redis the counters are in the memory of the hub, which reconciles them itself.
+    const counters = pingRedis === null ? undefined : readSpendCounters({ db, counter, clock: systemClock })
+    const told = await openUsageAudit({ db, counters, now: systemClock.now }).reconcile({
       ...readRange(call),
       retentionDays: config.usage.retention_days,
       isFix: call.options.fix === true,

@@ -1,7 +1,7 @@
 import { readBody } from '../../http/body.ts'
 import { fail } from '../../kernel/errors.ts'
 import { estimateTokens } from '../../usage/index.ts'
-import { complete } from '../complete.ts'
+import { admitPlain, complete } from '../complete.ts'
 import { readCountable } from '../protocols/gemini/count-tokens.ts'
 import { gemini as protocol } from '../protocols/gemini/index.ts'
 import { asCount } from '../protocols/json.ts'
@@ -36,6 +36,7 @@ export const geminiCounting = defineEndpoint({
       })
       return await complete(wantFrom(name, ask), toCall(visit), own)
     }
+    await admitPlain({ ...context, principal: visit.principal }, errorHeaders, own)
     const { text, mediaTokens } = readCountable(wire)
     const totalTokens = estimateTokens(text) + mediaTokens
     const headers = [...errorHeaders, 'x-gatehouse-estimated', 'true']

@@ -1,17 +1,10 @@
 /**
  * Shared counting for limits and budgets. One process counts in memory; many nodes count in Redis, where one Lua script
- * does the whole of each verb in one round trip. Both behave alike (`contract.test.ts`, `tallies.contract.test.ts`).
+ * does the whole of each verb in one round trip. Both behave alike (`tallies.contract.test.ts`).
  */
 export type Counter = Tallies & {
-  /**
-   * Counts `cost` events under `key` if the current window of `windowMs` still has room for them under `limit`;
-   * otherwise counts nothing. Windows are aligned to the epoch. `resetMs` is the time until the window ends.
-   */
-  take(key: string, limit: number, windowMs: number, cost?: number): Taken | Promise<Taken>
   close(): Promise<void>
 }
-
-export type Taken = { allowed: boolean; limit: number; remaining: number; resetMs: number }
 
 /**
  * What callers may still do, held against several limits at once. A holder is one call, named by its request id; what it

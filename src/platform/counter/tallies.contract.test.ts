@@ -33,6 +33,16 @@ describeWithRedis('tallies in Redis', () => {
     })
   })
 
+  test('a Redis that has forgotten the scripts is taught them again', async () => {
+    const redis = await connectRedis()
+    const tallies = createRedisTallies({ redis })
+    const demand: Demand = { kind: 'window', key: randomUUID(), limit: 2, cost: 1, windowMs }
+    await tallies.admit('first', [demand], leaseMs)
+    await redis.script('FLUSH')
+    expect(await tallies.admit('second', [demand], leaseMs)).toMatchObject({ result: 'admitted' })
+    expect(await tallies.admit('third', [demand], leaseMs)).not.toMatchObject({ result: 'admitted' })
+  })
+
   test('4.7.31 every key has a time to live', async () => {
     const redis = await connectRedis()
     const tallies = createRedisTallies({ redis })

@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Balance, BudgetKey, Counter, Spending } from '../../platform/counter/counter.ts'
 import type { Metrics } from '../../platform/metrics.ts'
+import { budgetCounterKey } from './counter-keys.ts'
 import { createPeriods, type Period } from './periods.ts'
 import { budgetSteps } from './schema.ts'
 import type { BudgetRow, QuotaStore } from './store.ts'
@@ -36,7 +37,7 @@ export function createSpending({ store, counter, budgets, bus, clock, metrics }:
   function keyOf(budget: BudgetRow, at: number): BudgetKey & Period {
     const { startsAt, endsAt } = period(budget, at)
     const lifeMs = Math.max(endsAt - clock.now(), 0) + afterlifeMs
-    return { key: `budget:${budget.id}:${startsAt}`, limit: budget.limit_nano_usd, lifeMs, startsAt, endsAt }
+    return { key: budgetCounterKey(budget.id, startsAt), limit: budget.limit_nano_usd, lifeMs, startsAt, endsAt }
   }
 
   function tell(budget: BudgetRow, at: number, { spent, fromPercent, toPercent }: Spending): void {
