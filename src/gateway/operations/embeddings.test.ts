@@ -3,7 +3,10 @@ import type { Candidate } from '../models.ts'
 import { google } from '../providers/google.ts'
 import { embeddings } from './embeddings.ts'
 
-const candidate = { provider: { kind: google }, providerModel: 'models/gemini-embedding-001' } as unknown as Candidate
+const candidate = {
+  provider: { kind: google, wiring: google.wire({}) },
+  providerModel: 'models/gemini-embedding-001',
+} as unknown as Candidate
 const translate = (body: Record<string, unknown>) =>
   embeddings.translate!(candidate, { member: (name) => body[name], whole: () => body })!
 

@@ -11,6 +11,23 @@ const sse = (wires: JsonObject[]) =>
     .map((wire) => `${typeof wire.type === 'string' ? `event: ${wire.type}\n` : ''}data: ${JSON.stringify(wire)}\n\n`)
     .join('')
 
+/** OpenAI's Responses repeat in the last event what they streamed before it. */
+const responsesMessage = {
+  id: 'msg_1',
+  type: 'message',
+  role: 'assistant',
+  status: 'completed',
+  content: [{ type: 'output_text', text: 'Hello 你好', annotations: [] }],
+}
+const responsesAnswer = {
+  id: 'resp_1',
+  object: 'response',
+  model: 'gpt-5.1',
+  status: 'completed',
+  output: [responsesMessage],
+  usage: { input_tokens: 7, output_tokens: 3, total_tokens: 10 },
+}
+
 /** One answer, "Hello 你好" for 7 tokens in and 3 out, as each vendor streams it and as it sends it whole. */
 const samples: { [protocol: string]: { stream: string; result: JsonObject; model: string } } = {
   'openai-chat': {
@@ -32,6 +49,43 @@ const samples: { [protocol: string]: { stream: string; result: JsonObject; model
       choices: [{ index: 0, message: { role: 'assistant', content: 'Hello 你好' }, finish_reason: 'stop' }],
       usage: { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 },
     },
+  },
+  'openai-responses': {
+    model: 'gpt-5.1',
+    stream: sse(
+      [
+        { type: 'response.created', response: { id: 'resp_1', model: 'gpt-5.1', status: 'in_progress', output: [] } },
+        {
+          type: 'response.output_item.added',
+          output_index: 0,
+          item: { id: 'msg_1', type: 'message', role: 'assistant', status: 'in_progress', content: [] },
+        },
+        {
+          type: 'response.content_part.added',
+          item_id: 'msg_1',
+          output_index: 0,
+          content_index: 0,
+          part: { type: 'output_text', text: '', annotations: [] },
+        },
+        ...['Hello ', '你好'].map((delta) => ({
+          type: 'response.output_text.delta',
+          item_id: 'msg_1',
+          output_index: 0,
+          content_index: 0,
+          delta,
+        })),
+        {
+          type: 'response.output_text.done',
+          item_id: 'msg_1',
+          output_index: 0,
+          content_index: 0,
+          text: 'Hello 你好',
+        },
+        { type: 'response.output_item.done', output_index: 0, item: responsesMessage },
+        { type: 'response.completed', response: responsesAnswer },
+      ].map((event, place) => ({ ...event, sequence_number: place })),
+    ),
+    result: responsesAnswer,
   },
   'anthropic-messages': {
     model: 'claude-sonnet-4-5',

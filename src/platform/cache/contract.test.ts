@@ -16,18 +16,18 @@ describe('a cache in memory', () => {
   test('an entry is gone when its time is over', async () => {
     const clock = createManualClock()
     const cache = createMemoryCache({ clock, maxBytes: 1000 })
-    cache.set('a', Buffer.from('1'), 1000)
+    await cache.set('a', Buffer.from('1'), 1000)
     await clock.advance(999)
     expect(cache.get('a')).toEqual(Buffer.from('1'))
     await clock.advance(2)
     expect(cache.get('a')).toBeNull()
   })
 
-  test('what was used longest ago makes room, keys counted', () => {
+  test('what was used longest ago makes room, keys counted', async () => {
     const cache = createMemoryCache({ clock: createManualClock(), maxBytes: 30 })
-    for (const key of ['a', 'b', 'c']) cache.set(key, Buffer.alloc(9), minute)
+    for (const key of ['a', 'b', 'c']) await cache.set(key, Buffer.alloc(9), minute)
     expect(cache.get('a')).not.toBeNull()
-    cache.set('d', Buffer.alloc(9), minute)
+    await cache.set('d', Buffer.alloc(9), minute)
     expect(cache.get('b')).toBeNull()
     expect(cache.get('a')).not.toBeNull()
   })

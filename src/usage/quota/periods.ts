@@ -1,4 +1,4 @@
-import type { BudgetPeriod } from './schema.ts'
+import type { BudgetPeriod } from './scopes.ts'
 
 export type Period = { startsAt: number; endsAt: number }
 

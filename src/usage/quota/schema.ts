@@ -2,15 +2,8 @@ import { z } from 'zod'
 import { formatUsd } from '../../kernel/money.ts'
 import { nanoFromUsd } from '../usd.ts'
 import { isZone } from './periods.ts'
+import { budgetPeriods, budgetScopes, limitScopes } from './scopes.ts'
 import type { BudgetRow, LimitRow } from './store.ts'
-
-export const limitScopes = ['key', 'user', 'tenant', 'provider', 'ip'] as const
-export const budgetScopes = ['key', 'user', 'tenant', 'tag', 'provider'] as const
-export const budgetPeriods = ['day', 'month'] as const
-
-export type LimitScope = (typeof limitScopes)[number]
-export type BudgetScope = (typeof budgetScopes)[number]
-export type BudgetPeriod = (typeof budgetPeriods)[number]
 
 /** Percents of a budget that are announced. */
 export const budgetSteps = [50, 80, 95, 100] as const

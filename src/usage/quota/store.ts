@@ -1,7 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { bumpRevision, readRevision } from '../../platform/database/index.ts'
 import type { UsageTables } from '../rows.ts'
-import type { BudgetPeriod, BudgetScope, LimitScope } from './schema.ts'
+import type { BudgetPeriod, BudgetScope, LimitScope } from './scopes.ts'
 
 export type LimitRow = {
   id: string

@@ -134,6 +134,8 @@ const names: { [status: number]: string | undefined } = {
   501: 'UNIMPLEMENTED',
   503: 'UNAVAILABLE',
   504: 'DEADLINE_EXCEEDED',
+  // Anthropic's own: overloaded.
+  529: 'UNAVAILABLE',
 }
 
 /** Google's envelope, with what else is known in google.rpc's own details: reason, member, wait, request. */
