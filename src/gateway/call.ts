@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { fail, type HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
-import type { Outcome } from '../usage/index.ts'
+import type { AbortPolicy, Outcome } from '../usage/index.ts'
 import type { Meter, Spent } from './meter.ts'
 import type { RouteWish } from './routing/wish.ts'
 
@@ -33,6 +33,8 @@ export type Ending = {
   error: HubError | null
   finish: string
   spent: Spent | null
+  /** What was done with the provider's stream, when the caller hung up. */
+  abortPolicy?: AbortPolicy
   /** Sends what is left of the answer; `instead` takes its place when the ledger could not take the row. */
   send(instead: HubError | null): void
 }
@@ -45,6 +47,7 @@ export function leftByCaller(call: Call, spent: Spent | null): Ending {
     error: fail('client_closed'),
     finish: '',
     spent,
+    abortPolicy: 'cancel',
     send() {},
   }
 }

@@ -189,12 +189,17 @@ async function attemptOne(
         : attempted
     if (result.kind === 'done') endTrip(trip, result.value)
     else trip.failed(result.failure)
-    endAttempt(result.kind === 'done' ? null : result.failure)
+    if (result.kind === 'failed') endAttempt(result.failure, result.wasted)
+    else if (result.kind === 'done' && result.value.outcome === 'aborted') endAttempt(leftAttempt)
+    else endAttempt(result.kind === 'done' ? null : result.failure)
     return result
   } finally {
     trip.left()
   }
 }
+
+/** How an attempt that its caller left is logged: it says nothing of the provider. */
+const leftAttempt = { code: 'client_closed', status: 499 } as const
 
 function skip(candidate: Candidate, failed: UpstreamFailure, run: RouteRun, waitedMs: number): Attempted<Ending> {
   run.skipped(candidate, failed, waitedMs)

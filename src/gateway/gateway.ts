@@ -79,6 +79,9 @@ export type Gateway = {
   hasSynthetic(): boolean
 }
 
+/** Results of attempts that say nothing of a provider's health. */
+const silent: ReadonlySet<string> = new Set(['invalid_request', 'content_filter', 'client_closed'])
+
 export function createGateway(parts: GatewayParts, config: GatewayConfig): Gateway {
   const { clock, log, secrets, upstreams, bus } = parts
   const store = createGatewayStore(parts.db)
@@ -173,8 +176,8 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     gatewayMetrics: {
       request: metrics.request,
       attempt(provider, result) {
-        // A caller's bad request says nothing about the provider's health.
-        if (result !== 'invalid_request' && result !== 'content_filter') health.saw(provider, result === 'ok')
+        // A caller's bad request, or its leaving, says nothing about the provider's health.
+        if (!silent.has(result)) health.saw(provider, result === 'ok')
         metrics.attempt(provider, result)
       },
     },

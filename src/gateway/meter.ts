@@ -25,7 +25,7 @@ export type Meter = {
    * An attempt begins; the returned verb ends it. `wasted` is what came of an answer that the caller does not get:
    * of a failed, retried or cancelled attempt, when the provider began to work.
    */
-  startAttempt(candidate: Candidate, keyId?: string): (failure: UpstreamFailure | null, wasted?: Spent) => void
+  startAttempt(candidate: Candidate, keyId?: string): EndAttempt
   firstContent(): void
   /** How the call was routed, as JSON. */
   setRoute(text: string): void
@@ -45,6 +45,12 @@ export type Meter = {
     abortPolicy?: AbortPolicy
   }): UsageEntry
 }
+
+/** `failure`: also that the caller left (`client_closed`), which is nobody's. Null: the provider answered. */
+type EndAttempt = (
+  failure: { code: UpstreamFailure['code'] | 'client_closed'; status: number } | null,
+  wasted?: Spent,
+) => void
 
 export type CallFacts = Pick<UsageEntry, 'sessionId' | 'tags' | 'routeLog' | 'cacheHit' | 'mirrorOf'>
 export type AskedFacts = { model: string; stream: boolean; body: Buffer | null }
@@ -97,7 +103,7 @@ class CallMeter implements Meter {
     return this.asked.body
   }
 
-  startAttempt(candidate: Candidate, keyId = ''): (failure: UpstreamFailure | null, wasted?: Spent) => void {
+  startAttempt(candidate: Candidate, keyId = ''): EndAttempt {
     this.served = candidate
     this.keyId = keyId
     const startedAt = this.clock.monotonic()

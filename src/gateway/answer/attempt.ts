@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Spent } from '../account.ts'
 import type { UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Candidate } from '../models.ts'
 import type { Attempted } from '../routing/failover.ts'
 import { callProvider, type UpstreamRequest } from '../upstream.ts'
-import type { Pipe } from './pipes.ts'
+import type { Pipe, Seen } from './pipes.ts'
 import type { StreamReply } from './stream-reply.ts'
 
 /**
@@ -101,7 +102,7 @@ export function attemptStream(
     const stop = (failed: UpstreamFailure) => {
       call.abort()
       if (isCommitted) finish({ outcome: 'truncated', failure: failed })
-      else resolve({ kind: 'failed', failure: failed })
+      else resolve({ kind: 'failed', failure: failed, ...wasteOf(pipe.seen) })
     }
     const send = (pieces: (Buffer | string)[]) => {
       let mayGoOn = true
@@ -173,6 +174,12 @@ export function attemptStream(
       },
     })
   })
+}
+
+/** What a provider did for an answer that nobody gets; nothing when it neither reported nor said anything. */
+function wasteOf({ usage, contentBytes, contentEvents, isEstimate }: Seen): { wasted?: Spent } {
+  if (usage === null && contentBytes === 0 && contentEvents === 0) return {}
+  return { wasted: { usage, contentBytes, contentEvents, ...(isEstimate && { isEstimate }) } }
 }
 
 /**

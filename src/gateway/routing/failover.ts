@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts'
+import type { Spent } from '../account.ts'
 import type { UpstreamFailure } from '../chat.ts'
 import type { Candidate } from '../models.ts'
 import { blameFor } from './attribution.ts'
@@ -6,11 +7,11 @@ import { blameFor } from './attribution.ts'
 /**
  * What became of one attempt. `done`: the caller has been or can be answered; nothing more is to be tried. `failed`: the
  * provider was asked and failed. `skipped`: it was not asked, because it cannot serve this request or because its own
- * limit is used up (then `retryAfterMs` says until when).
+ * limit is used up (then `retryAfterMs` says until when). `wasted`: what the provider had reported or begun to answer.
  */
 export type Attempted<T> =
   | { kind: 'done'; value: T }
-  | { kind: 'failed'; failure: UpstreamFailure }
+  | { kind: 'failed'; failure: UpstreamFailure; wasted?: Spent }
   | { kind: 'skipped'; failure: UpstreamFailure }
 
 export type FailoverLimits = {
