@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { createSseReader } from '../../kernel/sse.ts'
 import type { ChatEvent, ChatUsage } from '../chat.ts'
 import { anthropicMessages } from './anthropic-messages/index.ts'
 import { gemini } from './gemini/index.ts'
@@ -163,6 +164,30 @@ test.each(forms)(
     )
   },
 )
+
+test('4.5.18, 5.3.24 the response that ends a Responses stream says what was streamed', () => {
+  const [, form] = forms.find(([name]) => name === 'openai-responses')!
+  fc.assert(
+    fc.property(streams, (events) => {
+      const last = createSseReader().push(writeAll(form, events)).at(-1)!
+      const { choices, usage } = openaiResponses.readResult(JSON.parse(last.data).response)
+      let call = 0
+      const told = choices[0]!.parts.flatMap((part): ChatEvent[] => {
+        if (part.kind === 'text' || part.kind === 'reasoning') return [{ kind: part.kind, index: 0, text: part.text }]
+        if (part.kind !== 'tool_call') return []
+        const start: ChatEvent = { kind: 'tool_call_start', index: 0, call, id: part.id, name: part.name }
+        return [start, { kind: 'tool_call_arguments', index: 0, call: call++, text: part.arguments }]
+      })
+      const { finish } = choices[0]!
+      told.push(
+        { kind: 'finish', index: 0, finish, stopSequence: null },
+        { kind: 'usage', usage: usage! },
+        { kind: 'end' },
+      )
+      expect(meaningOf(told)).toEqual(meaningOf(events))
+    }),
+  )
+})
 
 /** What a caller is sent; an array that is whole, as the events it is made of. */
 function writeAll({ protocol, framing }: Form, events: ChatEvent[]): Buffer {
