@@ -40,14 +40,14 @@ export type Ending = {
 }
 
 /** The caller hung up: nothing is left to send, and what the provider did for it is still accounted for. */
-export function leftByCaller(call: Call, spent: Spent | null): Ending {
+export function leftByCaller(call: Call, spent: Spent | null, abortPolicy: AbortPolicy = 'cancel'): Ending {
   return {
     outcome: 'aborted',
     status: call.response.headersSent ? call.response.statusCode : 499,
     error: fail('client_closed'),
     finish: '',
     spent,
-    abortPolicy: 'cancel',
+    abortPolicy,
     send() {},
   }
 }

@@ -4,6 +4,7 @@ import type { Principal } from '../kernel/principal.ts'
 import type { CallSize, Prices, Quota, QuotaCall, Subject } from '../usage/index.ts'
 import type { Answerer, AttemptTiming } from './answer/answerer.ts'
 import type { InFlight } from './answer/attempt.ts'
+import type { Drains } from './answer/drains.ts'
 import type { OpenStreams } from './answer/open-streams.ts'
 import { answerStreamed } from './answer/streamed.ts'
 import type { ExchangeSource, Wanted } from './answer/wanted.ts'
@@ -28,6 +29,7 @@ export type Completer = {
   random: () => number
   config: GatewayConfig
   streams: OpenStreams
+  drains: Drains
 } & ExchangeSource
 
 /**
@@ -56,12 +58,18 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
   const isGone = () => call.response.destroyed || call.response.closed
   call.whenClosed(() => inFlight.attempt?.abandon())
   const deadlineAt = call.startedMono + own.config.deadline_seconds * 1000
+  const drains = (model.abortPolicy || own.config.abort_policy) === 'drain' ? own.drains : null
   let answerer: Answerer | null = null
   try {
     if (run.plan.refusal !== null) throw run.plan.refusal
     const opened = asked.stream
-      ? answerStreamed(call, wanted.streamShape(call), inFlight, { clock: own.clock, streams: own.streams, deadlineAt })
-      : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes })
+      ? answerStreamed(call, wanted.streamShape(call), inFlight, {
+          clock: own.clock,
+          streams: own.streams,
+          deadlineAt,
+          drains,
+        })
+      : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes, drains })
     answerer = opened
     const result = await failOver(
       run.plan.order,

@@ -26,6 +26,22 @@ export const gatewayConfig = z
       .default(120)
       .describe('A caller that reads nothing of its stream for so long is cut off.')
       .meta({ zh: '客户端超过该时长（秒）不读取流则断开。' }),
+    abort_policy: z
+      .enum(['cancel', 'drain'])
+      .default('cancel')
+      .describe(
+        'When a caller hangs up: cancel ends the call to the provider at once, drain reads it to its end so that its own count is billed. Models may say otherwise.',
+      )
+      .meta({
+        zh: '客户端断开时的处理：cancel 立即终止上游调用；drain 继续读取上游直至结束，以其最终用量计费。可按模型覆盖。',
+      }),
+    drain_max_seconds: z
+      .int()
+      .min(1)
+      .max(3600)
+      .default(120)
+      .describe('Longest a provider is read on after its caller has left.')
+      .meta({ zh: '客户端断开后继续读取上游的最长时间（秒）。' }),
     max_retry_wait_seconds: z
       .number()
       .min(0)

@@ -14,6 +14,7 @@ import type { Secrets } from '../platform/secrets.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
 import type { Spools } from '../platform/spool.ts'
 import type { Ledger, Prices, Quota } from '../usage/index.ts'
+import { createDrains } from './answer/drains.ts'
 import { watchStreams } from './answer/open-streams.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
@@ -100,6 +101,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     clock,
     log,
   })
+  const drains = createDrains(config.drain_max_seconds * 1000)
   const streams = watchStreams(clock, {
     keepAliveMs: config.keep_alive_seconds * 1000,
     slowReaderMs: config.slow_reader_seconds * 1000,
@@ -156,6 +158,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     random,
     config,
     streams,
+    drains,
     defaultMaxOutputTokens: config.default_max_output_tokens,
     fetchImages: (chat) =>
       fetchImages(chat, async (url) => {
@@ -213,6 +216,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
     },
     async stop() {
+      await drains.stop()
       await responses.stop()
       await schedule.stop()
       table.stop()

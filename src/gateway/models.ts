@@ -31,6 +31,8 @@ export type ServedModel = {
   name: string
   createdAt: number
   maxOutputTokens: number | null
+  /** When a caller has left; '' as the settings say. */
+  abortPolicy: '' | 'cancel' | 'drain'
   /** The model it is another name of; ''. */
   aliasOf: string
   /** Name of a routing policy; '' for the one in the settings. */
@@ -142,6 +144,7 @@ export async function loadRoutingTable(source: RoutingSource): Promise<RoutingTa
       name: model.name,
       createdAt: model.created_at,
       maxOutputTokens: model.max_output_tokens ?? target?.max_output_tokens ?? null,
+      abortPolicy: model.abort_policy === '' ? (target?.abort_policy ?? '') : model.abort_policy,
       aliasOf: target === undefined || target === model ? '' : target.name,
       policy: model.policy === '' ? (target?.policy ?? '') : model.policy,
       groups: JSON.parse(model.access_groups) as string[],

@@ -167,6 +167,11 @@ const modelFields = {
     .nullable()
     .describe('Sent where a provider requires a limit and the caller gave none.'),
   enabled: z.boolean(),
+  abort_policy: z
+    .enum(['', 'cancel', 'drain'])
+    .describe(
+      "When a caller hangs up: end the provider's stream, or read it to its end; '' as gateway.abort_policy says.",
+    ),
   alias_of: z.string().describe("Id or name of the model that answers under this one's name; '' for itself."),
   policy: z
     .enum(['', ...policyNames])
@@ -182,6 +187,7 @@ export const modelCreate = z.strictObject({
   timeout: modelFields.timeout.default(null),
   max_output_tokens: modelFields.max_output_tokens.default(null),
   enabled: modelFields.enabled.default(true),
+  abort_policy: modelFields.abort_policy.default(''),
   alias_of: modelFields.alias_of.default(''),
   policy: modelFields.policy.default(''),
   access_groups: modelFields.access_groups.default([]),
@@ -197,6 +203,7 @@ export const modelReply = z.object({
   timeout: z.number().nullable(),
   max_output_tokens: z.number().nullable(),
   enabled: z.boolean(),
+  abort_policy: z.string(),
   alias_of: z.string(),
   policy: z.string(),
   access_groups: z.array(z.string()),

@@ -42,6 +42,7 @@ export type GatewayTables = {
     is_synthetic: number
     /** Id of the model that it is another name of; ''. */
     alias_of: string
+    abort_policy: '' | 'cancel' | 'drain'
     /** Name of a routing policy; '' for the one in the settings. */
     policy: string
     /** JSON list. */

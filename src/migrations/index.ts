@@ -8,6 +8,7 @@ import { ledgerMigration } from './0006-ledger.ts'
 import { limitsMigration } from './0007-limits.ts'
 import { responsesMigration } from './0008-responses.ts'
 import { routingMigration } from './0009-routing.ts'
+import { abortPolicyMigration } from './0010-abort-policy.ts'
 
 export type { Migration }
 
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   limitsMigration,
   responsesMigration,
   routingMigration,
+  abortPolicyMigration,
 ]

@@ -55,6 +55,63 @@ describe.each(vendors)('a caller of %s that hangs up', (vendor) => {
   })
 })
 
+describe.each(vendors)('a provider of %s that is read on after its caller has left', (vendor) => {
+  const answer = { text: 'five '.repeat(60), pieceLength: 5, usage: { tokensIn: 300, tokensOut: 77 } }
+  const drained = {
+    outcome: 'aborted',
+    abort_policy: 'drain',
+    usage_source: 'upstream',
+    tokens_in: 300,
+    tokens_out: 77,
+  }
+
+  test.each([
+    ['before the first event', 0],
+    ['after the first', 1],
+    ['half way', 30],
+  ])('4.6.25 %s is billed by its last word', async (_, pieces) => {
+    const fake = await stage.upstream(vendor, { chunkDelayMs: 4, answer })
+    const model = await stage.serve(fake, { settings: { abort_policy: 'drain' } })
+    if (pieces === 0) await askAndLeave(model, true, () => fake.requests.length === 1)
+    else {
+      const response = await stage.open({ model, messages })
+      let text = ''
+      for await (const chunk of response) {
+        text += chunk
+        if (text.split('five').length > pieces) break
+      }
+      response.destroy()
+    }
+    await expect
+      .poll(async () => (await stage.row(model).catch(() => null))?.outcome, { timeout: 10_000 })
+      .toBe('aborted')
+    expect(await stage.row(model)).toMatchObject(drained)
+  })
+
+  test('4.6.26 a whole answer is billed by its own count as well', async () => {
+    const fake = await stage.upstream(vendor, { headDelayMs: 150, answer })
+    const model = await stage.serve(fake, { settings: { abort_policy: 'drain' } })
+    await askAndLeave(model, false, () => fake.requests.length === 1)
+    await expect
+      .poll(async () => (await stage.row(model).catch(() => null))?.outcome, { timeout: 10_000 })
+      .toBe('aborted')
+    expect(await stage.row(model)).toMatchObject(drained)
+  })
+})
+
+test('a hub that stops does not wait for what it reads on for nobody', async () => {
+  const own = await openStage({ 'gateway.abort_policy': 'drain' })
+  const fake = await own.upstream('openai', { holdAt: 4, answer: { text: 'Hello there, friend. '.repeat(10) } })
+  const model = await own.serve(fake)
+  const response = await own.open({ model, messages })
+  await new Promise((resolve) => response.once('data', resolve))
+  response.destroy()
+  const stoppedAt = performance.now()
+  await own.close()
+  await fake.requests[0]!.aborted
+  expect(performance.now() - stoppedAt).toBeLessThan(20_000)
+})
+
 test('what a failed attempt had reported is wasted, apart from what the answer costs', async () => {
   const failing = await stage.upstream('anthropic', { cut: { at: 1, how: 'eof' } })
   const model = await stage.serve([failing, await stage.upstream('openai')])

@@ -5,6 +5,7 @@ import { failure } from '../failures.ts'
 import type { Candidate } from '../models.ts'
 import type { Attempted } from '../routing/failover.ts'
 import { callProvider, type UpstreamRequest } from '../upstream.ts'
+import type { Drains } from './drains.ts'
 import type { Pipe, Seen } from './pipes.ts'
 import type { StreamReply } from './stream-reply.ts'
 
@@ -23,10 +24,16 @@ export type RunningAttempt = {
   resume(): void
 }
 
-export type WholeAnswer = { headers: IncomingHttpHeaders; body: Buffer }
+/** `isLeft`: its caller had hung up and it was read to its end all the same. */
+export type WholeAnswer = { headers: IncomingHttpHeaders; body: Buffer; isLeft: boolean }
 
 /** What became of a stream: whole, cut by the provider (`failure` says how), or left by its caller. */
-export type StreamEnd = { outcome: 'success' | 'truncated' | 'aborted'; failure: UpstreamFailure | null }
+export type StreamEnd = {
+  outcome: 'success' | 'truncated' | 'aborted'
+  failure: UpstreamFailure | null
+  /** The caller left and the provider was read on; `isWhole` when it came to its own end. */
+  drained?: { isWhole: boolean }
+}
 
 type Refusal = (status: number, headers: IncomingHttpHeaders, body: string) => UpstreamFailure
 
@@ -35,16 +42,24 @@ export function attemptWhole(
   candidate: Candidate,
   request: UpstreamRequest,
   inFlight: InFlight,
-  limits: { maxBytes: number; readRefusal: Refusal },
+  limits: { maxBytes: number; readRefusal: Refusal; drains: Drains | null },
 ): Promise<Attempted<WholeAnswer | null>> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
     let headers: IncomingHttpHeaders = {}
+    let isLeft = false
+    let endDrain: (() => void) | null = null
+    const giveUp = () => {
+      call.abort()
+      endDrain?.()
+      resolve({ kind: 'done', value: null })
+    }
     inFlight.attempt = {
       abandon() {
-        call.abort()
-        resolve({ kind: 'done', value: null })
+        endDrain = limits.drains?.begin(giveUp) ?? null
+        if (endDrain === null) giveUp()
+        else isLeft = true
       },
       expire() {},
       resume() {},
@@ -60,11 +75,19 @@ export function attemptWhole(
           resolve({ kind: 'failed', failure: failure('server_error', 502, "The provider's answer is too large.") })
         } else chunks.push(chunk)
       },
-      onEnd: () =>
-        resolve({ kind: 'done', value: { headers, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) } }),
-      onRefused: (status, refusedHeaders, body) =>
-        resolve({ kind: 'failed', failure: limits.readRefusal(status, refusedHeaders, body) }),
-      onFault: (failed) => resolve({ kind: 'failed', failure: failed }),
+      onEnd() {
+        endDrain?.()
+        const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+        resolve({ kind: 'done', value: { headers, body, isLeft } })
+      },
+      onRefused(status, refusedHeaders, body) {
+        if (isLeft) giveUp()
+        else resolve({ kind: 'failed', failure: limits.readRefusal(status, refusedHeaders, body) })
+      },
+      onFault(failed) {
+        if (isLeft) giveUp()
+        else resolve({ kind: 'failed', failure: failed })
+      },
     })
   })
 }
@@ -77,6 +100,8 @@ export type StreamParts = {
   readUnstreamed(body: Buffer): UpstreamFailure
   onAnswer(headers: IncomingHttpHeaders): void
   onFirstContent(): void
+  /** Where the provider is read on when the caller leaves; null where it is told to stop. */
+  drains: Drains | null
 }
 
 /**
@@ -98,10 +123,17 @@ export function attemptStream(
     let isCommitted = false
     let isPaused = false
 
+    let endDrain: (() => void) | null = null
     const finish = (end: StreamEnd) => resolve({ kind: 'done', value: end })
+    const finishDrain = () => {
+      call.abort()
+      endDrain?.()
+      finish({ outcome: 'aborted', failure: null, drained: { isWhole: seen.isDone } })
+    }
     const stop = (failed: UpstreamFailure) => {
       call.abort()
-      if (isCommitted) finish({ outcome: 'truncated', failure: failed })
+      if (endDrain !== null) finishDrain()
+      else if (isCommitted) finish({ outcome: 'truncated', failure: failed })
       else resolve({ kind: 'failed', failure: failed, ...wasteOf(pipe.seen) })
     }
     const send = (pieces: (Buffer | string)[]) => {
@@ -112,6 +144,11 @@ export function attemptStream(
       call.pause()
     }
     const take = (pieces: (Buffer | string)[]) => {
+      if (endDrain !== null) {
+        // Metered by the pipe, written to nobody.
+        if (seen.isDone || seen.failure) finishDrain()
+        return
+      }
       if (isCommitted) {
         send(pieces)
       } else {
@@ -134,8 +171,16 @@ export function attemptStream(
 
     inFlight.attempt = {
       abandon() {
-        call.abort()
-        finish({ outcome: 'aborted', failure: null })
+        endDrain = parts.drains?.begin(finishDrain) ?? null
+        if (endDrain === null) {
+          call.abort()
+          finish({ outcome: 'aborted', failure: null })
+          return
+        }
+        held = []
+        // Only silence is timed from here on, and nothing holds it back any more.
+        call.gotContent()
+        call.resume()
       },
       expire: (failed) => stop(failed),
       resume: () => call.resume(),

@@ -63,7 +63,7 @@ export function createStreamReply(
   return {
     write: send,
     keepAlive: (comment) => {
-      if (blockedSince === null && comment !== '') send(comment)
+      if (blockedSince === null && comment !== '' && !response.destroyed) send(comment)
     },
     end(data) {
       open()

@@ -5,6 +5,7 @@ import type { UpstreamFailure } from '../chat.ts'
 import { failure, maskFailure, toCallerError } from '../failures.ts'
 import type { Answerer } from './answerer.ts'
 import { attemptStream, type InFlight, type StreamEnd } from './attempt.ts'
+import type { Drains } from './drains.ts'
 import type { OpenStreams } from './open-streams.ts'
 import type { Pipe } from './pipes.ts'
 import { createStreamReply, type StreamReply } from './stream-reply.ts'
@@ -15,7 +16,7 @@ export function answerStreamed(
   call: Call,
   shape: StreamShape,
   inFlight: InFlight,
-  parts: { clock: Clock; streams: OpenStreams; deadlineAt: number },
+  parts: { clock: Clock; streams: OpenStreams; deadlineAt: number; drains: Drains | null },
 ): Answerer {
   const reply = createStreamReply(
     call.response,
@@ -50,6 +51,7 @@ export function answerStreamed(
             call.headers.push(...exchange.passHeaders(headers))
             if (exchange.contentTypeOf) reply.setContentType(exchange.contentTypeOf(headers))
           },
+          drains: parts.drains,
           onFirstContent() {
             call.meter.firstContent()
             watch.committed()
@@ -83,7 +85,9 @@ function maskEnd(end: StreamEnd, mask: (text: string) => string): StreamEnd {
 function toEnding(end: StreamEnd, pipe: Pipe, call: Call, reply: StreamReply): Ending {
   const { usage, contentBytes, contentEvents, finish, tail, isEstimate } = pipe.seen
   const spent = { usage, contentBytes, contentEvents, ...(isEstimate && { isEstimate }) }
-  if (end.outcome === 'aborted') return leftByCaller(call, spent)
+  if (end.outcome === 'aborted') {
+    return end.drained ? leftByCaller(call, { ...spent, ...end.drained }, 'drain') : leftByCaller(call, spent)
+  }
   const error = end.failure === null ? null : midStreamError(end.failure)
   return {
     outcome: end.outcome,

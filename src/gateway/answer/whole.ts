@@ -3,14 +3,19 @@ import type { UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Answerer } from './answerer.ts'
 import { attemptWhole, type InFlight, type WholeAnswer } from './attempt.ts'
+import type { Drains } from './drains.ts'
 import type { Exchange, WholeRead } from './wanted.ts'
 
 /** Answers in one piece: read to the end, then sent with its length. */
-export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: number }): Answerer {
+export function answerWhole(
+  call: Call,
+  inFlight: InFlight,
+  limits: { maxBytes: number; drains: Drains | null },
+): Answerer {
   return {
     async attempt(candidate, exchange, { timeoutMs }) {
       const result = await attemptWhole(candidate, { ...exchange.request, timeoutMs, idleMs: timeoutMs }, inFlight, {
-        maxBytes: limits.maxBytes,
+        ...limits,
         readRefusal: exchange.readRefusal,
       })
       if (result.kind !== 'done') return result
@@ -18,6 +23,7 @@ export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: 
         return { kind: 'done', value: leftByCaller(call, { usage: null, contentBytes: 0, contentEvents: 0 }) }
       }
       const read = readAnswer(exchange, result.value)
+      if (result.value.isLeft) return { kind: 'done', value: leftWhole(call, read) }
       if ('failure' in read) return { kind: 'failed', failure: read.failure }
       call.headers.push(...exchange.passHeaders(result.value.headers))
       return { kind: 'done', value: toEnding(call, read) }
@@ -26,6 +32,12 @@ export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: 
       throw error
     },
   }
+}
+
+/** Nobody waits for it any more, and what it cost is known to the last token. */
+function leftWhole(call: Call, read: WholeRead | { failure: UpstreamFailure }): Ending {
+  const usage = 'failure' in read ? null : read.usage
+  return leftByCaller(call, { usage, contentBytes: 0, contentEvents: 0, isWhole: usage !== null }, 'drain')
 }
 
 /** A provider that answers 200 with a page of HTML, or with an error inside, has failed. */

@@ -77,6 +77,7 @@ export const plainModel = {
   timeout: null,
   max_output_tokens: null,
   enabled: true,
+  abort_policy: '' as const,
   alias_of: '',
   policy: '' as const,
   access_groups: [],
