@@ -5,6 +5,7 @@ import type { Upgrades } from '../http/upgrades.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
+import type { Cache } from '../platform/cache/cache.ts'
 import type { Upstreams } from '../platform/fetch.ts'
 import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
@@ -14,6 +15,7 @@ import type { Secrets } from '../platform/secrets.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
 import type { Spools } from '../platform/spool.ts'
 import type { Ledger, Prices, Quota } from '../usage/index.ts'
+import { createKeptAnswers } from './answer/kept.ts'
 import { watchStreams } from './answer/open-streams.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
@@ -44,6 +46,8 @@ export type GatewayParts = {
   quota: Quota
   prices: Pick<Prices, 'cost'>
   bus: Bus
+  /** Opened only where answers are kept. */
+  openCache(maxBytes: number): Cache
   leases: Leases
   ledger: Ledger
   authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
@@ -153,6 +157,13 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     random,
     config,
     streams,
+    kept:
+      config.cache === 'off'
+        ? null
+        : createKeptAnswers(parts.openCache(config.cache_max_mb * 1024 * 1024), {
+            scope: config.cache,
+            ttlMs: config.cache_ttl_seconds * 1000,
+          }),
     defaultMaxOutputTokens: config.default_max_output_tokens,
     fetchImages: (chat) =>
       fetchImages(chat, async (url) => {

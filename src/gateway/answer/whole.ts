@@ -3,10 +3,15 @@ import type { UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Answerer } from './answerer.ts'
 import { attemptWhole, type InFlight, type WholeAnswer } from './attempt.ts'
+import { isWorthKeeping, type KeptAnswer } from './kept.ts'
 import type { Exchange, WholeRead } from './wanted.ts'
 
 /** Answers in one piece: read to the end, then sent with its length. */
-export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: number }): Answerer {
+export function answerWhole(
+  call: Call,
+  inFlight: InFlight,
+  limits: { maxBytes: number; kept: KeptAnswer | null },
+): Answerer {
   return {
     async attempt(candidate, exchange, { timeoutMs }) {
       const result = await attemptWhole(candidate, { ...exchange.request, timeoutMs, idleMs: timeoutMs }, inFlight, {
@@ -20,7 +25,7 @@ export function answerWhole(call: Call, inFlight: InFlight, limits: { maxBytes: 
       const read = readAnswer(exchange, result.value)
       if ('failure' in read) return { kind: 'failed', failure: read.failure }
       call.headers.push(...exchange.passHeaders(result.value.headers))
-      return { kind: 'done', value: toEnding(call, read) }
+      return { kind: 'done', value: toEnding(call, read, limits.kept) }
     },
     fail(error) {
       throw error
@@ -37,7 +42,7 @@ function readAnswer(exchange: Exchange, { body, headers }: WholeAnswer): WholeRe
   }
 }
 
-function toEnding(call: Call, read: WholeRead): Ending {
+function toEnding(call: Call, read: WholeRead, kept: KeptAnswer | null): Ending {
   const { contentType = 'application/json', contentBytes = read.body.length } = read
   return {
     outcome: 'success',
@@ -50,6 +55,9 @@ function toEnding(call: Call, read: WholeRead): Ending {
       const length = String(read.body.length)
       call.response.writeHead(200, ['content-type', contentType, 'content-length', length, ...call.headers])
       call.response.end(read.body)
+      if (kept === null || !isWorthKeeping({ outcome: 'success', finish: read.finish })) return
+      kept.add(read.body)
+      kept.keep(contentType)
     },
   }
 }
