@@ -24,6 +24,13 @@ test.each([false, true])(
     expect(again.headers.get('content-type')).toBe(first.headers.get('content-type'))
     expect(again.text).toBe(first.text)
     expect(first.text).not.toBe('')
+    expect(await stage.row(model)).toMatchObject({
+      cache_hit: 'exact',
+      outcome: 'success',
+      tokens_in: 0,
+      tokens_out: 0,
+      usage_source: 'none',
+    })
     const refused = await stage.ask(body, { headers: { 'x-gatehouse-cache': 'off' } })
     expect(refused.headers.get('x-gatehouse-cache')).toBeNull()
   },
