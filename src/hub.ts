@@ -128,7 +128,17 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     return { url, port }
   }
 
-  function buildRooms({ metrics, database, bus, counter, leases, secrets, upstreams, pingRedis }: Platform<Tables>) {
+  function buildRooms({
+    metrics,
+    database,
+    bus,
+    counter,
+    leases,
+    secrets,
+    upstreams,
+    openCache,
+    pingRedis,
+  }: Platform<Tables>) {
     const db = database.kysely
     const usage = createUsage(
       {
@@ -168,6 +178,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         storedRoute: usage.routeOf,
         tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
         bus,
+        openCache,
         leases,
         ledger: usage,
         authenticate(request) {

@@ -5,6 +5,7 @@ import type { CallSize, Prices, Quota, QuotaCall, Subject } from '../usage/index
 import type { Answerer, AttemptTiming } from './answer/answerer.ts'
 import type { InFlight } from './answer/attempt.ts'
 import type { Drains } from './answer/drains.ts'
+import { type KeptAnswer, type KeptAnswers, sendKept } from './answer/kept.ts'
 import type { OpenStreams } from './answer/open-streams.ts'
 import { answerStreamed } from './answer/streamed.ts'
 import type { ExchangeSource, Wanted } from './answer/wanted.ts'
@@ -30,6 +31,8 @@ export type Completer = {
   config: GatewayConfig
   streams: OpenStreams
   drains: Drains
+  /** null: answers are not kept. */
+  kept: KeptAnswers | null
 } & ExchangeSource
 
 /**
@@ -45,6 +48,12 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
   const limited = own.quota.find(call.principal, call.clientIp)
   if (limited !== null) await takeFromLimits(limited, asked, model, call, own)
   const wish = wanted.wish ?? call.wish
+  const kept = own.kept === null ? null : openKept(wanted, call, own.kept)
+  if (kept !== null) {
+    const hit = await kept.read()
+    if (hit !== null) return sendKept(hit, call)
+    call.headers.push('x-gatehouse-cache', 'miss')
+  }
   const run = own.router.open(model, {
     needs: asked.needs,
     wish,
@@ -68,8 +77,9 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
           streams: own.streams,
           deadlineAt,
           drains,
+          kept,
         })
-      : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes, drains })
+      : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes, drains, kept })
     answerer = opened
     const result = await failOver(
       run.plan.order,
@@ -101,6 +111,11 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
     call.meter.setRoute(told)
     own.router.decisions.keep(call.requestId, told)
   }
+}
+
+/** null when this request is of a kind that is never kept, or its caller wants no kept answer. */
+function openKept({ question }: Wanted, { principal }: Call, kept: KeptAnswers): KeptAnswer | null {
+  return question === undefined ? null : kept.open(question, principal, question.wish)
 }
 
 export function findModel(name: string, principal: Principal, table: RoutingTable): ServedModel {

@@ -193,6 +193,25 @@ export const gatewayConfig = z
       .default(64)
       .describe('Most responses in the background that this node works on at once; others wait.')
       .meta({ zh: '本节点同时运行的后台 Responses 数量上限；其余排队。' }),
+    cache: z
+      .enum(['off', 'key', 'tenant'])
+      .default('off')
+      .describe('Whether the answer to a conversation is kept for who sends the very same again: one key, or a tenant.')
+      .meta({ zh: '是否缓存对话应答，供完全相同的请求复用：按密钥（key）或按租户（tenant）。' }),
+    cache_ttl_seconds: z
+      .int()
+      .min(1)
+      .max(2_592_000)
+      .default(300)
+      .describe('How long a kept answer is given again.')
+      .meta({ zh: '缓存应答的有效期（秒）。' }),
+    cache_max_mb: z
+      .int()
+      .min(1)
+      .max(65_536)
+      .default(64)
+      .describe('Most memory for kept answers on a node without Redis; with Redis its own limit holds.')
+      .meta({ zh: '未使用 Redis 时单节点缓存应答的内存上限（MB）；使用 Redis 时以其自身限制为准。' }),
     import_capabilities: z
       .boolean()
       .default(true)

@@ -3,8 +3,10 @@ import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
 import type { Upgrades } from '../http/upgrades.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { fail } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
+import type { Cache } from '../platform/cache/cache.ts'
 import type { Upstreams } from '../platform/fetch.ts'
 import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
@@ -15,6 +17,7 @@ import { createSnapshot } from '../platform/snapshot.ts'
 import type { Spools } from '../platform/spool.ts'
 import type { Ledger, Prices, Quota } from '../usage/index.ts'
 import { createDrains } from './answer/drains.ts'
+import { createKeptAnswers } from './answer/kept.ts'
 import { watchStreams } from './answer/open-streams.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
@@ -45,6 +48,8 @@ export type GatewayParts = {
   quota: Quota
   prices: Pick<Prices, 'cost'>
   bus: Bus
+  /** Opened only where answers are kept. */
+  openCache(maxBytes: number): Cache
   leases: Leases
   ledger: Ledger
   authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
@@ -148,6 +153,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     },
   )
 
+  const cache = config.cache === 'off' ? null : parts.openCache(config.cache_max_mb * 1024 * 1024)
   const calls: LlmSource = {
     responses,
     table: () => table.get(),
@@ -159,6 +165,8 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     config,
     streams,
     drains,
+    kept:
+      cache === null ? null : createKeptAnswers(cache, { scope: config.cache, ttlMs: config.cache_ttl_seconds * 1000 }),
     defaultMaxOutputTokens: config.default_max_output_tokens,
     fetchImages: (chat) =>
       fetchImages(chat, async (url) => {
@@ -201,6 +209,10 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       table: () => table.get(),
       storedRoute: parts.storedRoute ?? (async () => null),
       tenantOfKey: parts.tenantOfKey ?? (async () => null),
+      async clearCache() {
+        if (cache === null) throw fail('invalid_request', 'Answers are not kept: gateway.cache is off.')
+        return await cache.clear()
+      },
       remoteModels: (row) =>
         listRemoteModels(reviveProvider(row, routing), (url, options) => upstreams.get(url, options)),
     }),
@@ -216,6 +228,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
     },
     async stop() {
+      await cache?.close()
       await drains.stop()
       await responses.stop()
       await schedule.stop()

@@ -24,6 +24,8 @@ import type { GatewayStore, ModelRow, NamedModelProviderRow, ProviderRow } from 
 export type GatewayRoutesSource = {
   store: GatewayStore
   configure: Configure
+  /** Forgets all kept answers; how many there were. */
+  clearCache(): Promise<number>
   /** The provider's real list, asked now. */
   remoteModels(provider: ProviderRow): Promise<UpstreamModel[]>
   importCapabilities: boolean
@@ -41,6 +43,7 @@ export function gatewayRoutes(own: GatewayRoutesSource): Route[] {
     ...keyRoutes(own),
     ...modelRoutes(own),
     ...modelProviderRoutes(own),
+    ...cacheRoutes(own),
     ...explainRoutes(own),
   ]
 }
@@ -179,6 +182,20 @@ function providerRoutes({ store, configure, remoteModels, importCapabilities, cl
         const models = await remoteModels(await configure.provider(params.id))
         return { ok: true, models: models.length, latency_ms: Math.round(clock.monotonic() - startedAt) }
       },
+    }),
+  ]
+}
+
+function cacheRoutes({ clearCache }: GatewayRoutesSource): Route[] {
+  return [
+    defineRoute({
+      method: 'DELETE',
+      path: '/api/cache',
+      access,
+      tag: 'cache',
+      summary: 'Forgets every kept answer, on all nodes that share them.',
+      reply: z.object({ cleared: z.number() }),
+      handle: async () => ({ cleared: await clearCache() }),
     }),
   ]
 }

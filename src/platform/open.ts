@@ -2,6 +2,9 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Bus } from './bus/bus.ts'
 import { createMemoryBus } from './bus/memory.ts'
 import { createRedisBus } from './bus/redis.ts'
+import type { Cache } from './cache/cache.ts'
+import { createMemoryCache } from './cache/memory.ts'
+import { createRedisCache } from './cache/redis.ts'
 import type { DatabaseConfig, DataConfig, LogConfig, NetworkConfig, RedisConfig } from './config.ts'
 import type { Counter } from './counter/counter.ts'
 import { createMemoryCounter } from './counter/memory.ts'
@@ -44,6 +47,8 @@ export type Platform<Tables> = {
   database: Database<Tables>
   counter: Counter
   bus: Bus
+  /** Shared through Redis where there is one; else at most `maxBytes` in this process. */
+  openCache(maxBytes: number): Cache
   leases: Leases
   schedule: Schedule
   secrets: Secrets
@@ -104,6 +109,7 @@ export async function openPlatform<Tables>(
       metrics,
       database,
       ...shared,
+      openCache: (maxBytes) => (redis === null ? createMemoryCache({ clock, maxBytes }) : createRedisCache({ redis })),
       schedule,
       secrets,
       upstreams,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Principal } from '../../kernel/principal.ts'
 import { type Cache, mostBytes } from '../../platform/cache/cache.ts'
+import { type Call, type Ending, leftByCaller } from '../call.ts'
 import type { Place } from '../protocols/protocol.ts'
 
 /**
@@ -62,6 +63,30 @@ export function createKeptAnswers(cache: Cache, settings: KeptSettings): KeptAns
       }
     },
   }
+}
+
+/** The answer as the first caller got it; no provider was asked and nothing is paid. */
+export function sendKept({ contentType, body }: { contentType: string; body: Buffer }, call: Call): Ending {
+  if (call.response.destroyed) return leftByCaller(call, null)
+  call.meter.setFacts({ cacheHit: 'exact' })
+  return {
+    outcome: 'success',
+    status: 200,
+    error: null,
+    finish: '',
+    spent: null,
+    send(instead) {
+      if (instead) throw instead
+      const head = ['content-type', contentType, 'content-length', String(body.length), 'x-gatehouse-cache', 'hit']
+      call.response.writeHead(200, [...head, ...call.headers])
+      call.response.end(body)
+    },
+  }
+}
+
+/** Whether an answer that ended so may be given to another: what a filter cut off may come whole the next time. */
+export function isWorthKeeping({ outcome, finish }: Pick<Ending, 'outcome' | 'finish'>): boolean {
+  return outcome === 'success' && !/filter|safety|refusal|blocklist|prohibited/i.test(finish)
 }
 
 function nameOf({ endpoint, place, body }: Question, owner: string): string {

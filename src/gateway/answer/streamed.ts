@@ -6,6 +6,7 @@ import { failure, maskFailure, toCallerError } from '../failures.ts'
 import type { Answerer } from './answerer.ts'
 import { attemptStream, type InFlight, type StreamEnd } from './attempt.ts'
 import type { Drains } from './drains.ts'
+import { isWorthKeeping, type KeptAnswer } from './kept.ts'
 import type { OpenStreams } from './open-streams.ts'
 import type { Pipe } from './pipes.ts'
 import { createStreamReply, type StreamReply } from './stream-reply.ts'
@@ -16,7 +17,7 @@ export function answerStreamed(
   call: Call,
   shape: StreamShape,
   inFlight: InFlight,
-  parts: { clock: Clock; streams: OpenStreams; deadlineAt: number; drains: Drains | null },
+  parts: { clock: Clock; streams: OpenStreams; deadlineAt: number; drains: Drains | null; kept: KeptAnswer | null },
 ): Answerer {
   const reply = createStreamReply(
     call.response,
@@ -31,6 +32,8 @@ export function answerStreamed(
     comment: shape.keepAlive,
     expire: () => inFlight.attempt?.expire(failure('timeout', 504, 'The call ran into its deadline.')),
   })
+  const { kept } = parts
+  const written = kept === null ? reply : recordReply(reply, kept)
   const ownHeaders = call.headers.length
 
   return {
@@ -42,7 +45,7 @@ export function answerStreamed(
         inFlight,
         {
           pipe,
-          reply,
+          reply: written,
           readRefusal: exchange.readRefusal,
           readUnstreamed: (body) => readUnstreamed(exchange, body),
           onAnswer(headers) {
@@ -59,7 +62,13 @@ export function answerStreamed(
         },
       )
       return result.kind === 'done'
-        ? { kind: 'done', value: toEnding(maskEnd(result.value, candidate.provider.mask), pipe, call, reply) }
+        ? {
+            kind: 'done',
+            value: toEnding(maskEnd(result.value, candidate.provider.mask), pipe, call, reply, (tail) => {
+              kept?.add(tail)
+              kept?.keep(shape.contentType)
+            }),
+          }
         : result
     },
     fail(error) {
@@ -78,11 +87,28 @@ export function answerStreamed(
   }
 }
 
+/** Comments that keep the connection are no part of the answer. */
+function recordReply(reply: StreamReply, kept: KeptAnswer): StreamReply {
+  return {
+    ...reply,
+    write(data) {
+      kept.add(data)
+      return reply.write(data)
+    },
+  }
+}
+
 function maskEnd(end: StreamEnd, mask: (text: string) => string): StreamEnd {
   return end.failure === null ? end : { ...end, failure: maskFailure(end.failure, mask) }
 }
 
-function toEnding(end: StreamEnd, pipe: Pipe, call: Call, reply: StreamReply): Ending {
+function toEnding(
+  end: StreamEnd,
+  pipe: Pipe,
+  call: Call,
+  reply: StreamReply,
+  keep: (tail: Buffer | string) => void,
+): Ending {
   const { usage, contentBytes, contentEvents, finish, tail, isEstimate } = pipe.seen
   const spent = { usage, contentBytes, contentEvents, ...(isEstimate && { isEstimate }) }
   if (end.outcome === 'aborted') {
@@ -97,8 +123,10 @@ function toEnding(end: StreamEnd, pipe: Pipe, call: Call, reply: StreamReply): E
     spent,
     send(instead) {
       const failed = instead ?? error
-      if (failed === null) reply.end(tail)
-      else endFailed(reply, pipe.fail(failed))
+      if (failed === null) {
+        reply.end(tail)
+        if (isWorthKeeping({ outcome: end.outcome, finish })) keep(tail)
+      } else endFailed(reply, pipe.fail(failed))
     },
   }
 }

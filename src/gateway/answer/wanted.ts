@@ -6,6 +6,7 @@ import type { Candidate, ServedModel } from '../models.ts'
 import type { AskedFacts } from '../protocols/protocol.ts'
 import type { RouteWish } from '../routing/wish.ts'
 import type { UpstreamRequest } from '../upstream.ts'
+import type { KeepWish, Question } from './kept.ts'
 import type { Pipe } from './pipes.ts'
 
 /** How one candidate is asked and how its answer is read: by passing bytes, or by translating. */
@@ -42,6 +43,8 @@ export type Wanted = {
   asked: AskedFacts
   /** What the body says of the way the request is to go, over what the headers say; absent: the headers alone. */
   wish?: RouteWish
+  /** What makes another request the same as this one; absent: its answer is not kept. */
+  question?: Question & { wish: KeepWish }
   /** How this candidate is asked. A promise only where there is work to wait for. */
   prepare(candidate: Candidate, model: ServedModel, call: Call, source: ExchangeSource): Prepared | Promise<Prepared>
   /** How a streamed answer looks before there is any. */

@@ -4,13 +4,14 @@ import { failure } from '../failures.ts'
 import type { Answerer } from './answerer.ts'
 import { attemptWhole, type InFlight, type WholeAnswer } from './attempt.ts'
 import type { Drains } from './drains.ts'
+import { isWorthKeeping, type KeptAnswer } from './kept.ts'
 import type { Exchange, WholeRead } from './wanted.ts'
 
 /** Answers in one piece: read to the end, then sent with its length. */
 export function answerWhole(
   call: Call,
   inFlight: InFlight,
-  limits: { maxBytes: number; drains: Drains | null },
+  limits: { maxBytes: number; drains: Drains | null; kept: KeptAnswer | null },
 ): Answerer {
   return {
     async attempt(candidate, exchange, { timeoutMs }) {
@@ -26,7 +27,7 @@ export function answerWhole(
       if (result.value.isLeft) return { kind: 'done', value: leftWhole(call, read) }
       if ('failure' in read) return { kind: 'failed', failure: read.failure }
       call.headers.push(...exchange.passHeaders(result.value.headers))
-      return { kind: 'done', value: toEnding(call, read) }
+      return { kind: 'done', value: toEnding(call, read, limits.kept) }
     },
     fail(error) {
       throw error
@@ -49,7 +50,7 @@ function readAnswer(exchange: Exchange, { body, headers }: WholeAnswer): WholeRe
   }
 }
 
-function toEnding(call: Call, read: WholeRead): Ending {
+function toEnding(call: Call, read: WholeRead, kept: KeptAnswer | null): Ending {
   const { contentType = 'application/json', contentBytes = read.body.length } = read
   return {
     outcome: 'success',
@@ -62,6 +63,9 @@ function toEnding(call: Call, read: WholeRead): Ending {
       const length = String(read.body.length)
       call.response.writeHead(200, ['content-type', contentType, 'content-length', length, ...call.headers])
       call.response.end(read.body)
+      if (kept === null || !isWorthKeeping({ outcome: 'success', finish: read.finish })) return
+      kept.add(read.body)
+      kept.keep(contentType)
     },
   }
 }

@@ -1,5 +1,6 @@
 import { readBody } from '../../http/body.ts'
 import { wantAnswer } from '../answer/exchange.ts'
+import { readKeepWish } from '../answer/kept.ts'
 import { complete } from '../complete.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { type InboundProtocol, nowhere, type Place } from '../protocols/protocol.ts'
@@ -29,6 +30,12 @@ export function conversation(
       const wanted = wantAnswer(asked)
       // Members of the first orchestrator's, which had them in OpenAI's body.
       if (protocol.name === openaiChat.name) wanted.wish = readWishMembers(asked.members.member, call.wish)
+      if (own.kept !== null) {
+        // Headers that change what is asked, or of whom, make it another question.
+        const endpoint = JSON.stringify([name, asked.headers, wanted.wish ?? call.wish])
+        const wish = readKeepWish(request.headers['x-gatehouse-cache'])
+        wanted.question = { endpoint, place: { ...asked.place, stream: asked.stream }, body, wish }
+      }
       return await complete(wanted, call, own)
     },
   })
