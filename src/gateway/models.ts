@@ -13,6 +13,7 @@ import {
   type Wiring,
 } from './providers/index.ts'
 import type { GatewayStore, ModelProviderRow, ModelRow, ProviderKeyRow, ProviderRow } from './store.ts'
+import type { Transform } from './transforms.ts'
 
 /**
  * The routing configuration as the data path uses it: names resolved, addresses split, credentials decrypted, all once
@@ -61,6 +62,8 @@ export type Candidate = {
   tags: readonly string[]
   /** Tokens its context holds; null when nobody has said. */
   contextTokens: number | null
+  /** What an operator wants otherwise in its conversations, in the order of application. */
+  transforms: readonly Transform[]
   /** The key it is asked with. */
   key: LiveKey
   /** The same with each of the provider's keys, itself among them. */
@@ -268,6 +271,9 @@ function toCandidate(link: ModelProviderRow, model: ModelRow, { row, doors }: Ow
     tenants: bothOf(JSON.parse(row.tenants) as string[], JSON.parse(link.tenants) as string[]),
     tags: [...new Set([...(JSON.parse(row.tags) as string[]), ...(JSON.parse(link.tags) as string[])])],
     contextTokens: link.context_tokens,
+    transforms: [row, model, link]
+      .filter(({ transform }) => transform !== '{}')
+      .map(({ transform }) => JSON.parse(transform) as Transform),
   }
   const siblings: Candidate[] = []
   for (const { provider, key } of doors) {

@@ -20,6 +20,7 @@ import {
   providerTypesReply,
 } from './schema.ts'
 import type { GatewayStore, ModelRow, NamedModelProviderRow, ProviderRow } from './store.ts'
+import type { Transform } from './transforms.ts'
 
 export type GatewayRoutesSource = {
   store: GatewayStore
@@ -350,6 +351,7 @@ function showProvider(row: ProviderRow): z.infer<typeof providerReply> {
   return {
     ...rest,
     options: JSON.parse(options),
+    transform: JSON.parse(row.transform) as Transform,
     tenants: JSON.parse(row.tenants) as string[],
     tags: JSON.parse(row.tags) as string[],
     api_key: api_key_cipher === '' ? '' : `••••${api_key_last_four}`,
@@ -365,6 +367,7 @@ function showModel(row: ModelRow): z.infer<typeof modelReply> {
   return {
     ...row,
     access_groups: JSON.parse(row.access_groups) as string[],
+    transform: JSON.parse(row.transform) as Transform,
     enabled: row.enabled === 1,
     is_synthetic: row.is_synthetic === 1,
     created_at: iso(row.created_at),
@@ -378,6 +381,7 @@ function showModelProvider(row: NamedModelProviderRow): z.infer<typeof modelProv
     tool_call: row.tool_call === 1,
     structured_output: row.structured_output === 1,
     image: row.image === 1,
+    transform: JSON.parse(row.transform) as Transform,
     tenants: JSON.parse(row.tenants) as string[],
     tags: JSON.parse(row.tags) as string[],
     enabled: row.enabled === 1,

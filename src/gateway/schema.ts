@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { providerTypes } from './providers/index.ts'
 import { policyNames } from './routing/policies/index.ts'
+import { transformSchema } from './transforms.ts'
 
 /** The nouns of the gateway as the control API shows them, with the fields and ranges of the first orchestrator. */
 
@@ -27,6 +28,9 @@ const labels = z.array(label).max(50)
 const tenants = z.array(z.string().min(1).max(100)).max(1000).describe('Ids of the tenants it serves; [] for all.')
 const tags = labels.describe('A request that names tags is served by those that carry one of them, when any does.')
 const firstTokenTimeout = timeout.nullable().describe('Seconds until the first content of a stream; null: `timeout`.')
+const transform = transformSchema.describe(
+  'Changes of the conversations that go out; those of an association come after those of its model and its provider. A change replaces all of it.',
+)
 const idleTimeout = timeout.nullable().describe('Longest silence in a stream, in seconds; null: `timeout`.')
 
 const providerFields = {
@@ -47,6 +51,7 @@ const providerFields = {
   tags,
   first_token_timeout: firstTokenTimeout,
   idle_timeout: idleTimeout,
+  transform,
 }
 
 export const providerCreate = z.strictObject({
@@ -65,6 +70,7 @@ export const providerCreate = z.strictObject({
   tags: providerFields.tags.default([]),
   first_token_timeout: providerFields.first_token_timeout.default(null),
   idle_timeout: providerFields.idle_timeout.default(null),
+  transform: providerFields.transform.default({}),
 })
 export const providerPatch = z.strictObject(providerFields).partial()
 
@@ -85,6 +91,7 @@ export const providerReply = z.object({
   tags: z.array(z.string()),
   first_token_timeout: z.number().nullable(),
   idle_timeout: z.number().nullable(),
+  transform: transformSchema,
   key_state: z.string().describe("'dead' when the provider no longer accepts its own key."),
   key_state_reason: z.string(),
   is_synthetic: z.boolean(),
@@ -179,6 +186,7 @@ const modelFields = {
   access_groups: labels.describe('Keys that are allowed `group:<name>` may use the model.'),
   first_token_timeout: firstTokenTimeout,
   idle_timeout: idleTimeout,
+  transform,
 }
 export const modelCreate = z.strictObject({
   name: modelFields.name,
@@ -193,6 +201,7 @@ export const modelCreate = z.strictObject({
   access_groups: modelFields.access_groups.default([]),
   first_token_timeout: modelFields.first_token_timeout.default(null),
   idle_timeout: modelFields.idle_timeout.default(null),
+  transform: modelFields.transform.default({}),
 })
 export const modelPatch = z.strictObject(modelFields).partial()
 export const modelReply = z.object({
@@ -209,6 +218,7 @@ export const modelReply = z.object({
   access_groups: z.array(z.string()),
   first_token_timeout: z.number().nullable(),
   idle_timeout: z.number().nullable(),
+  transform: transformSchema,
   is_synthetic: z.boolean(),
   created_at: time,
   updated_at: time,
@@ -229,6 +239,7 @@ const modelProviderFields = {
   max_retries: retries.nullable().describe("null: the model's."),
   first_token_timeout: firstTokenTimeout,
   idle_timeout: idleTimeout,
+  transform,
 }
 export const modelProviderCreate = z.strictObject({
   model_id: z.string().describe('Id or name of the model.'),
@@ -247,6 +258,7 @@ export const modelProviderCreate = z.strictObject({
   max_retries: modelProviderFields.max_retries.default(null),
   first_token_timeout: modelProviderFields.first_token_timeout.default(null),
   idle_timeout: modelProviderFields.idle_timeout.default(null),
+  transform: modelProviderFields.transform.default({}),
 })
 // The model and the provider of an association are its identity: a change of either is another association.
 export const modelProviderPatch = z.strictObject(modelProviderFields).partial()
@@ -271,6 +283,7 @@ export const modelProviderReply = z.object({
   max_retries: z.number().nullable(),
   first_token_timeout: z.number().nullable(),
   idle_timeout: z.number().nullable(),
+  transform: transformSchema,
   created_at: time,
   updated_at: time,
 })

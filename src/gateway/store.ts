@@ -25,6 +25,8 @@ export type GatewayTables = {
     tags: string
     first_token_timeout: number | null
     idle_timeout: number | null
+    /** JSON of a `Transform`. */
+    transform: string
     /** Of its own key: '' or 'dead'. */
     key_state: string
     key_state_reason: string
@@ -49,6 +51,8 @@ export type GatewayTables = {
     access_groups: string
     first_token_timeout: number | null
     idle_timeout: number | null
+    /** JSON of a `Transform`. */
+    transform: string
     created_at: number
     updated_at: number
   }
@@ -70,6 +74,8 @@ export type GatewayTables = {
     max_retries: number | null
     first_token_timeout: number | null
     idle_timeout: number | null
+    /** JSON of a `Transform`. */
+    transform: string
     created_at: number
     updated_at: number
   }

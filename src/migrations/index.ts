@@ -9,6 +9,7 @@ import { limitsMigration } from './0007-limits.ts'
 import { responsesMigration } from './0008-responses.ts'
 import { routingMigration } from './0009-routing.ts'
 import { abortPolicyMigration } from './0010-abort-policy.ts'
+import { transformsMigration } from './0011-transforms.ts'
 
 export type { Migration }
 
@@ -24,4 +25,5 @@ export const migrations: readonly Migration[] = [
   responsesMigration,
   routingMigration,
   abortPolicyMigration,
+  transformsMigration,
 ]

@@ -13,12 +13,15 @@ import {
   editObject,
   joinEdits,
   type Members,
+  membersAfter,
   membersOf,
+  noEdit,
   readThinkTags,
   splitThinkTags,
 } from '../providers/index.ts'
 import type { Asked } from '../request/asked.ts'
 import { estimateTokensIn } from '../request/estimate.ts'
+import { editWith, headersWith } from '../transforms.ts'
 import { createRelayPipe, createTranslatingPipe } from './pipes.ts'
 import type { Exchange, ExchangeSource, Prepared, StreamShape, Wanted } from './wanted.ts'
 
@@ -119,10 +122,17 @@ function notServed({ name }: RelayedProtocol): UpstreamFailure {
 }
 
 /** What a body must lose or change for this provider. Its quirks are those of the first protocol it speaks. */
-function adjust({ provider: { wiring } }: Candidate, protocol: RelayedProtocol, address: Address, members: Members) {
-  if (wiring.quirks === null || protocol !== wiring.protocols[0]) return { edit: address.edit, dropped: [] }
-  const quirks = applyQuirks(wiring.quirks, members)
-  return { edit: joinEdits(quirks, address.edit), dropped: quirks.dropped }
+function adjust(candidate: Candidate, protocol: RelayedProtocol, address: Address, members: Members) {
+  const { wiring } = candidate.provider
+  const hasQuirks = wiring.quirks !== null && protocol === wiring.protocols[0]
+  if (!hasQuirks && candidate.transforms.length === 0) return { edit: address.edit, dropped: [] }
+  const { dropped, ...quirks } = hasQuirks ? applyQuirks(wiring.quirks!, members) : { ...noEdit, dropped: [] }
+  // An operator's wishes come before what the vendor's address cannot do without.
+  const wished = candidate.transforms.reduce(
+    (edit, transform) => joinEdits(edit, editWith(transform, membersAfter(members, edit))),
+    quirks,
+  )
+  return { edit: joinEdits(wished, address.edit), dropped }
 }
 
 /** Same protocol on both sides. */
@@ -132,7 +142,7 @@ function relay(protocol: RelayedProtocol, address: Address, candidate: Candidate
   const { editResult, createEditor } = asked.protocol.relay
   const { edit, dropped } = adjust(candidate, protocol, address, asked.members)
   return {
-    request: toRequest(address, call, editBytes(asked.bytesFor(candidate.providerModel), edit)),
+    request: toRequest(address, candidate, call, editBytes(asked.bytesFor(candidate.providerModel), edit)),
     readWhole(body) {
       const read = editResult(body, { askedModel })
       if (read.errorJson !== null) return { failure: protocol.readError(500, {}, JSON.stringify(read.errorJson)) }
@@ -187,7 +197,7 @@ async function translate(
     estimateTokensIn: () => estimateTokensIn(chat),
   }
   return {
-    request: toRequest(address, call, JSON.stringify(editObject(body, edit))),
+    request: toRequest(address, candidate, call, JSON.stringify(editObject(body, edit))),
     readWhole(bytes) {
       const wire = JSON.parse(bytes.toString('utf8')) as JsonObject
       if ('error' in wire) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
@@ -209,8 +219,27 @@ async function translate(
   }
 }
 
-function toRequest(address: Address, call: Call, body: Buffer | string): Exchange['request'] {
-  return { path: address.path, headers: address.headers, body, traceparent: call.traceparent }
+function toRequest(
+  address: Address,
+  { transforms, providerModel }: Candidate,
+  { requestId, principal, traceparent }: Call,
+  body: Buffer | string,
+): Exchange['request'] {
+  if (transforms.length === 0) return { path: address.path, headers: address.headers, body, traceparent }
+  const { keyId, userId, tenantId } = principal
+  const named = { requestId, keyId, userId, tenantId, model: providerModel }
+  const headers = transforms.reduce(
+    (list: readonly string[], transform) => withHeaders(list, headersWith(transform, named)),
+    address.headers,
+  )
+  return { path: address.path, headers, body, traceparent }
+}
+
+/** A header that comes again takes the place of the first. */
+function withHeaders(list: readonly string[], more: readonly string[]): readonly string[] {
+  const isGiven = (name: string) => more.some((text, at) => at % 2 === 0 && text === name.toLowerCase())
+  const kept = list.filter((_, at) => !isGiven(list[at - (at % 2)]!))
+  return [...kept, ...more]
 }
 
 function withDropped(headers: string[], names: readonly string[]): string[] {

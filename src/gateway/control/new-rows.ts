@@ -5,10 +5,11 @@ import type { ModelProviderRow, ModelRow, ProviderKeyRow, ProviderRow } from '..
 /** Rows as they are first stored. A provider has no key yet: keys are sealed under the provider's id. */
 
 export function newProvider(input: Omit<ProviderCreate, 'api_key'>, now: number): ProviderRow {
-  const { base_url, enabled, options, tenants, tags, ...rest } = input
+  const { base_url, enabled, options, tenants, tags, transform, ...rest } = input
   return {
     ...rest,
     options: JSON.stringify(options),
+    transform: JSON.stringify(transform),
     tenants: JSON.stringify(tenants),
     tags: JSON.stringify(tags),
     key_state: '',
@@ -25,10 +26,11 @@ export function newProvider(input: Omit<ProviderCreate, 'api_key'>, now: number)
 }
 
 export function newModel(input: ModelCreate, now: number): ModelRow {
-  const { enabled, access_groups, ...rest } = input
+  const { enabled, access_groups, transform, ...rest } = input
   return {
     ...rest,
     access_groups: JSON.stringify(access_groups),
+    transform: JSON.stringify(transform),
     id: createId('model', now),
     enabled: enabled ? 1 : 0,
     is_synthetic: 0,
@@ -60,13 +62,13 @@ export function newProviderKey(
   }
 }
 
-/** Booleans are 0 and 1 in both stores, lists are JSON. */
+/** Booleans are 0 and 1 in both stores, lists and objects are JSON. */
 export function asColumns(input: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(input).map(([name, value]) => [name, asColumn(value)]))
 }
 
 function asColumn(value: unknown): unknown {
-  if (Array.isArray(value)) return JSON.stringify(value)
+  if (typeof value === 'object' && value !== null) return JSON.stringify(value)
   return typeof value === 'boolean' ? Number(value) : value
 }
 
@@ -83,6 +85,7 @@ export const plainModel = {
   access_groups: [],
   first_token_timeout: null,
   idle_timeout: null,
+  transform: {},
 }
 export const plainLink = {
   priority: null,
@@ -95,4 +98,5 @@ export const plainLink = {
   max_retries: null,
   first_token_timeout: null,
   idle_timeout: null,
+  transform: {},
 }

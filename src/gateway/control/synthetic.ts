@@ -45,6 +45,7 @@ export function openSyntheticProviders({ db, clock }: { db: Kysely<GatewayTables
             tags: [],
             first_token_timeout: null,
             idle_timeout: null,
+            transform: {},
           },
           now,
         ),

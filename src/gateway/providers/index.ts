@@ -56,6 +56,6 @@ export type {
   Provider,
   Wiring,
 } from './provider.ts'
-export { refuseCredential } from './provider.ts'
-export { applyQuirks, callHeaders, type Members, membersOf, type Quirks } from './quirks.ts'
+export { noEdit, refuseCredential } from './provider.ts'
+export { applyQuirks, callHeaders, type Members, membersAfter, membersOf, type Quirks } from './quirks.ts'
 export { readThinkTags, splitThinkTags } from './think-tags.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { JsonObject } from '../protocols/protocol.ts'
-import type { BodyEdit } from './edit-body.ts'
+import { type BodyEdit, editObject } from './edit-body.ts'
 
 const flag = (what: string, zh: string) => z.boolean().describe(what).meta({ zh })
 
@@ -105,6 +105,18 @@ export type Members = {
 
 export function membersOf(body: JsonObject): Members {
   return { member: (name) => body[name], mentions: () => true, whole: () => body }
+}
+
+/** The same body after an edit. */
+export function membersAfter(members: Members, edit: BodyEdit): Members {
+  return {
+    member(name) {
+      if (edit.remove.includes(name)) return undefined
+      return name in edit.set ? JSON.parse(edit.set[name]!) : members.member(name)
+    },
+    mentions: () => true,
+    whole: () => editObject(members.whole(), edit),
+  }
 }
 
 /** The edit that makes a chat body fit, and the names of what the provider will not see of the caller's wishes. */

@@ -16,6 +16,7 @@ test('a stored key that is none stops the calls of its provider, not the hub', a
     tags: [],
     first_token_timeout: null,
     idle_timeout: null,
+    transform: {},
   }
   const options = { project: 'my-project' }
   const row = { ...newProvider({ ...shared, name: 'p', type: 'vertex-gemini', options }, 0), api_key_cipher: 'sealed' }

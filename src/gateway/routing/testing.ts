@@ -23,6 +23,7 @@ export function testCandidate(id: string, over: Partial<Candidate> = {}, keys: P
       tenants: null,
       tags: [],
       contextTokens: null,
+      transforms: [],
       pair: `${id}\n${keyId}`,
       told: JSON.stringify({ provider: id, key: keyId, model: id, tier: 100 }),
       siblings,
