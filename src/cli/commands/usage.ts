@@ -76,8 +76,8 @@ async function rerate(call: Call): Promise<ExitCode> {
       printTable(call.terminal, [
         ['looked at · 已检查', String(told.looked)],
         [isDryRun ? 'would change · 将变更' : 'changed · 已变更', String(told.changed)],
-        ['cost · 费用', `${formatUsd(told.costBefore)} → ${formatUsd(told.costAfter)} USD`],
-        ['wasted · 浪费', `${formatUsd(told.wastedBefore)} → ${formatUsd(told.wastedAfter)} USD`],
+        ['their cost · 其费用', `${formatUsd(told.costBefore)} → ${formatUsd(told.costAfter)} USD`],
+        ['their waste · 其浪费', `${formatUsd(told.wastedBefore)} → ${formatUsd(told.wastedAfter)} USD`],
         ['without a price · 无价格', String(told.unpriced)],
       ])
     }
