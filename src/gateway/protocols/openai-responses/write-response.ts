@@ -25,10 +25,13 @@ const repeated: { [name: string]: unknown } = {
   user: null,
 }
 
-/** The members of a request that its answer repeats, with OpenAI's word for those the caller left out. */
+/**
+ * The members of a request that its answer repeats, with OpenAI's word for those the caller left out. An answer's tier is
+ * the one that served it, and who translates has asked for no other.
+ */
 export function repeatOf(wire: JsonObject): JsonObject {
   const told = Object.keys(repeated).map((name) => [name, wire[name] ?? repeated[name]])
-  return Object.fromEntries(told)
+  return { ...Object.fromEntries(told), service_tier: repeated.service_tier }
 }
 
 /** Ours, not the provider's: whoever keeps the answer must find it by this id, whichever provider gave it. */

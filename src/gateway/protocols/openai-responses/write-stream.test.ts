@@ -13,6 +13,7 @@ import type { JsonObject, ReplyContext } from '../protocol.ts'
 import { openSignature } from '../signatures.ts'
 import { createStreamReader } from './read-stream.ts'
 import { createEditor } from './relay-edit.ts'
+import { repeatOf } from './write-response.ts'
 import { createResponseWriter } from './write-stream.ts'
 
 const reply: ReplyContext = {
@@ -299,5 +300,12 @@ describe('a stream', () => {
     ]
     const output = outputOf(writeAll(events, { tools: [{ type: 'custom', name: 'sql' }] }))
     expect(output).toMatchObject([{ type: 'custom_tool_call', name: 'sql', input: 'select 1', call_id: 'call_1' }])
+  })
+})
+
+test('an answer claims no tier that its caller only wished for', () => {
+  expect(repeatOf({ service_tier: 'flex', temperature: 0.5 })).toMatchObject({
+    service_tier: 'default',
+    temperature: 0.5,
   })
 })
