@@ -126,7 +126,7 @@ export function explainRoutes({
             breaker: router.traffic.pairOf(candidate).breaker.state(nowMs),
             key_state: router.traffic.keyOf(candidate).state(nowMs),
             in_flight: look.inFlight(candidate),
-            latency_ms: look.latencyMs(candidate),
+            latency_ms: roundedMs(look.latencyMs(candidate)),
           })),
           excluded: plan.excluded.map(describeExclusion),
           refused: plan.refusal === null ? null : { code: plan.refusal.code, message: plan.refusal.message },
@@ -134,6 +134,11 @@ export function explainRoutes({
       },
     }),
   ]
+}
+
+/** To a tenth: an average has digits that mean nothing. */
+function roundedMs(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms * 10) / 10
 }
 
 function toAsk(body: z.infer<typeof question>, tenantId: string): RouteAsk {

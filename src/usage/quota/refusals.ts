@@ -67,7 +67,8 @@ export function refusalOf(
 
 function limitMessage({ kind, key, limit, ...demand }: Demand, { scope }: Subject): string {
   if (kind === 'slot') return `${whose[scope]} may have ${limit} calls under way at the same time.`
-  if (key.startsWith('rpm:')) return `${whose[scope]} may make ${limit} requests a minute.`
+  if (key.startsWith('rpm:'))
+    return `${whose[scope]} may make ${limit} ${limit === 1 ? 'request' : 'requests'} a minute.`
   const cost = 'cost' in demand ? demand.cost : 0
   const hint = cost > limit ? ' This call alone may use more: set a lower output limit or send less.' : ''
   return `${whose[scope]} may use ${limit} tokens a minute, and this call may use ${cost}.${hint}`
