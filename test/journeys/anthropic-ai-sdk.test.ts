@@ -1,13 +1,14 @@
 import { createAnthropic } from '@ai-sdk/anthropic'
 import { generateText, isStepCount, jsonSchema, type ModelMessage, Output, streamText, tool } from 'ai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Behaviour, type FakeProvider, startFakeProvider, type VendorName } from '../fake-providers/index.ts'
+import type { Behaviour, FakeProvider, VendorName } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { png } from './sdk-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
+import { type ServedVendor, serveVendors } from './serve-vendors.ts'
 
 /** The `ai` package over its Anthropic provider, which has an accumulator and a tool loop of its own. */
-const upstreams: { vendor: VendorName; model: string }[] = [
+const upstreams: ServedVendor[] = [
   { vendor: 'openai', model: 'gpt-5' },
   { vendor: 'anthropic', model: 'claude-sonnet-4-5' },
   { vendor: 'gemini', model: 'gemini-3-pro' },
@@ -15,17 +16,12 @@ const upstreams: { vendor: VendorName; model: string }[] = [
 
 let hub: TestHub
 let anthropic: ReturnType<typeof createAnthropic>
-const fakes = new Map<VendorName, FakeProvider>()
+let fakes = new Map<VendorName, FakeProvider>()
 
 beforeAll(async () => {
   hub = await startHub()
   anthropic = createAnthropic({ apiKey: await hub.createKey(), baseURL: `${hub.url}/v1` })
-  for (const { vendor, model } of upstreams) {
-    const fake = await startFakeProvider({ kind: vendor, areSignaturesEnforced: vendor !== 'openai' })
-    fakes.set(vendor, fake)
-    const provider = { type: vendor, base_url: fake.baseUrl, api_key: fake.apiKey, max_retries: 0 }
-    await hub.serve(`the-${vendor}`, provider, { provider_model: model })
-  }
+  fakes = await serveVendors(hub, upstreams)
 })
 
 afterAll(async () => {

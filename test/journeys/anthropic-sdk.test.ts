@@ -1,31 +1,27 @@
 import Anthropic from '@anthropic-ai/sdk'
 import type { Message, MessageParam } from '@anthropic-ai/sdk/resources/messages'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Behaviour, type FakeProvider, startFakeProvider, type VendorName } from '../fake-providers/index.ts'
+import type { Behaviour, FakeProvider, VendorName } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { type AnthropicAnswer, type AnthropicCall, scenarios, tools } from './anthropic-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
+import { type ServedVendor, serveVendors } from './serve-vendors.ts'
 
 /** Names as the vendors have them: what a model can do is read from its name. */
-const upstreams: { vendor: VendorName; model: string; areSignaturesEnforced: boolean }[] = [
-  { vendor: 'openai', model: 'gpt-5', areSignaturesEnforced: false },
-  { vendor: 'anthropic', model: 'claude-sonnet-4-5', areSignaturesEnforced: true },
-  { vendor: 'gemini', model: 'gemini-3-pro', areSignaturesEnforced: true },
+const upstreams: ServedVendor[] = [
+  { vendor: 'openai', model: 'gpt-5' },
+  { vendor: 'anthropic', model: 'claude-sonnet-4-5' },
+  { vendor: 'gemini', model: 'gemini-3-pro' },
 ]
 
 let hub: TestHub
 let client: Anthropic
-const fakes = new Map<VendorName, FakeProvider>()
+let fakes = new Map<VendorName, FakeProvider>()
 
 beforeAll(async () => {
   hub = await startHub({ settings: { 'gateway.keep_alive_seconds': 1 } })
   client = new Anthropic({ apiKey: await hub.createKey(), baseURL: hub.url, maxRetries: 0 })
-  for (const { vendor, model, areSignaturesEnforced } of upstreams) {
-    const fake = await startFakeProvider({ kind: vendor, areSignaturesEnforced })
-    fakes.set(vendor, fake)
-    const provider = { type: vendor, base_url: fake.baseUrl, api_key: fake.apiKey, max_retries: 0 }
-    await hub.serve(`the-${vendor}`, provider, { provider_model: model })
-  }
+  fakes = await serveVendors(hub, upstreams)
 })
 
 afterAll(async () => {

@@ -1,12 +1,13 @@
 import { createGoogleGenerativeAI } from '@ai-sdk/google'
 import { generateText, jsonSchema, type ModelMessage, Output, stepCountIs, streamText, tool } from 'ai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type FakeProvider, startFakeProvider, type VendorName } from '../fake-providers/index.ts'
+import type { FakeProvider, VendorName } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { png } from './sdk-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
+import { type ServedVendor, serveVendors } from './serve-vendors.ts'
 
-const upstreams: { vendor: VendorName; model: string }[] = [
+const upstreams: ServedVendor[] = [
   { vendor: 'openai', model: 'gpt-4.1' },
   { vendor: 'anthropic', model: 'claude-sonnet-4-5' },
   { vendor: 'gemini', model: 'gemini-3-pro' },
@@ -14,17 +15,12 @@ const upstreams: { vendor: VendorName; model: string }[] = [
 
 let hub: TestHub
 let apiKey: string
-const fakes = new Map<VendorName, FakeProvider>()
+let fakes = new Map<VendorName, FakeProvider>()
 
 beforeAll(async () => {
   hub = await startHub()
   apiKey = await hub.createKey()
-  for (const { vendor, model } of upstreams) {
-    const fake = await startFakeProvider({ kind: vendor, areSignaturesEnforced: vendor !== 'openai' })
-    fakes.set(vendor, fake)
-    const provider = { type: vendor, base_url: fake.baseUrl, api_key: fake.apiKey, max_retries: 0 }
-    await hub.serve(`the-${vendor}`, provider, { provider_model: model })
-  }
+  fakes = await serveVendors(hub, upstreams)
 })
 
 afterAll(async () => {
