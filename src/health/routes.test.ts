@@ -21,6 +21,9 @@ const admin: Principal = {
   tokenLimit: null,
   concurrencyLimit: null,
   tags: [],
+  allowedServices: null,
+  allowedEndpoints: null,
+  service: '',
 }
 
 const away = () => Promise.reject(new Error('connect ECONNREFUSED postgres://hub:hunter22@10.1.2.3'))

@@ -22,6 +22,9 @@ const person = (role: Principal['role']): Principal => ({
   tokenLimit: null,
   concurrencyLimit: null,
   tags: [],
+  allowedServices: null,
+  allowedEndpoints: null,
+  service: '',
 })
 
 const thing = z.object({ name: z.string(), tags: z.array(z.object({ label: z.string() })).default([]) })

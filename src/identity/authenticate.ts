@@ -113,6 +113,9 @@ const adminPrincipal: Principal = Object.freeze({
   tokenLimit: null,
   concurrencyLimit: null,
   tags: [],
+  allowedServices: null,
+  allowedEndpoints: null,
+  service: '',
 })
 
 /** The key a caller of model paths sent: Authorization, x-api-key, x-goog-api-key, `?key=`; null when there is none. */

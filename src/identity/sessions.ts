@@ -197,6 +197,9 @@ function personPrincipal(id: string, role: Role, tenantId: string): Principal {
     tokenLimit: null,
     concurrencyLimit: null,
     tags: [],
+    allowedServices: null,
+    allowedEndpoints: null,
+    service: '',
   }
 }
 

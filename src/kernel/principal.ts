@@ -22,12 +22,30 @@ export type Principal = {
   concurrencyLimit: number | null
   /** What an API key's usage is sorted by besides its owner; budgets may stand on a tag. */
   tags: readonly string[]
+  /** Plugin services an API key may call: names, or beginnings that end in `*`; `null` means all. */
+  allowedServices: readonly string[] | null
+  /** Paths of this hub an API key may ask, such as `/v1/embeddings` or `/v1/*`; `null` means all. */
+  allowedEndpoints: readonly string[] | null
+  /** The plugin service whose own credential this is, '' for everybody else. */
+  service: string
 }
 
 /** Whether `principal` may use `model`: by exact name, or by an entry such as `gpt-4o*`. */
 export function mayUseModel(principal: Principal, model: string): boolean {
-  if (principal.allowedModels === null) return true
-  return principal.allowedModels.some((entry) =>
-    entry.endsWith('*') ? model.startsWith(entry.slice(0, -1)) : entry === model,
-  )
+  return isListed(principal.allowedModels, model)
+}
+
+/** Whether `principal` may call the plugin service `name`. */
+export function mayUseService(principal: Principal, name: string): boolean {
+  return isListed(principal.allowedServices, name)
+}
+
+/** Whether `principal` may ask for `path`, without its query. */
+export function mayUseEndpoint(principal: Principal, path: string): boolean {
+  return isListed(principal.allowedEndpoints, path)
+}
+
+function isListed(entries: readonly string[] | null, name: string): boolean {
+  if (entries === null) return true
+  return entries.some((entry) => (entry.endsWith('*') ? name.startsWith(entry.slice(0, -1)) : entry === name))
 }

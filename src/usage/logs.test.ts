@@ -21,6 +21,9 @@ const superAdmin: Principal = {
     tokenLimit: null,
     concurrencyLimit: null,
     tags: [],
+    allowedServices: null,
+    allowedEndpoints: null,
+    service: '',
   },
 }
 const adminOf = (tenantId: string): Principal => ({ ...superAdmin, role: 'tenant_admin', tenantId })

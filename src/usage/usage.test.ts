@@ -30,6 +30,9 @@ const principal = {
     tokenLimit: null,
     concurrencyLimit: null,
     tags: [],
+    allowedServices: null,
+    allowedEndpoints: null,
+    service: '',
   },
 }
 

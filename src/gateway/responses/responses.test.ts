@@ -22,6 +22,9 @@ const principal: Principal = {
   tokenLimit: null,
   concurrencyLimit: null,
   tags: [],
+  allowedServices: null,
+  allowedEndpoints: null,
+  service: '',
 }
 const message = (id: string, text: string) => ({ id, type: 'message', role: 'assistant', content: text })
 const kept = (id: string, changes: Partial<Kept> = {}): Kept => ({

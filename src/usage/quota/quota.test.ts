@@ -30,6 +30,7 @@ const usd = 1_000_000_000
 const caller: Principal = {
   ...{ kind: 'api_key', id: 'key_a', role: 'user', tenantId: 'ten_a', userId: 'usr_a', keyId: 'key_a', keyName: 'a' },
   ...{ allowedModels: null, rateLimit: null, tokenLimit: null, concurrencyLimit: null, tags: ['team:blue'] },
+  ...{ allowedServices: null, allowedEndpoints: null, service: '' },
 }
 const admin: Principal = { ...caller, kind: 'admin_key', role: 'super_admin', tenantId: '', keyId: '' }
 const ofTenant: Principal = { ...caller, kind: 'user', role: 'tenant_admin', keyId: '' }
