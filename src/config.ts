@@ -16,7 +16,7 @@ import { readToml } from './config/toml.ts'
 import { ConfigError, type Finding, type Words } from './config/words.ts'
 import { gatewayConfig } from './gateway/config.ts'
 import { serverConfig } from './http/config.ts'
-import { authConfig } from './identity/config.ts'
+import { auditConfig, authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
@@ -34,6 +34,7 @@ export const configSchema = z.strictObject({
   log: logConfig,
   network: networkConfig,
   auth: authConfig,
+  audit: auditConfig,
   gateway: gatewayConfig,
   usage: usageConfig,
   limits: limitsConfig,

@@ -100,6 +100,8 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       log,
       metrics,
       authenticate: identity.byControlCredential,
+      checkScope: identity.checkScope,
+      audit: identity.audit,
       admit: ({ isLoopback }, { url }) =>
         isLoopback || identity.isClaimed() || url === '/livez' || url === '/readyz' ? null : notClaimed(),
       refuse: gateway.llm.refuse,
@@ -158,6 +160,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       metrics,
       adminKey: config.auth.admin_key,
       config: config.auth,
+      audit: { retentionDays: config.audit.retention_days, folder: join(config.data.dir, 'audit') },
     })
     const imageFetch = createUpstreams({
       allow: config.gateway.image_allow_private,
@@ -193,6 +196,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
             return refuse(error)
           }
         },
+        checkScope: identity.checkScope,
         corsHeaders: createCorsHeaders(config.server.cors_origins),
         guardSecret: (secret) => log.scrubber.add(secret),
         maxBodyBytes: config.server.max_body_bytes,

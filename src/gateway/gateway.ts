@@ -53,6 +53,8 @@ export type GatewayParts = {
   leases: Leases
   ledger: Ledger
   authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
+  /** Whether the caller's key may ask for this path from this address; throws `forbidden`. */
+  checkScope(principal: Principal, path: string, clientIp: string): void
   corsHeaders(origin: string | undefined): string[]
   guardSecret(secret: string): void
   maxBodyBytes: number
@@ -177,6 +179,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
         return { status, mediaType: String(headers['content-type'] ?? ''), body }
       }),
     authenticate: parts.authenticate,
+    checkScope: parts.checkScope,
     ledger: parts.ledger,
     log,
     maxBodyBytes: parts.maxBodyBytes,

@@ -172,6 +172,7 @@ function providerRoutes({ store, configure, remoteModels, importCapabilities, cl
     defineRoute({
       method: 'POST',
       path: '/api/providers/:id/test',
+      changes: false,
       access,
       tag,
       summary:

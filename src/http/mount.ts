@@ -7,25 +7,34 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { z } from 'zod'
 import type { Clock } from '../kernel/clock.ts'
 import { fail, type HubError } from '../kernel/errors.ts'
-import type { Principal, Role } from '../kernel/principal.ts'
+import type { Principal } from '../kernel/principal.ts'
 import type { Log } from '../platform/log.ts'
 import { durationBuckets, type Metrics } from '../platform/metrics.ts'
 import { limitKeyOf } from './addresses.ts'
 import { rewriteAlias } from './aliases.ts'
+import { type AuditPort, createAuditor } from './audited.ts'
 import { answeredRequestId, contextOf, createContextReader, type RequestContext } from './context.ts'
 import { mountDocs } from './docs-pages.ts'
 import { parseJson } from './json.ts'
-import { openapiOptions, problemReply } from './openapi.ts'
+import { openapiOptions, problemReply, securityOf } from './openapi.ts'
 import { errorHeaders, problemContentType, toProblem } from './problem.ts'
 import { toRefusal } from './refusal.ts'
 import { isReply } from './reply.ts'
-import type { Route } from './route.ts'
+import { type Route, rank } from './route.ts'
 import { closeObjects } from './strict.ts'
 
 export type ControlAppOptions = {
   routes: readonly Route[]
   /** Who calls; null without credentials, a HubError for bad ones. */
-  authenticate(headers: IncomingHttpHeaders): Principal | null | Promise<Principal | null>
+  authenticate(
+    headers: IncomingHttpHeaders,
+    /** 'service' where a plugin service's own token may come in too. */
+    opens: 'people' | 'service',
+  ): Principal | null | Promise<Principal | null>
+  /** Whether scopes of a service's token allow this; throws `forbidden`. */
+  checkScope?(principal: Principal, path: string, clientIp: string): void
+  /** Where changes are written down before and after they are made. */
+  audit?: AuditPort
   log: Log
   metrics: Metrics
   /** Exact web origins, or `*`. Cookies are never used, so credentials are never allowed. */
@@ -34,8 +43,6 @@ export type ControlAppOptions = {
   clock: Clock
   maxBodyBytes?: number
 }
-
-const rank: Record<Role, number> = { user: 0, tenant_admin: 1, super_admin: 2 }
 
 /**
  * The control API as a Fastify instance, made from routes as data. More may be registered on it; call `ready()` before
@@ -88,7 +95,7 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   await app.register(swagger, openapiOptions(version))
   app.route({ method: 'GET', url: '/openapi.json', schema: { hide: true }, handler: () => app.swagger() })
   mountDocs(app, '/openapi.json')
-  for (const route of routes) mountRoute(app, route, options.authenticate, contextFor)
+  for (const route of routes) mountRoute(app, route, options, contextFor)
   app.setNotFoundHandler(createNotFound(routes))
   return app
 }
@@ -96,7 +103,7 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
 function mountRoute(
   app: FastifyInstance,
   route: Route,
-  authenticate: ControlAppOptions['authenticate'],
+  options: ControlAppOptions,
   contextFor: (request: FastifyRequest) => RequestContext,
 ): void {
   const { url, rest, names } = readPath(route.path)
@@ -108,13 +115,15 @@ function mountRoute(
   const serialise =
     route.reply && serializerCompiler({ schema: route.reply, method: route.method, url, httpStatus: String(status) })
 
+  const run = createAuditor(route, options, serialise)
+
   app.route({
     method: route.method,
     url,
     schema: {
       summary: route.summary,
       tags: [route.tag],
-      ...(route.access === 'public' ? {} : { security: [{ bearer: [] }, { adminKey: [] }] }),
+      ...(route.access === 'public' ? {} : { security: securityOf(route.access) }),
       ...(params ? { params } : {}),
       ...(route.query ? { querystring: closeObjects(route.query) } : {}),
       ...(route.body ? { body: closeObjects(route.body) } : {}),
@@ -123,7 +132,7 @@ function mountRoute(
     config: { openapiPath: route.path.replace(/\*$/, '') },
     async onRequest(request) {
       if (limiter !== undefined) await takeTurn(limiter, contextFor(request).clientIp)
-      principals.set(request, await admitted(route.access, authenticate, request.headers))
+      principals.set(request, await admitted(route.access, options, request, contextFor(request).clientIp))
     },
     async preValidation(request) {
       if (rest === undefined) return
@@ -132,7 +141,7 @@ function mountRoute(
     },
     async handler(request, reply) {
       const context = contextFor(request)
-      const result = await route.handle({
+      const result = await run({
         principal: principals.get(request) ?? null,
         params: request.params,
         query: request.query,
@@ -175,20 +184,26 @@ async function takeTurn(limiter: RateLimiterMemory, clientIp: string): Promise<v
 
 async function admitted(
   access: Route['access'],
-  authenticate: ControlAppOptions['authenticate'],
-  headers: IncomingHttpHeaders,
+  { authenticate, checkScope }: ControlAppOptions,
+  { headers, url }: FastifyRequest,
+  clientIp: string,
 ): Promise<Principal | null> {
   if (access === 'public') {
     // Bad credentials on an open path (an old session that wants to log in again) count as none.
     try {
-      return await authenticate(headers)
+      return await authenticate(headers, 'people')
     } catch {
       return null
     }
   }
-  const principal = await authenticate(headers)
+  const principal = await authenticate(headers, access === 'service' ? 'service' : 'people')
   if (principal === null) {
     throw fail('unauthenticated', 'send "Authorization: Bearer" with a session token or ADMIN_KEY, or X-Admin-Key')
+  }
+  if (access === 'service') {
+    if (principal.service !== '') checkScope?.(principal, url.split('?', 1)[0]!, clientIp)
+    else if (principal.role !== 'super_admin') throw fail('forbidden', 'this takes the token of a plugin service')
+    return principal
   }
   if (rank[principal.role] < rank[access]) throw fail('forbidden', `this takes the role ${access}`)
   return principal

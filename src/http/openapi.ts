@@ -1,5 +1,6 @@
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { Route } from './route.ts'
 
 /** What @fastify/swagger needs to describe the mounted routes. */
 export function openapiOptions(version: string) {
@@ -10,6 +11,11 @@ export function openapiOptions(version: string) {
       components: {
         securitySchemes: {
           bearer: { type: 'http' as const, scheme: 'bearer', description: 'A session token, or ADMIN_KEY' },
+          serviceToken: {
+            type: 'http' as const,
+            scheme: 'bearer',
+            description: 'The token that registering a plugin service gave',
+          },
           adminKey: { type: 'apiKey' as const, in: 'header' as const, name: 'X-Admin-Key' },
         },
       },
@@ -20,6 +26,12 @@ export function openapiOptions(version: string) {
       return jsonSchemaTransform({ ...document, url: openapiPath ?? document.url })
     },
   }
+}
+
+/** What opens a route that is not public. */
+export function securityOf(access: Exclude<Route['access'], 'public'>): Record<string, string[]>[] {
+  const people = [{ bearer: [] }, { adminKey: [] }]
+  return access === 'service' ? [{ serviceToken: [] }, ...people] : people
 }
 
 export const problemReply = {

@@ -5,13 +5,13 @@ import type { Principal, Role } from '../kernel/principal.ts'
  * A control route as data: the OpenAPI document, the access check, validation and the handler all derive from it.
  *
  * `access`: 'public' asks for nothing; 'user' for any signed-in person or ADMIN_KEY; a role for that role or a higher
- * one. API keys never open control routes. Unknown query and body members are refused by name.
+ * one; 'service' for a plugin service's own token or a super_admin. Other API keys open no control route. Unknown query and body members are refused by name.
  */
 export type Route = {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** With `:name` for parameters; a parameter written `:name*` takes the rest of the path, slashes included. */
   path: string
-  access: 'public' | 'user' | Role
+  access: 'public' | 'user' | 'service' | Role
   /** One sentence for the OpenAPI document. */
   summary: string
   tag: string
@@ -24,9 +24,16 @@ export type Route = {
   status?: number
   /** Calls one address may make in a window, counted by each node for itself; more answer 429. */
   limit?: { points: number; seconds: number }
+  /** False for what is no GET and changes nothing, or beats every few seconds: it is not written into the audit log. */
+  changes?: boolean
+  /** How the audit log names it, where path and method say it badly. */
+  action?: string
   /** Returns what `reply` describes, or `reply(status, body, headers)` of reply.ts to say more than that. */
   handle(call: RouteCall): Promise<unknown> | unknown
 }
+
+/** What a handler knows better than the edge, for the audit log. */
+export type AuditNote = { target?: string; before?: unknown; after?: unknown }
 
 export type RouteCall<Params = unknown, Query = unknown, Body = unknown> = {
   /** null on public routes called without credentials. */
@@ -43,7 +50,12 @@ export type RouteCall<Params = unknown, Query = unknown, Body = unknown> = {
   userAgent: string
   /** The Accept header, '' when absent. */
   accept: string
+  /** Tells the audit log what the edge cannot know. Absent where nothing is written down. */
+  audit?(note: AuditNote): void
 }
+
+/** A role may do what those below it may. */
+export const rank: Readonly<Record<Role, number>> = { user: 0, tenant_admin: 1, super_admin: 2 }
 
 type Parsed<S> = S extends z.ZodType ? z.infer<S> : undefined
 

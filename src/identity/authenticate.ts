@@ -5,7 +5,7 @@ import { fail, type HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
 import { looksLikeApiKey, type Secrets } from '../platform/secrets.ts'
 import { type KeyRing, type KnownKey, toKnownKey } from './key-ring.ts'
-import type { EffectiveKeyRow, KeyStore } from './key-store.ts'
+import type { FoundKeyRow, KeyStore } from './key-store.ts'
 
 export type Authenticator = {
   /**
@@ -13,8 +13,16 @@ export type Authenticator = {
    * for all who ask together. Throws `invalid_api_key`, or `unavailable` when nobody can tell.
    */
   byApiKey(text: string): Principal | Promise<Principal>
-  /** Who may use the control API; null without credentials. Throws for wrong ones, `forbidden` for an API key. */
-  byControlCredential(headers: IncomingHttpHeaders): Principal | null | Promise<Principal | null>
+  /**
+   * Who may use the control API; null without credentials. Throws for wrong ones, and `forbidden` for an API key, unless
+   * `opens` is 'service' and the key is a plugin service's own.
+   */
+  byControlCredential(
+    headers: IncomingHttpHeaders,
+    opens?: 'service' | 'people',
+  ): Principal | null | Promise<Principal | null>
+  /** The plugin service whose own token this is. Throws `unauthenticated` without one, `forbidden` for other keys. */
+  byServiceCredential(headers: IncomingHttpHeaders): Principal | Promise<Principal>
 }
 
 /** A store that neither answers nor fails keeps a caller with an unknown key waiting for this long. */
@@ -32,17 +40,21 @@ export function createAuthenticator(own: {
   clock: Clock
 }): Authenticator {
   const { secrets, ring, keyStore, noteUse, clock } = own
-  const lookups = new Map<string, Promise<EffectiveKeyRow | undefined>>()
+  const lookups = new Map<string, Promise<FoundKeyRow | undefined>>()
   const isAdminKey = createEqual(own.adminKey)
 
   function accept(known: KnownKey): Principal {
-    const { principal, expiresAt } = known
+    const { principal, expiresAt, textExpiresAt } = known
     if (!known.enabled || ring.isWithdrawn(principal.id)) {
       throw fail('invalid_api_key', 'this API key is switched off; use another one')
     }
     if (clock.now() >= expiresAt) {
       const day = new Date(expiresAt).toISOString()
       throw fail('invalid_api_key', `this API key expired at ${day}; use another one`)
+    }
+    if (clock.now() >= textExpiresAt) {
+      const day = new Date(textExpiresAt).toISOString()
+      throw fail('invalid_api_key', `this API key was rotated and its old text ended at ${day}; use the new one`)
     }
     noteUse(principal.id)
     return principal
@@ -58,8 +70,8 @@ export function createAuthenticator(own: {
     const row = await within(asking, lookupLimitMs, clock).catch((error: unknown) => {
       throw cannotTell(error)
     })
-    if (row === undefined) throw unknownKey()
-    return accept(toKnownKey(row))
+    if (row === undefined || ring.isWithdrawn(hash)) throw unknownKey()
+    return accept(toKnownKey(row, row.text_expires_at))
   }
 
   // An HMAC per call costs as much as parsing the body. What is remembered is a digest and its HMAC, never a key.
@@ -74,27 +86,46 @@ export function createAuthenticator(own: {
     return made
   }
 
+  function byApiKey(text: string): Principal | Promise<Principal> {
+    const hash = hashOf(text)
+    const known = ring.find(hash)
+    if (known !== undefined) return accept(known)
+    // A text that fails the checksum was never a key of ours: nobody needs to be asked.
+    if (!looksLikeApiKey(text)) throw unknownKey()
+    return lookUp(hash)
+  }
+
+  function byServiceToken(text: string): Principal | Promise<Principal> {
+    const known = byApiKey(text)
+    return known instanceof Promise ? known.then(assertService) : assertService(known)
+  }
+
   return {
-    byApiKey(text) {
-      const hash = hashOf(text)
-      const known = ring.find(hash)
-      if (known !== undefined) return accept(known)
-      // A text that fails the checksum was never a key of ours: nobody needs to be asked.
-      if (!looksLikeApiKey(text)) throw unknownKey()
-      return lookUp(hash)
+    byApiKey,
+
+    byServiceCredential(headers) {
+      const credential = readCredential(headers, '')
+      if (credential === null) throw fail('unauthenticated', 'send the service token: Authorization: Bearer sk-gh-…')
+      return byServiceToken(credential)
     },
 
-    byControlCredential(headers) {
-      const credential = readControlCredential(headers)
+    byControlCredential(headers, opens = 'people') {
+      const credential = readControlCredential(headers) ?? (opens === 'service' ? readCredential(headers, '') : null)
       if (credential === null) return null
       if (isAdminKey(credential)) return adminPrincipal
       if (credential.startsWith('sk-gh-')) {
+        if (opens === 'service') return byServiceToken(credential)
         throw fail('forbidden', 'an API key opens model paths only; log in, or use ADMIN_KEY')
       }
       if (credential.split('.').length === 3) return own.bySessionToken(credential)
       throw fail('invalid_credentials', 'this credential opens nothing here')
     },
   }
+}
+
+function assertService(principal: Principal): Principal {
+  if (principal.service !== '') return principal
+  throw fail('forbidden', 'this is for plugin services: use the token that registering gave, not another API key')
 }
 
 /** Texts whose hash is remembered; guesses of strangers are among them, so there is an end to it. */

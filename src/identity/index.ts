@@ -5,40 +5,62 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Kysely } from 'kysely'
+import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
+import { idPrefixes } from '../kernel/ids.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import { readRevision } from '../platform/database/index.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Secrets } from '../platform/secrets.ts'
+import { type Audit, createAudit } from './audit/index.ts'
+import type { AuditTables } from './audit/store.ts'
 import { createAuthenticator, readCredential } from './authenticate.ts'
-import type { AuthConfig } from './config.ts'
+import { type AuthConfig, authConfig } from './config.ts'
+import { readKeyPolicy } from './key-policy.ts'
 import { createKeyRing } from './key-ring.ts'
+import { type CheckScope, createScopeCheck } from './key-scope.ts'
 import { createKeyStore } from './key-store.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { createLogin } from './login.ts'
 import { createPasswords } from './passwords.ts'
 import { identityRoutes } from './routes.ts'
+import { createServiceAccounts } from './service-accounts.ts'
+import { serviceAccountRoutes } from './service-accounts-routes.ts'
+import { createServiceAccountStore } from './service-accounts-store.ts'
+import { createServiceTokens, type ServiceTokens } from './service-tokens.ts'
 import { createSessionStore } from './session-store.ts'
 import { createSessions } from './sessions.ts'
 import { createSetup } from './setup.ts'
 import { createStore, type IdentityRevision, type IdentityTables } from './store.ts'
 import { createUsers, type Users } from './users.ts'
 
+export { type Audit, type AuditRange, type AuditVerdict, verifyAudit, verifyAuditFile } from './audit/index.ts'
 export type { AuthConfig } from './config.ts'
 export type { Key, Keys } from './keys.ts'
+export type { ServiceTokens } from './service-tokens.ts'
 export type { IdentityTables } from './store.ts'
 export type { Users } from './users.ts'
 
 export type Identity = {
-  routes: ReturnType<typeof identityRoutes>
+  routes: Route[]
   keys: Keys
   users: Users
   /** For model paths: synchronous for a key in memory. */
   byApiKey(text: string): Principal | Promise<Principal>
-  byControlCredential(headers: IncomingHttpHeaders): Principal | null | Promise<Principal | null>
+  /** For control routes; with 'service' the own token of a plugin service comes in too. */
+  byControlCredential(
+    headers: IncomingHttpHeaders,
+    opens?: 'service' | 'people',
+  ): Principal | null | Promise<Principal | null>
+  /** The plugin service whose own token this is. Throws `unauthenticated` without one, `forbidden` for other keys. */
+  byServiceCredential(headers: IncomingHttpHeaders): Principal | Promise<Principal>
+  /** Endpoints and addresses of a key; whoever lets a key in asks it. Throws `forbidden`. */
+  checkScope: CheckScope
+  serviceTokens: ServiceTokens
+  audit: Audit
   readCredential(headers: IncomingHttpHeaders, url: string): string | null
   /** Whether the hub has an owner, or ADMIN_KEY. Until then it answers on loopback only. */
   isClaimed(): boolean
@@ -62,11 +84,15 @@ export type IdentityOptions = {
   metrics: Metrics
   /** '' when there is none. */
   adminKey: string
-  config: Pick<AuthConfig, 'access_token_minutes' | 'refresh_token_days'>
+  /** What is not named is as the defaults say. */
+  config: Pick<AuthConfig, 'access_token_minutes' | 'refresh_token_days'> & Partial<AuthConfig>
+  /** Without, nothing of the audit log is ever moved to files. */
+  audit?: { retentionDays: number; folder: string }
 }
 
 const flushEveryMs = 60_000
 const forgetEveryMs = 3_600_000
+const settleEveryMs = 2000
 
 export function createIdentity(options: IdentityOptions): Identity {
   const { db, secrets, bus, clock, metrics, adminKey, config } = options
@@ -89,6 +115,20 @@ export function createIdentity(options: IdentityOptions): Identity {
   const passwords = createPasswords()
   const setup = createSetup({ store, ring, secrets, passwords, sessions, bus, clock, log, adminKey })
   const login = createLogin({ store, passwords, sessions, clock })
+  const audit = createAudit({
+    ...{ db: db as unknown as Kysely<AuditTables>, secrets, clock, log },
+    ...(options.audit ?? { retentionDays: 0, folder: '' }),
+    nameOf: async (userId) => (await store.findUser(userId))?.email ?? '',
+  })
+  const accountStore = createServiceAccountStore(db, store)
+  const serviceAccounts = createServiceAccounts({
+    accountStore,
+    tenantOfUser: async (id) => (await store.findUser(id))?.tenant_id ?? null,
+    ring,
+    bus,
+    clock,
+  })
+  const keyPolicy = readKeyPolicy({ ...authConfig.parse({}), ...config })
   const users = createUsers({ store, ring, passwords, sessions, bus, clock })
   const { noteUse } = keys
   const { byToken: bySessionToken } = sessions
@@ -106,16 +146,27 @@ export function createIdentity(options: IdentityOptions): Identity {
   }
 
   return {
-    routes: identityRoutes({ setup, login, sessions, users, keys, clock }),
+    routes: [
+      ...identityRoutes({ setup, login, sessions, users, keys, serviceAccounts, keyPolicy, clock }),
+      ...serviceAccountRoutes(serviceAccounts),
+      ...audit.routes,
+    ],
     keys,
     users,
     byApiKey: authenticator.byApiKey,
     byControlCredential: authenticator.byControlCredential,
+    byServiceCredential: authenticator.byServiceCredential,
+    checkScope: createScopeCheck(),
+    serviceTokens: createServiceTokens({ keys }),
+    audit,
     readCredential,
     isClaimed: setup.isClaimed,
     setupToken: setup.token,
     isStale: ring.isStale,
     async tenantOf(scope, id) {
+      if (scope === 'user' && id.startsWith(`${idPrefixes.serviceAccount}_`)) {
+        return (await accountStore.find(id, undefined))?.tenant_id ?? null
+      }
       const row = scope === 'key' ? await keyStore.find(id, {}) : await store.findUser(id)
       return row?.tenant_id ?? null
     },
@@ -135,6 +186,8 @@ export function createIdentity(options: IdentityOptions): Identity {
       })
       void every(flushEveryMs, keys.flushUses)
       void every(forgetEveryMs, sessions.forgetOld)
+      void every(settleEveryMs, audit.settle)
+      void every(forgetEveryMs, async () => void (await audit.archive()))
     },
 
     async stop() {
@@ -143,6 +196,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       ring.stop()
       sessions.stop()
       await keys.flushUses()
+      await audit.settle()
     },
   }
 }

@@ -2,14 +2,45 @@ import { defineRoute, type Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
-import type { KeyScope } from './key-store.ts'
+import { assertOpen, type KeyPolicy, narrowChange, narrowNewKey } from './key-policy.ts'
+import { keyCreate, keyCreatedReply, keyPatch, keyQuery, keyReply, keyRotate, keyRotatedReply } from './key-schema.ts'
+import type { KeyKind, KeyScope } from './key-store.ts'
 import type { Key, KeyChange, Keys } from './keys.ts'
-import { byId, keyCreate, keyCreatedReply, keyPatch, keyReply, pageOf, pageQuery, toInstant } from './schema.ts'
+import { byId, pageOf, toInstant } from './schema.ts'
+import type { ServiceAccounts } from './service-accounts.ts'
 
-export type KeyRoutesSource = { keys: Keys; clock: Clock }
+export type KeyRoutesSource = {
+  keys: Keys
+  serviceAccounts: Pick<ServiceAccounts, 'get'>
+  keyPolicy: KeyPolicy
+  clock: Clock
+}
 
-export function keyRoutes({ keys, clock }: KeyRoutesSource): Route[] {
+/** Administrators make and change all keys they see; everybody else its own, as far as the policy goes. */
+export function keyRoutes({ keys, serviceAccounts, keyPolicy, clock }: KeyRoutesSource): Route[] {
   const tag = 'keys'
+
+  function assertFuture({ expiresAt }: KeyChange): void {
+    if (expiresAt && expiresAt <= clock.now()) {
+      throw fail('invalid_request', 'expires_at is in the past', { param: 'expires_at' })
+    }
+  }
+
+  /** Whose key is asked for; an account outside the caller's reach is as if it were not. */
+  async function ownerOf(
+    principal: Principal,
+    body: { tenant_id?: string | undefined; service_account_id?: string | undefined },
+  ) {
+    if (body.service_account_id !== undefined) {
+      if (principal.role === 'user') throw fail('forbidden', 'keys of service accounts take the role tenant_admin')
+      const tenantId = principal.role === 'super_admin' ? undefined : principal.tenantId
+      const account = await serviceAccounts.get(body.service_account_id, tenantId)
+      return { tenantId: account.tenantId, userId: '', serviceAccountId: account.id }
+    }
+    const tenantId = principal.role === 'super_admin' ? (body.tenant_id ?? principal.tenantId) : principal.tenantId
+    return { tenantId, userId: principal.userId }
+  }
+
   return [
     defineRoute({
       method: 'GET',
@@ -17,30 +48,35 @@ export function keyRoutes({ keys, clock }: KeyRoutesSource): Route[] {
       access: 'user',
       summary: 'API keys, newest first; never the keys themselves.',
       tag,
-      query: pageQuery,
+      query: keyQuery,
       reply: pageOf(keyReply),
       handle: async ({ principal, query }) => {
-        const page = await keys.list(scopeOf(principal!), query.limit, query.cursor)
+        const scope: KeyScope = {
+          ...scopeOf(principal!),
+          ...(query.kind === 'all' ? {} : { kinds: query.kind === undefined ? shownKinds : [query.kind] }),
+          ...(query.service_account_id === undefined ? {} : { serviceAccountId: query.service_account_id }),
+        }
+        const page = await keys.list(scope, query.limit, query.cursor)
         return { ...page, data: page.data.map(showKey) }
       },
     }),
     defineRoute({
       method: 'POST',
       path: '/api/keys',
-      access: 'tenant_admin',
+      access: 'user',
       summary: 'Makes an API key; this answer is the only place that ever shows it.',
       tag,
       body: keyCreate,
       reply: keyCreatedReply,
       status: 201,
       handle: async ({ principal, body }) => {
-        const change = readChange(body)
-        if (change.expiresAt && change.expiresAt <= clock.now()) {
-          throw fail('invalid_request', 'expires_at is in the past', { param: 'expires_at' })
-        }
-        const tenantId =
-          principal!.role === 'super_admin' ? (body.tenant_id ?? principal!.tenantId) : principal!.tenantId
-        const { key, text } = await keys.create({ ...change, name: body.name, tenantId, userId: principal!.userId })
+        const wished = readChange(body)
+        assertFuture(wished)
+        const owner = await ownerOf(principal!, body)
+        const isOwn = principal!.role === 'user'
+        const change = isOwn ? narrowNewKey(wished, keyPolicy, clock.now()) : wished
+        const most = isOwn ? keyPolicy.mostKeys : undefined
+        const { key, text } = await keys.create({ ...change, name: body.name, ...owner }, most)
         return { ...showKey(key), key: text }
       },
     }),
@@ -57,19 +93,40 @@ export function keyRoutes({ keys, clock }: KeyRoutesSource): Route[] {
     defineRoute({
       method: 'PATCH',
       path: '/api/keys/:id',
-      access: 'tenant_admin',
-      summary: 'Changes name, models, limit, expiry, or switches the key off and on.',
+      access: 'user',
+      summary:
+        'Changes name, scopes, limits, expiry, or switches the key off and on. One may take from a key of one’s own.',
       tag,
       params: byId,
       body: keyPatch,
       reply: keyReply,
-      handle: async ({ principal, params, body }) =>
-        showKey(await keys.patch(params.id, readChange(body), scopeOf(principal!))),
+      handle: async ({ principal, params, body }) => {
+        const scope = scopeOf(principal!)
+        const wished = readChange(body)
+        const change =
+          principal!.role === 'user' ? narrowChange(wished, await keys.get(params.id, scope), keyPolicy) : wished
+        return showKey(await keys.patch(params.id, change, scope))
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/api/keys/:id/rotate',
+      access: 'user',
+      summary: 'Gives the key a new text, shown this once; the old one works until the grace ends.',
+      tag,
+      params: byId,
+      body: keyRotate,
+      reply: keyRotatedReply,
+      handle: async ({ principal, params, body }) => {
+        if (principal!.role === 'user') assertOpen(keyPolicy)
+        const { key, text, oldUntil } = await keys.rotate(params.id, body.grace_seconds * 1000, scopeOf(principal!))
+        return { ...showKey(key), key: text, old_until: oldUntil === null ? null : toInstant(oldUntil) }
+      },
     }),
     defineRoute({
       method: 'DELETE',
       path: '/api/keys/:id',
-      access: 'tenant_admin',
+      access: 'user',
       summary: 'Withdraws an API key for good.',
       tag,
       params: byId,
@@ -78,16 +135,21 @@ export function keyRoutes({ keys, clock }: KeyRoutesSource): Route[] {
   ]
 }
 
+const shownKinds: readonly KeyKind[] = ['person', 'account']
+
 /** A super_admin sees all keys, a tenant_admin those of the tenant, a user its own; the rest is as if it were not. */
 function scopeOf(principal: Principal): KeyScope {
   if (principal.role === 'super_admin') return {}
   if (principal.role === 'tenant_admin') return { tenantId: principal.tenantId }
-  return { userId: principal.userId }
+  return { tenantId: principal.tenantId, userId: principal.userId }
 }
 
 type WrittenChange = {
   name?: string | undefined
   allowed_models?: string[] | null | undefined
+  allowed_services?: string[] | null | undefined
+  allowed_endpoints?: string[] | null | undefined
+  allowed_ips?: string[] | null | undefined
   rate_limit?: number | null | undefined
   tpm_limit?: number | null | undefined
   concurrency_limit?: number | null | undefined
@@ -96,17 +158,27 @@ type WrittenChange = {
   enabled?: boolean | undefined
 }
 
+const members = {
+  name: 'name',
+  allowedModels: 'allowed_models',
+  allowedServices: 'allowed_services',
+  allowedEndpoints: 'allowed_endpoints',
+  allowedIps: 'allowed_ips',
+  rateLimit: 'rate_limit',
+  tokenLimit: 'tpm_limit',
+  concurrencyLimit: 'concurrency_limit',
+  enabled: 'enabled',
+} as const satisfies Partial<Record<keyof KeyChange, keyof WrittenChange>>
+
 function readChange(written: WrittenChange): KeyChange {
-  const { name, allowed_models, rate_limit, tpm_limit, concurrency_limit, tags, expires_at, enabled } = written
+  const plain = Object.entries(members)
+    .map(([ours, theirs]) => [ours, written[theirs]] as const)
+    .filter(([, value]) => value !== undefined)
+  const { tags, expires_at } = written
   return {
-    ...(name === undefined ? {} : { name }),
-    ...(allowed_models === undefined ? {} : { allowedModels: allowed_models }),
-    ...(rate_limit === undefined ? {} : { rateLimit: rate_limit }),
-    ...(tpm_limit === undefined ? {} : { tokenLimit: tpm_limit }),
-    ...(concurrency_limit === undefined ? {} : { concurrencyLimit: concurrency_limit }),
+    ...(Object.fromEntries(plain) as KeyChange),
     ...(tags === undefined ? {} : { tags: [...new Set(tags)] }),
     ...(expires_at === undefined ? {} : { expiresAt: expires_at === null ? null : Date.parse(expires_at) }),
-    ...(enabled === undefined ? {} : { enabled }),
   }
 }
 
@@ -116,6 +188,9 @@ function showKey(key: Key) {
     name: key.name,
     masked: `sk-gh-…${key.lastFour}`,
     allowed_models: key.allowedModels,
+    allowed_services: key.allowedServices,
+    allowed_endpoints: key.allowedEndpoints,
+    allowed_ips: key.allowedIps,
     rate_limit: key.rateLimit,
     tpm_limit: key.tokenLimit,
     concurrency_limit: key.concurrencyLimit,
@@ -124,7 +199,10 @@ function showKey(key: Key) {
     expires_at: key.expiresAt === null ? null : toInstant(key.expiresAt),
     created_at: toInstant(key.createdAt),
     last_used_at: key.lastUsedAt === null ? null : toInstant(key.lastUsedAt),
+    rotated_at: key.rotatedAt === null ? null : toInstant(key.rotatedAt),
     tenant_id: key.tenantId,
     user_id: key.userId,
+    service_account_id: key.serviceAccountId,
+    service: key.service,
   }
 }

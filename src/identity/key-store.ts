@@ -1,11 +1,22 @@
-import { type Insertable, type Selectable, sql, type Updateable } from 'kysely'
-import type { Connection, IdentityTables, Store } from './store.ts'
+import { type Selectable, sql, type Updateable } from 'kysely'
+import { deleteKeys, type KeyTables } from './key-tables.ts'
+import type { Connection, Store } from './store.ts'
 
-export type KeyRow = Selectable<IdentityTables['api_keys']>
-/** A key as it counts: `owner_enabled` is 0 when the person it belongs to was disabled. */
-export type EffectiveKeyRow = KeyRow & { owner_enabled: number | null }
-/** Whose keys are meant; an absent member does not narrow. */
-export type KeyScope = { tenantId?: string; userId?: string }
+export type KeyRow = Selectable<KeyTables['api_keys']>
+/** A key as it counts: the `…_enabled` are 0 when the person or the account it belongs to was disabled. */
+export type EffectiveKeyRow = KeyRow & {
+  owner_enabled: number | null
+  account_enabled: number | null
+  account_name: string | null
+}
+export type OldText = Selectable<KeyTables['api_key_old_texts']>
+/** A key by one of its texts; `text_expires_at` is null for the present one. */
+export type FoundKeyRow = EffectiveKeyRow & { text_expires_at: number | null }
+
+/** Whose keys: people's and ADMIN_KEY's, service accounts', plugin services' own. */
+export type KeyKind = 'person' | 'account' | 'service'
+/** Which keys are meant; an absent member does not narrow. */
+export type KeyScope = { tenantId?: string; userId?: string; serviceAccountId?: string; kinds?: readonly KeyKind[] }
 
 export type KeyStore = ReturnType<typeof createKeyStore>
 
@@ -19,25 +30,59 @@ export function writeTags(tags: readonly string[]): string {
   return tags.length === 0 ? '' : JSON.stringify(tags)
 }
 
+/** One of the lists of what a key may use; null for everything. */
+export function readList(text: string): string[] | null {
+  return text === '' ? null : (JSON.parse(text) as string[])
+}
+
+export function writeList(list: readonly string[] | null): string {
+  return list === null ? '' : JSON.stringify(list)
+}
+
 export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
   const effective = () =>
     db
       .selectFrom('api_keys')
       .leftJoin('users', 'users.id', 'api_keys.user_id')
+      .leftJoin('service_accounts', 'service_accounts.id', 'api_keys.service_account_id')
       .selectAll('api_keys')
-      .select('users.enabled as owner_enabled')
+      .select([
+        'users.enabled as owner_enabled',
+        'service_accounts.enabled as account_enabled',
+        'service_accounts.name as account_name',
+      ])
 
-  const scoped = (scope: KeyScope) =>
+  const scoped = ({ tenantId, userId, serviceAccountId, kinds }: KeyScope) =>
     db
       .selectFrom('api_keys')
       .selectAll()
-      .$if(scope.tenantId !== undefined, (query) => query.where('tenant_id', '=', scope.tenantId!))
-      .$if(scope.userId !== undefined, (query) => query.where('user_id', '=', scope.userId!))
+      .$if(tenantId !== undefined, (query) => query.where('tenant_id', '=', tenantId!))
+      .$if(userId !== undefined, (query) => query.where('user_id', '=', userId!))
+      .$if(serviceAccountId !== undefined, (query) => query.where('service_account_id', '=', serviceAccountId!))
+      .$if(kinds !== undefined, (query) =>
+        query.where((eb) =>
+          eb.or(
+            kinds!.map((kind) =>
+              eb.and([
+                eb('service', kind === 'service' ? '!=' : '=', ''),
+                eb('service_account_id', kind === 'account' ? '!=' : '=', ''),
+              ]),
+            ),
+          ),
+        ),
+      )
 
   return {
     all: (): Promise<EffectiveKeyRow[]> => effective().execute(),
-    findByHash: (hash: string): Promise<EffectiveKeyRow | undefined> =>
-      effective().where('key_hash', '=', hash).executeTakeFirst(),
+    oldTexts: (): Promise<OldText[]> => db.selectFrom('api_key_old_texts').selectAll().execute(),
+    async findByHash(hash: string): Promise<FoundKeyRow | undefined> {
+      const row = await effective().where('key_hash', '=', hash).executeTakeFirst()
+      if (row !== undefined) return { ...row, text_expires_at: null }
+      const old = await db.selectFrom('api_key_old_texts').selectAll().where('key_hash', '=', hash).executeTakeFirst()
+      if (old === undefined) return undefined
+      const kept = await effective().where('api_keys.id', '=', old.key_id).executeTakeFirst()
+      return kept && { ...kept, text_expires_at: old.expires_at }
+    },
     find: (id: string, scope: KeyScope) => scoped(scope).where('id', '=', id).executeTakeFirst(),
     list: (scope: KeyScope, limit: number, before?: string) =>
       scoped(scope)
@@ -45,13 +90,74 @@ export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
         .orderBy('id', 'desc')
         .limit(limit)
         .execute(),
-    insert: (row: Insertable<IdentityTables['api_keys']>) =>
-      store.change('keys', (trx) => trx.insertInto('api_keys').values(row).execute()),
-    patch: (id: string, patch: Updateable<IdentityTables['api_keys']>) =>
+    /** False, and nothing made, when the person has `mostOfUser` keys already. */
+    insert: (row: KeyRow, mostOfUser = Number.POSITIVE_INFINITY) =>
+      store.change('keys', async (trx) => {
+        if (Number.isFinite(mostOfUser)) {
+          // Locks the person on PostgreSQL, so that two requests at once cannot both take the last place.
+          await trx.updateTable('users').set({ id: row.user_id }).where('id', '=', row.user_id).execute()
+          const { count } = await trx
+            .selectFrom('api_keys')
+            .select((eb) => eb.fn.countAll<number>().as('count'))
+            .where('user_id', '=', row.user_id)
+            .executeTakeFirstOrThrow()
+          if (count >= mostOfUser) return false
+        }
+        await trx.insertInto('api_keys').values(row).execute()
+        return true
+      }),
+    patch: (id: string, patch: Updateable<KeyTables['api_keys']>) =>
       store.change('keys', (trx) =>
         trx.updateTable('api_keys').set(patch).where('id', '=', id).returningAll().executeTakeFirst(),
       ),
-    delete: (id: string) => store.change('keys', (trx) => trx.deleteFrom('api_keys').where('id', '=', id).execute()),
+    /**
+     * Gives a key a new text. What opened it before does so until `oldUntil`, or no more when that is null. Resolves
+     * with the hashes that open nothing any more, or with null when the key is gone.
+     */
+    rotate: (id: string, fresh: { hash: string; lastFour: string }, at: number, oldUntil: number | null) =>
+      store.change('keys', async (trx) => {
+        // Written before it is read: this locks the row against a second rotation.
+        const touched = await trx
+          .updateTable('api_keys')
+          .set({ updated_at: at })
+          .where('id', '=', id)
+          .returningAll()
+          .execute()
+        const before = touched[0]
+        if (before === undefined) return null
+        const ended = await trx
+          .deleteFrom('api_key_old_texts')
+          .where('key_id', '=', id)
+          .$if(oldUntil !== null, (query) => query.where('expires_at', '<=', at))
+          .returning('key_hash')
+          .execute()
+        if (oldUntil !== null) {
+          await trx
+            .insertInto('api_key_old_texts')
+            .values({ key_hash: before.key_hash, key_id: id, last_four: before.last_four, expires_at: oldUntil })
+            .execute()
+        }
+        const row = await trx
+          .updateTable('api_keys')
+          .set({ key_hash: fresh.hash, last_four: fresh.lastFour, rotated_at: at })
+          .where('id', '=', id)
+          .returningAll()
+          .executeTakeFirstOrThrow()
+        const gone = ended.map(({ key_hash }) => key_hash)
+        return { row, gone: oldUntil === null ? [...gone, before.key_hash] : gone }
+      }),
+    /** How many texts besides the present one open a key at `now`. */
+    countOldTexts: async (id: string, now: number): Promise<number> => {
+      const { count } = await db
+        .selectFrom('api_key_old_texts')
+        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .where('key_id', '=', id)
+        .where('expires_at', '>', now)
+        .executeTakeFirstOrThrow()
+      return count
+    },
+    forgetOldTexts: (now: number) => db.deleteFrom('api_key_old_texts').where('expires_at', '<=', now).execute(),
+    delete: (id: string) => store.change('keys', (trx) => deleteKeys(trx, { id })),
 
     /** Notes when keys were last used. Touches that one column of rows that are still there, and never backwards. */
     async noteUses(uses: readonly (readonly [id: string, at: number])[]): Promise<void> {

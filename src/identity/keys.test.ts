@@ -31,6 +31,11 @@ describe.each(engines())('API keys on $name', ({ address }) => {
       tokenLimit: null,
       concurrencyLimit: null,
       tags: [],
+      allowedServices: null,
+      allowedEndpoints: null,
+      allowedIps: null,
+      service: '',
+      serviceAccountId: '',
     })
     expect((await makeKey(node)).key).not.toBe(key)
   })

@@ -5,8 +5,8 @@ import { type Page, toPage } from '../kernel/page.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Log } from '../platform/log.ts'
 import { createApiKey, type Secrets } from '../platform/secrets.ts'
-import type { KeyRing } from './key-ring.ts'
-import { type KeyRow, type KeyScope, type KeyStore, readTags, writeTags } from './key-store.ts'
+import type { KeyRing, RingChange } from './key-ring.ts'
+import { type KeyRow, type KeyScope, type KeyStore, readList, readTags, writeList, writeTags } from './key-store.ts'
 
 /** An API key as people see it; the key itself is nowhere. */
 export type Key = {
@@ -15,7 +15,15 @@ export type Key = {
   lastFour: string
   tenantId: string
   userId: string
+  /** '' or the account whose key it is. */
+  serviceAccountId: string
+  /** '' or the plugin service whose own token it is. */
+  service: string
   allowedModels: string[] | null
+  allowedServices: string[] | null
+  allowedEndpoints: string[] | null
+  /** Addresses and CIDR blocks; null for anywhere. */
+  allowedIps: string[] | null
   rateLimit: number | null
   tokenLimit: number | null
   concurrencyLimit: number | null
@@ -24,22 +32,44 @@ export type Key = {
   expiresAt: number | null
   createdAt: number
   lastUsedAt: number | null
+  rotatedAt: number | null
 }
 
 export type KeyChange = Partial<
   Pick<
     Key,
-    'name' | 'allowedModels' | 'rateLimit' | 'tokenLimit' | 'concurrencyLimit' | 'tags' | 'enabled' | 'expiresAt'
+    | 'name'
+    | 'allowedModels'
+    | 'allowedServices'
+    | 'allowedEndpoints'
+    | 'allowedIps'
+    | 'rateLimit'
+    | 'tokenLimit'
+    | 'concurrencyLimit'
+    | 'tags'
+    | 'enabled'
+    | 'expiresAt'
   >
 >
 
+/** Whose a new key is. */
+export type KeyOwner = Pick<Key, 'name' | 'tenantId' | 'userId'> & Partial<Pick<Key, 'serviceAccountId' | 'service'>>
+
 export type Keys = {
-  /** Makes a key and tells its text, this once. It works on this node when the promise resolves. */
-  create(wish: Pick<Key, 'name' | 'tenantId' | 'userId'> & KeyChange): Promise<{ key: Key; text: string }>
+  /**
+   * Makes a key and tells its text, this once. It works on this node when the promise resolves. Rejects with `conflict`
+   * when the person has `mostOfUser` keys already.
+   */
+  create(wish: KeyOwner & KeyChange, mostOfUser?: number): Promise<{ key: Key; text: string }>
   list(scope: KeyScope, limit: number, cursor?: string): Promise<Page<Key>>
   /** Rejects with `not_found` outside `scope`, as for an id that never was. */
   get(id: string, scope: KeyScope): Promise<Key>
   patch(id: string, change: KeyChange, scope: KeyScope): Promise<Key>
+  /**
+   * Gives a key a new text, told this once; id, scopes, limits, budgets and ledger go on. What opened it before does so
+   * for `graceMs` more, with 0 no longer: refused here when the promise resolves, on other nodes within two seconds.
+   */
+  rotate(id: string, graceMs: number, scope: KeyScope): Promise<{ key: Key; text: string; oldUntil: number | null }>
   /** Gone for good: refused here at once, on other nodes within two seconds. */
   delete(id: string, scope: KeyScope): Promise<void>
   /** Remembers that a key was used now; written to the store by `flushUses`. */
@@ -64,7 +94,12 @@ export function createKeys(own: {
     lastFour: row.last_four,
     tenantId: row.tenant_id,
     userId: row.user_id,
-    allowedModels: row.allowed_models === '' ? null : (JSON.parse(row.allowed_models) as string[]),
+    serviceAccountId: row.service_account_id,
+    service: row.service,
+    allowedModels: readList(row.allowed_models),
+    allowedServices: readList(row.allowed_services),
+    allowedEndpoints: readList(row.allowed_endpoints),
+    allowedIps: readList(row.allowed_ips),
     rateLimit: row.rate_limit,
     tokenLimit: row.tpm_limit,
     concurrencyLimit: row.concurrency_limit,
@@ -73,6 +108,7 @@ export function createKeys(own: {
     expiresAt: row.expires_at,
     createdAt: row.created_at,
     lastUsedAt: uses.get(row.id) ?? row.last_used_at,
+    rotatedAt: row.rotated_at,
   })
 
   async function find(id: string, scope: KeyScope): Promise<KeyRow> {
@@ -81,13 +117,13 @@ export function createKeys(own: {
     return row
   }
 
-  async function spread(change?: { withdrawn?: string; restored?: string }): Promise<void> {
+  async function spread(change?: RingChange): Promise<void> {
     bus.announce('config.changed', { kind: 'keys' })
     await ring.apply(change)
   }
 
   return {
-    async create(wish) {
+    async create(wish, mostOfUser) {
       const text = createApiKey()
       const now = clock.now()
       const row: KeyRow = {
@@ -97,7 +133,12 @@ export function createKeys(own: {
         last_four: text.slice(-4),
         tenant_id: wish.tenantId,
         user_id: wish.userId,
-        allowed_models: writeModels(wish.allowedModels ?? null),
+        service_account_id: wish.serviceAccountId ?? '',
+        service: wish.service ?? '',
+        allowed_models: writeList(wish.allowedModels ?? null),
+        allowed_services: writeList(wish.allowedServices ?? null),
+        allowed_endpoints: writeList(wish.allowedEndpoints ?? null),
+        allowed_ips: writeList(wish.allowedIps ?? null),
         rate_limit: wish.rateLimit ?? null,
         tpm_limit: wish.tokenLimit ?? null,
         concurrency_limit: wish.concurrencyLimit ?? null,
@@ -107,8 +148,14 @@ export function createKeys(own: {
         created_at: now,
         updated_at: now,
         last_used_at: null,
+        rotated_at: null,
       }
-      await keyStore.insert(row)
+      if (!(await keyStore.insert(row, mostOfUser))) {
+        throw fail(
+          'conflict',
+          `you have ${mostOfUser} keys, which is the most (auth.self_service_max_keys); delete one`,
+        )
+      }
       await spread()
       log.info('API key made', { keyId: row.id, userId: row.user_id })
       return { key: toKey(row), text }
@@ -125,7 +172,10 @@ export function createKeys(own: {
       await find(id, scope)
       const row = await keyStore.patch(id, {
         ...(change.name === undefined ? {} : { name: change.name }),
-        ...(change.allowedModels === undefined ? {} : { allowed_models: writeModels(change.allowedModels) }),
+        ...(change.allowedModels === undefined ? {} : { allowed_models: writeList(change.allowedModels) }),
+        ...(change.allowedServices === undefined ? {} : { allowed_services: writeList(change.allowedServices) }),
+        ...(change.allowedEndpoints === undefined ? {} : { allowed_endpoints: writeList(change.allowedEndpoints) }),
+        ...(change.allowedIps === undefined ? {} : { allowed_ips: writeList(change.allowedIps) }),
         ...(change.rateLimit === undefined ? {} : { rate_limit: change.rateLimit }),
         ...(change.tokenLimit === undefined ? {} : { tpm_limit: change.tokenLimit }),
         ...(change.concurrencyLimit === undefined ? {} : { concurrency_limit: change.concurrencyLimit }),
@@ -137,6 +187,25 @@ export function createKeys(own: {
       if (row === undefined) throw fail('not_found', `there is no API key ${id}`, { param: 'id' })
       await spread(change.enabled === undefined ? undefined : { [change.enabled ? 'restored' : 'withdrawn']: id })
       return toKey(row)
+    },
+
+    async rotate(id, graceMs, scope) {
+      await find(id, scope)
+      const now = clock.now()
+      const oldUntil = graceMs === 0 ? null : now + graceMs
+      if (oldUntil !== null && (await keyStore.countOldTexts(id, now)) >= mostOldTexts) {
+        throw fail(
+          'conflict',
+          `${mostOldTexts} older texts of this key still work; rotate with grace_seconds 0 to end them`,
+        )
+      }
+      const text = createApiKey()
+      const fresh = { hash: secrets.hashKey(text), lastFour: text.slice(-4) }
+      const rotated = await keyStore.rotate(id, fresh, now, oldUntil)
+      if (rotated === null) throw fail('not_found', `there is no API key ${id}`, { param: 'id' })
+      await spread({ endedTexts: rotated.gone })
+      log.info('API key rotated', { keyId: id })
+      return { key: toKey(rotated.row), text, oldUntil }
     },
 
     async delete(id, scope) {
@@ -151,6 +220,7 @@ export function createKeys(own: {
     },
 
     async flushUses() {
+      await keyStore.forgetOldTexts(clock.now()).catch(() => {})
       if (uses.size === 0) return
       const flushing = uses
       uses = new Map()
@@ -165,6 +235,5 @@ export function createKeys(own: {
   }
 }
 
-function writeModels(models: readonly string[] | null): string {
-  return models === null ? '' : JSON.stringify(models)
-}
+/** Texts a key may have beside the present one. */
+const mostOldTexts = 5

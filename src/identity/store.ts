@@ -1,6 +1,8 @@
 import type { Insertable, Kysely, Selectable, Transaction, Updateable } from 'kysely'
 import type { Role } from '../kernel/principal.ts'
 import { bumpRevision, type RevisionTables } from '../platform/database/index.ts'
+import type { AuditTables } from './audit/store.ts'
+import { deleteKeys, type KeyTables } from './key-tables.ts'
 
 export type IdentityTables = {
   users: {
@@ -28,27 +30,10 @@ export type IdentityTables = {
     ip: string
     user_agent: string
   }
-  api_keys: {
-    id: string
-    name: string
-    key_hash: string
-    last_four: string
-    tenant_id: string
-    user_id: string
-    allowed_models: string
-    rate_limit: number | null
-    tpm_limit: number | null
-    concurrency_limit: number | null
-    /** A JSON array of texts, '' for none. */
-    tags: string
-    enabled: number
-    expires_at: number | null
-    created_at: number
-    updated_at: number
-    last_used_at: number | null
-  }
   settings: { key: string; value: string }
-} & RevisionTables
+} & KeyTables &
+  AuditTables &
+  RevisionTables
 
 export type UserRow = Selectable<IdentityTables['users']>
 export type Connection = Kysely<IdentityTables>
@@ -155,7 +140,7 @@ export function createStore(db: Connection) {
     deleteUser: (id: string) =>
       change('keys', async (trx) => {
         if (await isLastAdmin(trx, id)) return false
-        await trx.deleteFrom('api_keys').where('user_id', '=', id).execute()
+        await deleteKeys(trx, { userId: id })
         await trx.deleteFrom('users').where('id', '=', id).execute()
         return true
       }),

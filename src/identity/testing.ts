@@ -3,8 +3,7 @@ import type { Kysely } from 'kysely'
 import { expect, onTestFinished } from 'vitest'
 import { createControlApp } from '../http/mount.ts'
 import { createManualClock } from '../kernel/clock.ts'
-import { identityMigration } from '../migrations/0001-identity.ts'
-import { limitsMigration } from '../migrations/0007-limits.ts'
+import { migrations } from '../migrations/index.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
 import { openDatabase } from '../platform/database/connect.ts'
 import type { Database } from '../platform/database/database.ts'
@@ -12,7 +11,7 @@ import { migrate } from '../platform/database/index.ts'
 import { silentLog } from '../platform/database/testing-log.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { createSecrets } from '../platform/secrets.ts'
-import { createIdentity, type Identity, type IdentityTables } from './index.ts'
+import { createIdentity, type Identity, type IdentityOptions, type IdentityTables } from './index.ts'
 
 export type TestNode = {
   identity: Identity
@@ -32,11 +31,19 @@ export async function openNode(
     adminKey = '',
     clock = createManualClock(),
     masterKey = testMasterKey,
-  }: { adminKey?: string; clock?: ReturnType<typeof createManualClock>; masterKey?: Buffer } = {},
+    config = {},
+    audit = { retentionDays: 0, folder: '' },
+  }: {
+    config?: Partial<IdentityOptions['config']>
+    audit?: NonNullable<IdentityOptions['audit']>
+    adminKey?: string
+    clock?: ReturnType<typeof createManualClock>
+    masterKey?: Buffer
+  } = {},
 ): Promise<TestNode> {
   const database = await openDatabase<IdentityTables>({ url, dataDir: '', poolSize: 4, log: silentLog })
   onTestFinished(() => database.close())
-  await migrate(database, [identityMigration, limitsMigration], { log: silentLog })
+  await migrate(database, migrations, { log: silentLog })
   const metrics = createMetrics()
   const log = silentLog
   const identity = createIdentity({
@@ -47,12 +54,15 @@ export async function openNode(
     log,
     metrics,
     adminKey,
-    config: { access_token_minutes: 30, refresh_token_days: 7 },
+    config: { access_token_minutes: 30, refresh_token_days: 7, ...config },
+    audit,
   })
   await identity.start()
   const app = await createControlApp({
     routes: identity.routes,
     authenticate: identity.byControlCredential,
+    checkScope: identity.checkScope,
+    audit: identity.audit,
     log,
     metrics,
     corsOrigins: [],

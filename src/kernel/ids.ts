@@ -8,6 +8,8 @@ export const idPrefixes = {
   user: 'usr',
   key: 'key',
   session: 'ses',
+  serviceAccount: 'sva',
+  audit: 'aud',
   provider: 'prv',
   providerKey: 'pky',
   model: 'mdl',

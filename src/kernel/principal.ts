@@ -28,6 +28,10 @@ export type Principal = {
   allowedEndpoints: readonly string[] | null
   /** The plugin service whose own credential this is, '' for everybody else. */
   service: string
+  /** Addresses and CIDR blocks an API key may come from; absent or `null` means anywhere. */
+  allowedIps?: readonly string[] | null
+  /** Keys of a service account: the account, which is also their `userId`. */
+  serviceAccountId?: string
 }
 
 /** Whether `principal` may use `model`: by exact name, or by an entry such as `gpt-4o*`. */

@@ -112,3 +112,14 @@ function parseRange(text: string): Range {
     )
   }
 }
+
+/** Whether `text` is an address or a CIDR block. */
+export function isAddressRange(text: string): boolean {
+  return text.includes('/') ? ipaddr.isValidCIDR(text) : ipaddr.isValid(text) && isIP(text) !== 0
+}
+
+/** Whether an address lies in one of `ranges`; what is no address lies in none. Throws for what is no range. */
+export function createAddressList(ranges: readonly string[]): (ip: string) => boolean {
+  const parsed = ranges.map(parseRange)
+  return (ip) => isIP(ip) !== 0 && parsed.some((range) => isWithin(parseAddress(ip), range))
+}

@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { audit } from './audit.ts'
 import { config } from './config.ts'
 import { demo } from './demo.ts'
 import { keys } from './keys.ts'
@@ -8,4 +9,4 @@ import { serve } from './serve.ts'
 import { usage } from './usage.ts'
 
 /** Every command, in the order of the help text. */
-export const commands: readonly Command[] = [serve, migrate, config, keys, demo, usage, reset]
+export const commands: readonly Command[] = [serve, migrate, config, keys, demo, usage, audit, reset]

@@ -101,6 +101,7 @@ export function explainRoutes({
     defineRoute({
       method: 'POST',
       path: '/api/routes/explain',
+      changes: false,
       access,
       tag,
       summary:

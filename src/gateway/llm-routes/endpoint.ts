@@ -50,6 +50,8 @@ export type Visit = {
 export type LlmSource = Completer & {
   responses: Responses
   authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
+  /** Whether the caller's key may ask for this path from this address; throws `forbidden`. */
+  checkScope(principal: Principal, path: string, clientIp: string): void
   ledger: Ledger
   log: Log
   gatewayMetrics: GatewayMetrics

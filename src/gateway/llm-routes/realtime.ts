@@ -94,6 +94,7 @@ export function createRealtime(own: LlmSource): Upgrades {
       isSent ? { headers: { authorization: `Bearer ${key}` }, url: '' } : request,
     )
     meter.setPrincipal(principal)
+    own.checkScope(principal, '/v1/realtime', context.clientIp)
     if (!own.ledger.isWritable()) throw fail('ledger_unavailable', undefined, { retryAfterMs: 5000 })
     const query = new URLSearchParams(url.includes('?') ? url.slice(url.indexOf('?')) : '')
     if (query.has('call_id')) {

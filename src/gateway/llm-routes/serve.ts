@@ -44,7 +44,7 @@ export function createLlmRoutes(own: LlmSource): LlmRoutes {
         return true
       }
       const found = place.methods.find(({ endpoint }) => endpoint.method === request.method)
-      if (found) void visit(found, url.slice(path.length), request, response, context, own)
+      if (found) void visit(found, path, url.slice(path.length), request, response, context, own)
       else refuseMethod(place, request, response, context, own)
       return true
     },
@@ -123,6 +123,7 @@ function openMeter(endpoint: Endpoint, request: IncomingMessage, context: Reques
 
 async function visit(
   { endpoint, groups }: Found,
+  path: string,
   search: string,
   request: IncomingMessage,
   response: ServerResponse,
@@ -136,6 +137,7 @@ async function visit(
     const known = own.authenticate(request)
     const principal = known instanceof Promise ? await known : known
     meter.setPrincipal(principal)
+    own.checkScope(principal, path, context.clientIp)
     if (endpoint.isRecorded && !own.ledger.isWritable()) {
       throw fail('ledger_unavailable', undefined, { retryAfterMs: 5000 })
     }

@@ -1,0 +1,42 @@
+import type { Keys } from './keys.ts'
+
+/** The keys by which plugin services are known: API keys whose principal has `service`. */
+export type ServiceTokens = {
+  /** Makes a service's own token and tells its text, this once. It opens models and the registry, nothing else. */
+  issue(wish: {
+    tenantId: string
+    service: string
+    allowedModels: string[] | null
+    /** Whoever registered the service; the token is not theirs and stays when they go. */
+    createdBy: string
+  }): Promise<{ keyId: string; text: string }>
+  /** Gone for good: refused here at once, on other nodes within two seconds. One that is gone already is no error. */
+  revoke(keyId: string): Promise<void>
+}
+
+/** Calls to models, and the registry's own routes. */
+const serviceEndpoints: readonly string[] = ['/v1/*', '/v1beta/*', '/api/registry/*']
+
+export function createServiceTokens({ keys }: { keys: Pick<Keys, 'create' | 'delete'> }): ServiceTokens {
+  return {
+    async issue({ tenantId, service, allowedModels, createdBy }) {
+      if (service === '') throw new Error('a service token needs the name of its service')
+      const { key, text } = await keys.create({
+        name: createdBy === '' ? `service ${service}` : `service ${service}, registered by ${createdBy}`,
+        tenantId,
+        userId: '',
+        service,
+        allowedModels,
+        allowedEndpoints: [...serviceEndpoints],
+      })
+      return { keyId: key.id, text }
+    },
+    async revoke(keyId) {
+      try {
+        await keys.delete(keyId, { kinds: ['service'] })
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'not_found') throw error
+      }
+    },
+  }
+}
