@@ -182,6 +182,16 @@ function userRoutes({ users }: IdentityRoutesSource): Route[] {
       handle: async ({ body: { tenant_id: tenantId, ...rest } }) => showUser(await users.create({ ...rest, tenantId })),
     }),
     defineRoute({
+      method: 'GET',
+      path: '/api/users/:id',
+      access,
+      summary: 'One user.',
+      tag,
+      params: byId,
+      reply: userReply,
+      handle: async ({ params }) => showUser(await users.get(params.id)),
+    }),
+    defineRoute({
       method: 'PATCH',
       path: '/api/users/:id',
       access,

@@ -53,6 +53,7 @@ export function createAuditLog(own: {
   const { auditStore, chain, nameOf, clock, log } = own
   const waiting: Waiting[] = []
   let owed: AuditEntry[] = []
+  let settling = 0
   let isWriting = false
 
   /** Whoever comes while a transaction is under way shares the next one. */
@@ -166,11 +167,12 @@ export function createAuditLog(own: {
     },
 
     async settle() {
-      const settling = owed
+      const late = owed
       owed = []
-      await Promise.all(settling.map(owe))
+      settling += late.length
+      await Promise.all(late.map((entry) => owe(entry).finally(() => settling--)))
     },
-    owed: () => owed.length,
+    owed: () => owed.length + settling,
   }
 }
 

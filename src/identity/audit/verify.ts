@@ -67,6 +67,8 @@ async function verifyFrom(
     )
   }
   const checkpoint = checkpoints.at(-1)
+  // Below the first place there is nothing, unless somebody put it there.
+  let after = Number.MIN_SAFE_INTEGER
   let seq = checkpoint?.seq ?? 0
   let previous = checkpoint?.hash ?? ''
   if (from !== undefined) {
@@ -74,12 +76,13 @@ async function verifyFrom(
     if (first === null) return verdict
     const before = first - 1 > seq ? await store.at(first - 1) : undefined
     if (before !== undefined) ({ seq, hash: previous } = before)
+    after = seq
   }
   const until = to === undefined ? Number.POSITIVE_INFINITY : ((await store.lastBefore(to)) ?? 0)
   const pinned = readAnchor(anchor)
 
   for (;;) {
-    const page = await store.page(seq, pageRows)
+    const page = await store.page(after, pageRows)
     for (const [i, row] of page.entries()) {
       if (row.seq > until) break
       const fault = await judge(row, page[i + 1], seq, previous, store, chain)
@@ -91,6 +94,7 @@ async function verifyFrom(
         return broken(row.seq, row.id, 'anchor', `row ${row.seq} is not the one that the anchor was taken from`)
       }
       seq = row.seq
+      after = seq
       previous = row.hash
       verdict.rows++
       if (verdict.firstSeq === 0) verdict.firstSeq = row.seq
@@ -133,6 +137,9 @@ async function judge(
       return { ...at, reason: 'inserted', message: `row ${row.seq} was put in between` }
     }
     return { ...at, reason: 'changed', message: `row ${row.seq} is not as it was written` }
+  }
+  if (row.seq <= seq) {
+    return { ...at, reason: 'inserted', message: `row ${row.seq} stands before the first one` }
   }
   if (row.seq !== seq + 1 && row.previous !== previous) {
     return { seq: seq + 1, id: '', reason: 'missing', message: `rows ${seq + 1} to ${row.seq - 1} are gone` }
