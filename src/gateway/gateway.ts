@@ -15,10 +15,11 @@ import { createSchedule } from '../platform/schedule.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
 import type { Spools } from '../platform/spool.ts'
-import type { Ledger, Prices, Quota } from '../usage/index.ts'
+import type { Ledger, MirrorEntry, Prices, Quota } from '../usage/index.ts'
 import { createDrains } from './answer/drains.ts'
 import { createKeptAnswers } from './answer/kept.ts'
 import { watchStreams } from './answer/open-streams.ts'
+import type { ChatRequest } from './chat.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
 import { createHealthBook, probeProviders } from './control/probe-providers.ts'
@@ -29,6 +30,8 @@ import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
 import { type LiveProvider, loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
 import { createPinStore, type PinnedTables } from './operations/pinned/store.ts'
+import type { OwnCallParts } from './own-calls/ask.ts'
+import { createMirrors } from './own-calls/mirrors.ts'
 import { postForm } from './post-form.ts'
 import { createCredentialKeeper, type Outside } from './providers/index.ts'
 import { fetchImages } from './request/images.ts'
@@ -67,6 +70,8 @@ export type GatewayParts = {
   storedRoute?(requestId: string): Promise<string | null>
   /** The tenant of an API key; null when there is no such key. */
   tenantOfKey?(keyId: string): Promise<string | null>
+  /** Keeps a comparison of two models' answers. */
+  keepMirror(entry: MirrorEntry): Promise<void>
   /** [0, 1) */
   random?: () => number
 }
@@ -77,6 +82,8 @@ export type Gateway = {
   routes: Route[]
   /** Loads the routing table; rejects when it cannot be read. */
   start(): Promise<void>
+  /** The hub is about to stop: begins nothing more of its own accord. */
+  rest(): void
   /** Ends what runs in the background. */
   stop(): Promise<void>
   /** How many providers are enabled, and how many of them failed at their last call. */
@@ -154,7 +161,24 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   )
 
   const cache = config.cache === 'off' ? null : parts.openCache(config.cache_max_mb * 1024 * 1024)
+  const fetchImagesOf = (chat: ChatRequest) =>
+    fetchImages(chat, async (url) => {
+      const { status, headers, body } = await parts.imageFetch.get(url, {
+        maxBytes: config.max_image_bytes,
+        timeoutMs: 15_000,
+      })
+      return { status, mediaType: String(headers['content-type'] ?? ''), body }
+    })
+  const ownCalls: OwnCallParts = {
+    ...{ quota: parts.quota, ledger: parts.ledger, prices: parts.prices, clock, config, fetchImages: fetchImagesOf },
+    defaultMaxOutputTokens: config.default_max_output_tokens,
+  }
+  const mirrors = createMirrors({
+    ...{ ...ownCalls, table: () => table.get(), router, keep: parts.keepMirror, random, log, config },
+    metrics: parts.metrics,
+  })
   const calls: LlmSource = {
+    mirrors,
     responses,
     table: () => table.get(),
     quota: parts.quota,
@@ -168,14 +192,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     kept:
       cache === null ? null : createKeptAnswers(cache, { scope: config.cache, ttlMs: config.cache_ttl_seconds * 1000 }),
     defaultMaxOutputTokens: config.default_max_output_tokens,
-    fetchImages: (chat) =>
-      fetchImages(chat, async (url) => {
-        const { status, headers, body } = await parts.imageFetch.get(url, {
-          maxBytes: config.max_image_bytes,
-          timeoutMs: 15_000,
-        })
-        return { status, mediaType: String(headers['content-type'] ?? ''), body }
-      }),
+    fetchImages: fetchImagesOf,
     authenticate: parts.authenticate,
     ledger: parts.ledger,
     log,
@@ -227,7 +244,9 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
         probeProviders({ providers: table.get().providers, health, askOne, signal })
       schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
     },
+    rest: () => mirrors.rest(),
     async stop() {
+      await mirrors.stop()
       await cache?.close()
       await drains.stop()
       await responses.stop()
