@@ -247,8 +247,8 @@ export const gatewayConfig = z
         zh: '金丝雀探测（仅在流量与免费接口均无法判断上游状态时，请求一个 token）每日（UTC）费用上限（美元，所有节点合计）；0 表示关闭。',
       }),
     canary_minutes: z
-      .int()
-      .min(1)
+      .number()
+      .min(0.01)
       .max(1440)
       .default(10)
       .describe('Shortest time between two such calls to the same provider, key and model, and of silence before one.')

@@ -31,6 +31,7 @@ import { createGatewayMetrics } from './meter.ts'
 import { type LiveProvider, loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
 import { createPinStore, type PinnedTables } from './operations/pinned/store.ts'
 import type { OwnCallParts } from './own-calls/ask.ts'
+import { type CanaryState, createCanaries } from './own-calls/canaries.ts'
 import { createMirrors } from './own-calls/mirrors.ts'
 import { postForm } from './post-form.ts'
 import { createCredentialKeeper, type Outside } from './providers/index.ts'
@@ -87,7 +88,7 @@ export type Gateway = {
   /** Ends what runs in the background. */
   stop(): Promise<void>
   /** How many providers are enabled, and how many of them failed at their last call. */
-  providerHealth(): { enabled: number; failing: number }
+  providerHealth(): { enabled: number; failing: number; canary: CanaryState }
   /** Whether a made-up provider is among those served. */
   hasSynthetic(): boolean
 }
@@ -107,6 +108,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       const loaded = await loadRoutingTable({ ...routing, store })
       router.follow(loaded)
       health.follow(loaded.providers)
+      canaries.follow(loaded)
       return loaded
     },
     revision: store.revision,
@@ -177,6 +179,10 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     ...{ ...ownCalls, table: () => table.get(), router, keep: parts.keepMirror, random, log, config },
     metrics: parts.metrics,
   })
+  const canaries = createCanaries({
+    ...{ ...ownCalls, table: () => table.get(), router, health, leases: parts.leases, bus, config },
+    metrics: parts.metrics,
+  })
   const calls: LlmSource = {
     mirrors,
     responses,
@@ -224,6 +230,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       router,
       keyStanding: router.traffic.keyStanding,
       table: () => table.get(),
+      canaryOf: canaries.noteOf,
       storedRoute: parts.storedRoute ?? (async () => null),
       tenantOfKey: parts.tenantOfKey ?? (async () => null),
       async clearCache() {
@@ -236,6 +243,10 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     async start() {
       await table.ready()
       await responses.start()
+      if (config.canary_daily_usd > 0) {
+        const everyMs = Math.min(60_000, config.canary_minutes * 60_000)
+        schedule.every('gateway-canary', everyMs, canaries.round, { onOneNode: true, firstDelayMs: everyMs })
+      }
       if (config.probe_seconds === 0) return
       const everyMs = config.probe_seconds * 1000
       const askOne = (provider: LiveProvider) =>
@@ -244,13 +255,17 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
         probeProviders({ providers: table.get().providers, health, askOne, signal })
       schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
     },
-    rest: () => mirrors.rest(),
+    rest() {
+      mirrors.rest()
+      canaries.rest()
+    },
     async stop() {
       await mirrors.stop()
       await cache?.close()
       await drains.stop()
       await responses.stop()
       await schedule.stop()
+      canaries.stop()
       table.stop()
       streams.stop()
     },
@@ -259,6 +274,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       return {
         enabled: providers.length,
         failing: providers.filter((provider) => health.isFailing(provider.name)).length,
+        canary: canaries.state(),
       }
     },
   }
