@@ -3,7 +3,13 @@ import { join } from 'node:path'
 import { createApp } from './app.ts'
 import type { Loaded } from './config.ts'
 import { createDemo, createDemoServer } from './demo/index.ts'
-import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
+import {
+  createGateway,
+  type Gateway,
+  type GatewayTables,
+  openSyntheticProviders,
+  type PinnedTables,
+} from './gateway/index.ts'
 import { createHealth, type Health } from './health/index.ts'
 import { contextOf } from './http/context.ts'
 import type { HubServer } from './http/listen.ts'
@@ -16,7 +22,13 @@ import { createUpstreams } from './platform/fetch.ts'
 import type { LogControl } from './platform/log.ts'
 import { openLog, openPlatform, type Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
-import { createUsage, openSyntheticUsage, type QuotaTables, type UsageTables } from './usage/index.ts'
+import {
+  createUsage,
+  type MirrorTables,
+  openSyntheticUsage,
+  type QuotaTables,
+  type UsageTables,
+} from './usage/index.ts'
 import { version } from './version.ts'
 
 export type Hub = {
@@ -26,7 +38,7 @@ export type Hub = {
   stop(): Promise<void>
 }
 
-type Tables = IdentityTables & GatewayTables & PinnedTables & UsageTables & QuotaTables
+type Tables = IdentityTables & GatewayTables & PinnedTables & UsageTables & QuotaTables & MirrorTables
 
 export type HubOptions = {
   /** Adds the demo provider and its traffic. */
@@ -44,6 +56,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
   const closers: (() => Promise<unknown> | unknown)[] = []
   let server: HubServer | undefined
   let health: Health | undefined
+  let resting: Gateway | undefined
 
   async function start() {
     log.info('Starting Gatehouse', { version })
@@ -59,6 +72,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     const { identity, gateway, usage, demo } = rooms
     const checks = rooms.health
     health = checks
+    resting = gateway
     for (const [room, stop] of [
       [() => usage.start(), () => usage.stop()],
       [() => identity.start(), () => identity.stop()],
@@ -146,6 +160,10 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       {
         ...{ db, bus, counter, leases, clock, log, metrics, dataDir: config.data.dir },
         longestCallMs: config.gateway.deadline_seconds * 1000 + 60_000,
+        ownDaily: {
+          mirror: Math.round(config.gateway.mirror_daily_usd * 1e9),
+          canary: Math.round(config.gateway.canary_daily_usd * 1e9),
+        },
         tenantOf: (scope, id) => identity.tenantOf(scope, id),
       },
       config.usage,
@@ -179,6 +197,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         prices: usage.prices,
         priceOf: usage.priceOfMillions,
         storedRoute: usage.routeOf,
+        keepMirror: usage.keepMirror,
         tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
         bus,
         openCache,
@@ -242,6 +261,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     async stop() {
       log.info('Stopping: no new work, running answers may finish')
       health?.setReady(false)
+      resting?.rest()
       const cut = await server?.drain(config.server.drain_seconds * 1000)
       if (cut) log.warn('Some answers were cut: they did not end within server.drain_seconds', { count: cut })
       await closeAll(closers)

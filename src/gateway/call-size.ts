@@ -4,7 +4,7 @@ import type { AskedFacts } from './protocols/protocol.ts'
 
 /** How much a call may use at most: all of its input fresh, all of its output used, at the dearest of `candidates`. */
 export function sizeOf(
-  { maxOutputTokens, choices }: AskedFacts,
+  { maxOutputTokens, choices }: Pick<AskedFacts, 'maxOutputTokens' | 'choices'>,
   body: Buffer | null,
   candidates: readonly Candidate[],
   model: ServedModel,

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { fail, type HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
-import type { AbortPolicy, Outcome } from '../usage/index.ts'
+import type { AbortPolicy, Outcome, UsageEntry } from '../usage/index.ts'
 import type { Meter, Spent } from './meter.ts'
 import type { RouteWish } from './routing/wish.ts'
 
@@ -23,6 +23,14 @@ export type Call = {
   wish: RouteWish
   startedAt: number
   startedMono: number
+  /** A second model is to be asked the same, when this call is over; null for most calls. */
+  mirror: Follower | null
+}
+
+/** What follows a call. */
+export type Follower = {
+  /** The call is over and its row written, null: it has none. Returns at once. */
+  begin(entry: UsageEntry | null): void
 }
 
 /** How a call ended, ready to be entered into the ledger and only then sent. */

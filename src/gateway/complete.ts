@@ -16,6 +16,7 @@ import type { UpstreamFailure } from './chat.ts'
 import type { GatewayConfig } from './config.ts'
 import { failure, maskFailure, toCallerError } from './failures.ts'
 import { type Candidate, mayUse, type RoutingTable, type ServedModel } from './models.ts'
+import type { Mirrors } from './own-calls/mirrors.ts'
 import type { AskedFacts } from './protocols/protocol.ts'
 import { type Attempted, failOver } from './routing/failover.ts'
 import type { Router } from './routing/router.ts'
@@ -33,6 +34,7 @@ export type Completer = {
   drains: Drains
   /** null: answers are not kept. */
   kept: KeptAnswers | null
+  mirrors: Mirrors
 } & ExchangeSource
 
 /**
@@ -54,6 +56,8 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
     if (hit !== null) return sendKept(hit, call)
     call.headers.push('x-gatehouse-cache', 'miss')
   }
+  const mirror = model.mirror === null ? null : own.mirrors.open(model.mirror, wanted, call)
+  call.mirror = mirror
   const run = own.router.open(model, {
     needs: asked.needs,
     wish,
@@ -78,8 +82,9 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
           deadlineAt,
           drains,
           kept,
+          heard: mirror,
         })
-      : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes, drains, kept })
+      : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes, drains, kept, heard: mirror })
     answerer = opened
     const result = await failOver(
       run.plan.order,

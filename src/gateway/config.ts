@@ -212,6 +212,47 @@ export const gatewayConfig = z
       .default(64)
       .describe('Most memory for kept answers on a node without Redis; with Redis its own limit holds.')
       .meta({ zh: '未使用 Redis 时单节点缓存应答的内存上限（MB）；使用 Redis 时以其自身限制为准。' }),
+    mirror_daily_usd: z
+      .number()
+      .min(0)
+      .max(1_000_000)
+      .default(5)
+      .describe(
+        'Most that asking second models for comparison may cost a day (UTC), over all nodes; 0 is never. It is no caller’s spend.',
+      )
+      .meta({ zh: '镜像请求每日（UTC）费用上限（美元，所有节点合计）；0 表示关闭。不计入调用方用量。' }),
+    mirror_concurrency: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(8)
+      .describe('Most second models that this node asks at one time; conversations beyond it are not mirrored.')
+      .meta({ zh: '本节点同时进行的镜像请求数上限；超出则不镜像。' }),
+    mirror_timeout_seconds: z
+      .int()
+      .min(1)
+      .max(3600)
+      .default(120)
+      .describe('Longest a second model may take to answer.')
+      .meta({ zh: '镜像请求的最长时间（秒）。' }),
+    canary_daily_usd: z
+      .number()
+      .min(0)
+      .max(1_000_000)
+      .default(0)
+      .describe(
+        'Most that asking a provider for one token may cost a day (UTC), over all nodes, where neither calls nor its list of models tell whether it is well; 0 is never.',
+      )
+      .meta({
+        zh: '金丝雀探测（仅在流量与免费接口均无法判断上游状态时，请求一个 token）每日（UTC）费用上限（美元，所有节点合计）；0 表示关闭。',
+      }),
+    canary_minutes: z
+      .number()
+      .min(0.01)
+      .max(1440)
+      .default(10)
+      .describe('Shortest time between two such calls to the same provider, key and model, and of silence before one.')
+      .meta({ zh: '同一上游、密钥与模型两次金丝雀探测的最短间隔，也是触发探测所需的静默时间（分钟）。' }),
     import_capabilities: z
       .boolean()
       .default(true)

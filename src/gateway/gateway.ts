@@ -15,10 +15,11 @@ import { createSchedule } from '../platform/schedule.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { createSnapshot } from '../platform/snapshot.ts'
 import type { Spools } from '../platform/spool.ts'
-import type { Ledger, Prices, Quota } from '../usage/index.ts'
+import type { Ledger, MirrorEntry, Prices, Quota } from '../usage/index.ts'
 import { createDrains } from './answer/drains.ts'
 import { createKeptAnswers } from './answer/kept.ts'
 import { watchStreams } from './answer/open-streams.ts'
+import type { ChatRequest } from './chat.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
 import { createHealthBook, probeProviders } from './control/probe-providers.ts'
@@ -29,6 +30,9 @@ import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
 import { type LiveProvider, loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
 import { createPinStore, type PinnedTables } from './operations/pinned/store.ts'
+import type { OwnCallParts } from './own-calls/ask.ts'
+import { type CanaryState, createCanaries } from './own-calls/canaries.ts'
+import { createMirrors } from './own-calls/mirrors.ts'
 import { postForm } from './post-form.ts'
 import { createCredentialKeeper, type Outside } from './providers/index.ts'
 import { fetchImages } from './request/images.ts'
@@ -69,6 +73,8 @@ export type GatewayParts = {
   storedRoute?(requestId: string): Promise<string | null>
   /** The tenant of an API key; null when there is no such key. */
   tenantOfKey?(keyId: string): Promise<string | null>
+  /** Keeps a comparison of two models' answers. */
+  keepMirror(entry: MirrorEntry): Promise<void>
   /** [0, 1) */
   random?: () => number
 }
@@ -79,10 +85,12 @@ export type Gateway = {
   routes: Route[]
   /** Loads the routing table; rejects when it cannot be read. */
   start(): Promise<void>
+  /** The hub is about to stop: begins nothing more of its own accord. */
+  rest(): void
   /** Ends what runs in the background. */
   stop(): Promise<void>
   /** How many providers are enabled, and how many of them failed at their last call. */
-  providerHealth(): { enabled: number; failing: number }
+  providerHealth(): { enabled: number; failing: number; canary: CanaryState }
   /** Whether a made-up provider is among those served. */
   hasSynthetic(): boolean
 }
@@ -102,6 +110,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       const loaded = await loadRoutingTable({ ...routing, store })
       router.follow(loaded)
       health.follow(loaded.providers)
+      canaries.follow(loaded)
       return loaded
     },
     revision: store.revision,
@@ -156,7 +165,28 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   )
 
   const cache = config.cache === 'off' ? null : parts.openCache(config.cache_max_mb * 1024 * 1024)
+  const fetchImagesOf = (chat: ChatRequest) =>
+    fetchImages(chat, async (url) => {
+      const { status, headers, body } = await parts.imageFetch.get(url, {
+        maxBytes: config.max_image_bytes,
+        timeoutMs: 15_000,
+      })
+      return { status, mediaType: String(headers['content-type'] ?? ''), body }
+    })
+  const ownCalls: OwnCallParts = {
+    ...{ quota: parts.quota, ledger: parts.ledger, prices: parts.prices, clock, config, fetchImages: fetchImagesOf },
+    defaultMaxOutputTokens: config.default_max_output_tokens,
+  }
+  const mirrors = createMirrors({
+    ...{ ...ownCalls, table: () => table.get(), router, keep: parts.keepMirror, random, log, config },
+    metrics: parts.metrics,
+  })
+  const canaries = createCanaries({
+    ...{ ...ownCalls, table: () => table.get(), router, health, leases: parts.leases, bus, config },
+    metrics: parts.metrics,
+  })
   const calls: LlmSource = {
+    mirrors,
     responses,
     table: () => table.get(),
     quota: parts.quota,
@@ -170,14 +200,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     kept:
       cache === null ? null : createKeptAnswers(cache, { scope: config.cache, ttlMs: config.cache_ttl_seconds * 1000 }),
     defaultMaxOutputTokens: config.default_max_output_tokens,
-    fetchImages: (chat) =>
-      fetchImages(chat, async (url) => {
-        const { status, headers, body } = await parts.imageFetch.get(url, {
-          maxBytes: config.max_image_bytes,
-          timeoutMs: 15_000,
-        })
-        return { status, mediaType: String(headers['content-type'] ?? ''), body }
-      }),
+    fetchImages: fetchImagesOf,
     authenticate: parts.authenticate,
     checkScope: parts.checkScope,
     ledger: parts.ledger,
@@ -210,6 +233,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       router,
       keyStanding: router.traffic.keyStanding,
       table: () => table.get(),
+      canaryOf: canaries.noteOf,
       storedRoute: parts.storedRoute ?? (async () => null),
       tenantOfKey: parts.tenantOfKey ?? (async () => null),
       async clearCache() {
@@ -222,6 +246,10 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     async start() {
       await table.ready()
       await responses.start()
+      if (config.canary_daily_usd > 0) {
+        const everyMs = Math.min(60_000, config.canary_minutes * 60_000)
+        schedule.every('gateway-canary', everyMs, canaries.round, { onOneNode: true, firstDelayMs: everyMs })
+      }
       if (config.probe_seconds === 0) return
       const everyMs = config.probe_seconds * 1000
       const askOne = (provider: LiveProvider) =>
@@ -230,11 +258,17 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
         probeProviders({ providers: table.get().providers, health, askOne, signal })
       schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
     },
+    rest() {
+      mirrors.rest()
+      canaries.rest()
+    },
     async stop() {
+      await mirrors.stop()
       await cache?.close()
       await drains.stop()
       await responses.stop()
       await schedule.stop()
+      canaries.stop()
       table.stop()
       streams.stop()
     },
@@ -243,6 +277,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       return {
         enabled: providers.length,
         failing: providers.filter((provider) => health.isFailing(provider.name)).length,
+        canary: canaries.state(),
       }
     },
   }

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import { HubError } from '../kernel/errors.ts'
 import { mayUseModel, type Principal } from '../kernel/principal.ts'
 import type { Secrets } from '../platform/secrets.ts'
+import { type MirrorSettings, readMirror } from './own-calls/mirror-settings.ts'
 import {
   type Credential,
   type CredentialKeeper,
@@ -34,6 +35,8 @@ export type ServedModel = {
   maxOutputTokens: number | null
   /** When a caller has left; '' as the settings say. */
   abortPolicy: '' | 'cancel' | 'drain'
+  /** The second model that its conversations are asked too; null for none. */
+  mirror: MirrorSettings | null
   /** The model it is another name of; ''. */
   aliasOf: string
   /** Name of a routing policy; '' for the one in the settings. */
@@ -148,6 +151,7 @@ export async function loadRoutingTable(source: RoutingSource): Promise<RoutingTa
       createdAt: model.created_at,
       maxOutputTokens: model.max_output_tokens ?? target?.max_output_tokens ?? null,
       abortPolicy: model.abort_policy === '' ? (target?.abort_policy ?? '') : model.abort_policy,
+      mirror: readMirror(model.mirror) ?? readMirror(target?.mirror ?? '{}'),
       aliasOf: target === undefined || target === model ? '' : target.name,
       policy: model.policy === '' ? (target?.policy ?? '') : model.policy,
       groups: JSON.parse(model.access_groups) as string[],

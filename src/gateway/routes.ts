@@ -4,6 +4,7 @@ import { fail } from '../kernel/errors.ts'
 import type { Configure } from './control/configure.ts'
 import { type ExplainSource, explainRoutes } from './control/explain-routes.ts'
 import { keyRoutes } from './control/key-routes.ts'
+import { readMirror } from './own-calls/mirror-settings.ts'
 import type { UpstreamModel } from './protocols/protocol.ts'
 import { type Preset, type Provider, presets, providers } from './providers/index.ts'
 import type { Traffic } from './routing/traffic.ts'
@@ -368,6 +369,7 @@ function showModel(row: ModelRow): z.infer<typeof modelReply> {
   return {
     ...row,
     access_groups: JSON.parse(row.access_groups) as string[],
+    mirror: readMirror(row.mirror),
     transform: JSON.parse(row.transform) as Transform,
     enabled: row.enabled === 1,
     is_synthetic: row.is_synthetic === 1,

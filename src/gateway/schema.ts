@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { mirrorSchema } from './own-calls/mirror-settings.ts'
 import { providerTypes } from './providers/index.ts'
 import { policyNames } from './routing/policies/index.ts'
 import { transformSchema } from './transforms.ts'
@@ -179,6 +180,7 @@ const modelFields = {
     .describe(
       "When a caller hangs up: end the provider's stream, or read it to its end; '' as gateway.abort_policy says.",
     ),
+  mirror: mirrorSchema,
   alias_of: z.string().describe("Id or name of the model that answers under this one's name; '' for itself."),
   policy: z
     .enum(['', ...policyNames])
@@ -196,6 +198,7 @@ export const modelCreate = z.strictObject({
   max_output_tokens: modelFields.max_output_tokens.default(null),
   enabled: modelFields.enabled.default(true),
   abort_policy: modelFields.abort_policy.default(''),
+  mirror: modelFields.mirror.default(null),
   alias_of: modelFields.alias_of.default(''),
   policy: modelFields.policy.default(''),
   access_groups: modelFields.access_groups.default([]),
@@ -213,6 +216,7 @@ export const modelReply = z.object({
   max_output_tokens: z.number().nullable(),
   enabled: z.boolean(),
   abort_policy: z.string(),
+  mirror: mirrorSchema,
   alias_of: z.string(),
   policy: z.string(),
   access_groups: z.array(z.string()),

@@ -45,6 +45,8 @@ export type GatewayTables = {
     /** Id of the model that it is another name of; ''. */
     alias_of: string
     abort_policy: '' | 'cancel' | 'drain'
+    /** JSON of `MirrorSettings`; {} for none. */
+    mirror: string
     /** Name of a routing policy; '' for the one in the settings. */
     policy: string
     /** JSON list. */

@@ -6,7 +6,8 @@ export type CheckParts = {
   /** null on a hub without Redis. */
   pingRedis: (() => Promise<void>) | null
   /** Enabled providers, and how many of them failed lately. */
-  providers(): { enabled: number; failing: number }
+  /** `canary`: whether those that nothing else tells about are asked, and whether the money for it is used up. */
+  providers(): { enabled: number; failing: number; canary?: 'off' | 'ready' | 'spent' }
   ledger: { isWritable(): boolean }
   /** Space where the hub keeps its data. */
   diskSpace(): { freeBytes: number; totalBytes: number }

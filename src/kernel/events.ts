@@ -24,6 +24,18 @@ export type Announcements = {
   'breaker.opened': { provider: string; keyId: string; model: string; reason: string; openMs: number }
   /** Probes succeeded: it is asked as before. */
   'breaker.closed': { provider: string; keyId: string; model: string }
+  /** A provider was asked for one token, or should have been: `result` is ok, failed, says_nothing, spent or unasked. */
+  'provider.canary': {
+    provider: string
+    keyId: string
+    model: string
+    result: string
+    told: string
+    /** Id of the ledger's row; '' where nobody was asked. */
+    callId: string
+    /** Epoch ms. */
+    at: number
+  }
   /** A provider no longer accepts one of its keys: nobody uses it until a person revives or replaces it. */
   'provider.key.died': { providerId: string; provider: string; keyId: string; name: string; reason: string }
 }

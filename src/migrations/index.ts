@@ -12,6 +12,7 @@ import { abortPolicyMigration } from './0010-abort-policy.ts'
 import { transformsMigration } from './0011-transforms.ts'
 import { programsMigration } from './0017-programs.ts'
 import { auditMigration } from './0018-audit.ts'
+import { mirrorsMigration } from './0012-mirrors.ts'
 
 export type { Migration }
 
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   transformsMigration,
   programsMigration,
   auditMigration,
+  mirrorsMigration,
 ]

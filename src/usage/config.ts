@@ -34,6 +34,13 @@ export const usageConfig = z
       .default(5_000_000)
       .describe('Most rows of single requests kept; the oldest go first, the hourly sums stay.')
       .meta({ zh: '请求明细的最大行数，超出时先删最旧的；按小时的汇总保留。' }),
+    mirror_retention_days: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(30)
+      .describe('Comparisons of mirrored requests, with the texts some of them hold, are deleted after so many days.')
+      .meta({ zh: '镜像请求对比结果（含按设置保存的文本）的保留天数。' }),
     flush_seconds: z
       .number()
       .min(0)

@@ -20,18 +20,18 @@ export function writeEntry(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd
     entry.tenantId,
     entry.userId,
     entry.keyId,
-    text(entry.keyName, 200),
+    storableText(entry.keyName, 200),
     entry.endpoint,
     entry.protocol,
-    text(entry.modelAsked, 200),
-    text(entry.modelServed, 200),
+    storableText(entry.modelAsked, 200),
+    storableText(entry.modelServed, 200),
     entry.providerId,
-    text(entry.providerName, 200),
+    storableText(entry.providerName, 200),
     entry.providerType,
     Math.min(count(entry.status), 999),
     entry.outcome,
-    text(entry.errorCode, 100),
-    text(entry.errorMessage, 2000),
+    storableText(entry.errorCode, 100),
+    storableText(entry.errorMessage, 2000),
     entry.stream ? 1 : 0,
     count(entry.tokensIn),
     count(entry.tokensOut),
@@ -40,22 +40,22 @@ export function writeEntry(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd
     count(entry.tokensReasoning),
     entry.usageSource,
     cost.nanoUsd === null ? null : count(cost.nanoUsd),
-    text(cost.priceId, 200),
+    storableText(cost.priceId, 200),
     entry.firstTokenMs === null ? null : count(entry.firstTokenMs),
     count(entry.latencyMs),
     entry.attempts.length,
     JSON.stringify(entry.attempts.slice(0, 50).map(writeAttempt)),
     entry.traceId,
-    text(entry.clientIp, 100),
-    text(entry.userAgent, 500),
-    text(entry.finishReason, 100),
+    storableText(entry.clientIp, 100),
+    storableText(entry.userAgent, 500),
+    storableText(entry.finishReason, 100),
     entry.isSynthetic ? 1 : 0,
     entry.serviceTier,
     detailsText(entry.details),
     entry.providerKeyId,
-    text(entry.sessionId, 200),
-    entry.tags.length === 0 ? '' : JSON.stringify(entry.tags.slice(0, 50).map((tag) => text(tag, 100))),
-    entry.routeLog.length > longestRouteLog ? tooLong : text(entry.routeLog, longestRouteLog),
+    storableText(entry.sessionId, 200),
+    entry.tags.length === 0 ? '' : JSON.stringify(entry.tags.slice(0, 50).map((tag) => storableText(tag, 100))),
+    entry.routeLog.length > longestRouteLog ? tooLong : storableText(entry.routeLog, longestRouteLog),
     entry.cacheHit,
     entry.mirrorOf,
     wastedNanoUsd === null ? null : count(wastedNanoUsd),
@@ -72,8 +72,8 @@ export function summedRow(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd 
     user_id: entry.userId,
     key_id: entry.keyId,
     provider_id: entry.providerId,
-    model_asked: text(entry.modelAsked, 200),
-    model_served: text(entry.modelServed, 200),
+    model_asked: storableText(entry.modelAsked, 200),
+    model_served: storableText(entry.modelServed, 200),
     endpoint: entry.endpoint,
     outcome: entry.outcome,
     is_synthetic: entry.isSynthetic ? 1 : 0,
@@ -180,10 +180,10 @@ function toRow(v: any[]): RequestLogRow {
 function writeAttempt(attempt: AttemptRecord) {
   const { keyId, wasted } = attempt
   const written = {
-    provider: text(attempt.provider, 200),
-    model: text(attempt.model, 200),
+    provider: storableText(attempt.provider, 200),
+    model: storableText(attempt.model, 200),
     status: count(attempt.status),
-    code: text(attempt.code, 100),
+    code: storableText(attempt.code, 100),
     duration_ms: count(attempt.durationMs),
   }
   if (keyId === undefined && wasted === undefined) return written
@@ -205,7 +205,8 @@ function detailsText(details: UsageDetails | null): string {
   return details === null ? '' : writeDetails(details)
 }
 
-function text(value: unknown, limit: number): string {
+/** Cut, well formed, and without NUL, which PostgreSQL refuses. */
+export function storableText(value: unknown, limit: number): string {
   if (typeof value !== 'string') return ''
   const cut = value.length > limit ? value.slice(0, limit) : value
   return (cut.includes('\0') ? cut.replaceAll('\0', '') : cut).toWellFormed()

@@ -16,6 +16,10 @@ import type { Metrics } from '../platform/metrics.ts'
 import { createSchedule } from '../platform/schedule.ts'
 import type { LimitsConfig, UsageConfig } from './config.ts'
 import { createLedger } from './ledger.ts'
+import { keepMirror } from './mirrors/mirrors.ts'
+import { mirrorRoutes } from './mirrors/routes.ts'
+import type { MirrorEntry } from './mirrors/schema.ts'
+import { createMirrorStore, type MirrorTables } from './mirrors/store.ts'
 import { createPrices, type Prices } from './prices.ts'
 import { createQuota, type Quota } from './quota/quota.ts'
 import { quotaRoutes, type TenantOf } from './quota/routes.ts'
@@ -37,6 +41,8 @@ export {
 export { type LimitsConfig, limitsConfig, type UsageConfig, usageConfig } from './config.ts'
 export { estimateTokens, estimateTokensOfBytes } from './estimate.ts'
 export { readTime } from './logs.ts'
+export type { MirrorDifference, MirrorEntry, MirrorSide } from './mirrors/schema.ts'
+export type { MirrorTables } from './mirrors/store.ts'
 export type { Cost } from './price-list.ts'
 export type { NewPrice, Prices } from './prices.ts'
 export type { Admitted, CallSize, Quota, QuotaCall } from './quota/quota.ts'
@@ -62,7 +68,7 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
 export type UsageParts = {
-  db: Kysely<UsageTables & QuotaTables>
+  db: Kysely<UsageTables & QuotaTables & MirrorTables>
   bus: Bus
   counter: Counter
   leases: Leases
@@ -73,6 +79,8 @@ export type UsageParts = {
   dataDir: string
   /** No call takes longer. */
   longestCallMs: number
+  /** Nano-USD a day that the hub may spend of its own accord, by what for. */
+  ownDaily?: Readonly<Record<string, number>>
   tenantOf: TenantOf
 }
 
@@ -84,6 +92,8 @@ export type Usage = Ledger & {
   priceOfMillions(providerType: string, model: string): number | null
   /** How a call was routed, as the gateway wrote it down; null when no row says so. */
   routeOf(requestId: string): Promise<string | null>
+  /** Keeps a comparison of two models' answers; rejects while the store is away. */
+  keepMirror(entry: MirrorEntry): Promise<void>
   /** Loads prices and begins to settle. Entries recorded before have no cost; call it before serving. */
   start(): Promise<void>
   /** Moves what it can to the store within `usage.flush_seconds`, then closes the journal. Record nothing after. */
@@ -109,9 +119,12 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   const quota = createQuota({
     ...{ store: quotaStore, counter, bus, schedule, clock, log, metrics, longestCallMs },
     config: limitsOfAll,
+    ownDaily: parts.ownDaily ?? {},
   })
   const ledger = createLedger({ journal, store, prices, clock, log, metrics, stored: quota.noteStored })
+  const mirrors = createMirrorStore(db)
   const limits = { retentionDays: config.retention_days, maxRows: config.max_rows }
+  const ofMirrors = { retentionDays: config.mirror_retention_days, maxRows: config.max_rows }
 
   return {
     record(entry) {
@@ -122,7 +135,9 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
     routes: [
       ...usageRoutes({ store, prices, ledger, now: clock.now }),
       ...quotaRoutes({ store: quotaStore, quota, tenantOf: parts.tenantOf, clock }),
+      ...mirrorRoutes(mirrors),
     ],
+    keepMirror: (entry) => keepMirror(mirrors, entry),
     priceOfMillions: (providerType, model) =>
       prices.cost({
         ...{ startedAt: clock.now(), providerType, modelAsked: model, modelServed: model, outcome: 'success' },
@@ -139,7 +154,10 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       await prices.start()
       await quota.start()
       ledger.start()
-      const deleteOld = async (signal: AbortSignal) => void (await deleteOldLogs({ store, clock, log }, limits, signal))
+      const deleteOld = async (signal: AbortSignal) => {
+        await deleteOldLogs({ store, clock, log }, limits, signal)
+        await deleteOldLogs({ store: mirrors, clock, log, what: 'comparisons were deleted' }, ofMirrors, signal)
+      }
       schedule.every('usage-retention', hourMs, deleteOld, { onOneNode: true, firstDelayMs: minuteMs })
     },
     async stop() {

@@ -45,15 +45,16 @@ export function readTime(text: string, param: string): number {
   return time
 }
 
-function visibleTo(principal: Principal): { tenantId?: string } {
+/** What of the ledger somebody may see, as a part of a filter. */
+export function visibleTo(principal: Principal): { tenantId?: string } {
   return principal.role === 'super_admin' ? {} : { tenantId: principal.tenantId }
 }
 
-function writeCursor(row: { started_at: number; id: string }): string {
+export function writeCursor(row: { started_at: number; id: string }): string {
   return Buffer.from(`${row.started_at}.${row.id}`).toString('base64url')
 }
 
-function readCursor(cursor: string): LogPosition {
+export function readCursor(cursor: string): LogPosition {
   const match = /^(\d{1,16})\.(.{1,200})$/s.exec(Buffer.from(cursor, 'base64url').toString())
   if (!match) {
     throw fail('invalid_request', 'cursor is none of ours: take it from next_cursor as it is', { param: 'cursor' })

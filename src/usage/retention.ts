@@ -6,7 +6,12 @@ const batchRows = 1000
 const pauseMs = 100
 const dayMs = 86_400_000
 
-export type RetentionParts = { store: Pick<UsageStore, 'countLogs' | 'deleteOldest'>; clock: Clock; log: Log }
+export type RetentionParts = {
+  store: Pick<UsageStore, 'countLogs' | 'deleteOldest'>
+  clock: Clock
+  log: Log
+  what?: string
+}
 
 /**
  * Deletes rows of single requests that are too old or too many, oldest first, in small batches with pauses between
@@ -14,7 +19,7 @@ export type RetentionParts = { store: Pick<UsageStore, 'countLogs' | 'deleteOlde
  * aborts.
  */
 export async function deleteOldLogs(
-  { store, clock, log }: RetentionParts,
+  { store, clock, log, what = 'rows of the ledger were deleted; their sums stay' }: RetentionParts,
   limits: { retentionDays: number; maxRows: number },
   signal: AbortSignal,
 ): Promise<number> {
@@ -32,6 +37,6 @@ export async function deleteOldLogs(
 
   const old = await deleteInBatches(Number.POSITIVE_INFINITY, clock.now() - limits.retentionDays * dayMs)
   const surplus = signal.aborted ? 0 : await deleteInBatches((await store.countLogs()) - limits.maxRows)
-  if (old + surplus > 0) log.info('Old rows of the ledger were deleted; their sums stay', { count: old + surplus })
+  if (old + surplus > 0) log.info(`Old ${what}`, { count: old + surplus })
   return old + surplus
 }

@@ -15,6 +15,9 @@ export type AttemptTiming = {
   watch: { committed(): void }
 }
 
+/** Told every byte of the answer that the caller is given, without what only keeps its connection open. */
+export type Listener = { add(piece: Buffer | string): void }
+
 /** How an answer of one kind, whole or streamed, is got from a candidate and given to the caller. */
 export type Answerer = {
   attempt(candidate: Candidate, exchange: Exchange, timing: AttemptTiming): Promise<Attempted<Ending>>

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { fail, HubError } from '../../kernel/errors.ts'
 import type { Call } from '../call.ts'
-import type { UpstreamFailure } from '../chat.ts'
+import type { ChatRequest, ChatResult, UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
 import type { Candidate, ServedModel } from '../models.ts'
-import type { Framing, JsonObject, RelayedProtocol, ReplyContext } from '../protocols/protocol.ts'
+import type { Framing, JsonObject, OutboundProtocol, RelayedProtocol, ReplyContext } from '../protocols/protocol.ts'
 import { withoutForeignParts } from '../protocols/vendor-parts.ts'
 import {
   type Address,
@@ -25,10 +25,17 @@ import { editWith, headersWith } from '../transforms.ts'
 import { createRelayPipe, createTranslatingPipe } from './pipes.ts'
 import type { Exchange, ExchangeSource, Prepared, StreamShape, Wanted } from './wanted.ts'
 
+/** How a caller speaks: what its headers say of a version holds for its own protocol alone. */
+type Speaking = Pick<Asked, 'stream' | 'headers'> & { protocol: { name: string } }
+
+/** What goes out with a call besides its conversation. */
+export type OutgoingCall = Pick<Call, 'requestId' | 'principal' | 'traceparent'>
+
 /** What `complete` needs of a conversation, in whichever protocol it is held. */
 export function wantAnswer(asked: Asked): Wanted {
   return {
     asked,
+    conversation: asked,
     prepare: (candidate, model, call, source) => prepareExchange(candidate, model, asked, call, source),
     streamShape: (call) => streamShapeOf(asked, call),
   }
@@ -98,7 +105,7 @@ async function prepareTranslation(
 export function addressOf(
   { provider, providerModel }: Candidate,
   protocol: RelayedProtocol,
-  asked: Pick<Asked, 'stream' | 'headers' | 'protocol'>,
+  asked: Speaking,
   path = protocol.chatPath(providerModel, asked.stream),
 ): Address | null {
   const call = { protocol, path, model: providerModel, stream: asked.stream }
@@ -158,19 +165,32 @@ function relay(protocol: RelayedProtocol, address: Address, candidate: Candidate
   }
 }
 
-/** Two protocols, with the middle form between them. */
-async function translate(
+/** A conversation in a provider's own protocol, and how its whole answer is read. */
+export type Outgoing = {
+  /** As it goes out, images fetched. */
+  chat: ChatRequest
+  request: Exchange['request']
+  protocol: OutboundProtocol
+  hasThinkTags: boolean
+  /** What the provider has no place for. */
+  dropped: string[]
+  readResult(bytes: Buffer): ChatResult | { failure: UpstreamFailure }
+}
+
+/** Throws HubError `unsupported_parameter` when this provider cannot express the conversation. */
+export async function writeOutgoing(
   candidate: Candidate,
   model: ServedModel,
-  asked: Asked,
-  call: Call,
+  read: ChatRequest,
+  asked: Speaking & Pick<Asked, 'includeUsage'>,
+  call: OutgoingCall,
   source: ExchangeSource,
-): Promise<Exchange> {
+): Promise<Outgoing> {
   const { kind, wiring } = candidate.provider
   const [protocol] = wiring.protocols
   const address = addressOf(candidate, protocol, asked)
   if (address === null) throw fail('unsupported_parameter', notServed(protocol).message)
-  const known = withoutForeignParts(asked.chat(), protocol.name)
+  const known = withoutForeignParts(read, protocol.name)
   const chat = kind.takesImageUrls ? known.chat : await source.fetchImages(known.chat)
   const { body, dropped } = protocol.writeRequest(chat, {
     model: candidate.providerModel,
@@ -188,6 +208,32 @@ async function translate(
     ...lost.filter((name) => name !== 'stream_options' || asked.includeUsage),
   ]
   const hasThinkTags = wiring.quirks?.think_tags === true
+  return {
+    chat,
+    request: toRequest(address, candidate, call, JSON.stringify(editObject(body, edit))),
+    protocol,
+    hasThinkTags,
+    dropped: unsaid,
+    readResult(bytes) {
+      const wire = JSON.parse(bytes.toString('utf8')) as JsonObject
+      if ('error' in wire) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
+      const result = protocol.readResult(wire)
+      return hasThinkTags ? splitThinkTags(result) : result
+    },
+  }
+}
+
+/** Two protocols, with the middle form between them. */
+async function translate(
+  candidate: Candidate,
+  model: ServedModel,
+  asked: Asked,
+  call: Call,
+  source: ExchangeSource,
+): Promise<Exchange> {
+  const { wiring } = candidate.provider
+  const outgoing = await writeOutgoing(candidate, model, asked.chat(), asked, call, source)
+  const { chat, protocol, hasThinkTags, dropped } = outgoing
   const context: ReplyContext = {
     id: call.requestId,
     model: asked.model,
@@ -197,12 +243,10 @@ async function translate(
     estimateTokensIn: () => estimateTokensIn(chat),
   }
   return {
-    request: toRequest(address, candidate, call, JSON.stringify(editObject(body, edit))),
+    request: outgoing.request,
     readWhole(bytes) {
-      const wire = JSON.parse(bytes.toString('utf8')) as JsonObject
-      if ('error' in wire) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
-      const read = protocol.readResult(wire)
-      const result = hasThinkTags ? splitThinkTags(read) : read
+      const result = outgoing.readResult(bytes)
+      if ('failure' in result) return result
       return {
         body: Buffer.from(JSON.stringify(asked.protocol.writeResult(result, context))),
         usage: result.usage,
@@ -215,14 +259,14 @@ async function translate(
       return createTranslatingPipe(hasThinkTags ? readThinkTags(reader) : reader, writer)
     },
     readRefusal: (status, headers, text) => wiring.readRefusal(protocol, status, headers, text),
-    passHeaders: (headers) => withDropped(passHeaders(headers, call), unsaid),
+    passHeaders: (headers) => withDropped(passHeaders(headers, call), dropped),
   }
 }
 
 function toRequest(
   address: Address,
   { transforms, providerModel }: Candidate,
-  { requestId, principal, traceparent }: Call,
+  { requestId, principal, traceparent }: OutgoingCall,
   body: Buffer | string,
 ): Exchange['request'] {
   if (transforms.length === 0) return { path: address.path, headers: address.headers, body, traceparent }

@@ -3,7 +3,7 @@ import { fail, type HubError } from '../../kernel/errors.ts'
 import { type Call, type Ending, leftByCaller } from '../call.ts'
 import type { UpstreamFailure } from '../chat.ts'
 import { failure, maskFailure, toCallerError } from '../failures.ts'
-import type { Answerer } from './answerer.ts'
+import type { Answerer, Listener } from './answerer.ts'
 import { attemptStream, type InFlight, type StreamEnd } from './attempt.ts'
 import type { Drains } from './drains.ts'
 import { isWorthKeeping, type KeptAnswer } from './kept.ts'
@@ -17,7 +17,14 @@ export function answerStreamed(
   call: Call,
   shape: StreamShape,
   inFlight: InFlight,
-  parts: { clock: Clock; streams: OpenStreams; deadlineAt: number; drains: Drains | null; kept: KeptAnswer | null },
+  parts: {
+    clock: Clock
+    streams: OpenStreams
+    deadlineAt: number
+    drains: Drains | null
+    kept: KeptAnswer | null
+    heard: Listener | null
+  },
 ): Answerer {
   const reply = createStreamReply(
     call.response,
@@ -32,8 +39,9 @@ export function answerStreamed(
     comment: shape.keepAlive,
     expire: () => inFlight.attempt?.expire(failure('timeout', 504, 'The call ran into its deadline.')),
   })
-  const { kept } = parts
-  const written = kept === null ? reply : recordReply(reply, kept)
+  const { kept, heard } = parts
+  const toKeep = kept === null ? reply : recordReply(reply, kept)
+  const written = heard === null ? toKeep : recordReply(toKeep, heard)
   const ownHeaders = call.headers.length
 
   return {
@@ -64,10 +72,17 @@ export function answerStreamed(
       return result.kind === 'done'
         ? {
             kind: 'done',
-            value: toEnding(maskEnd(result.value, candidate.provider.mask), pipe, call, reply, (tail) => {
-              kept?.add(tail)
-              kept?.keep(shape.contentType)
-            }),
+            value: toEnding(
+              maskEnd(result.value, candidate.provider.mask),
+              pipe,
+              call,
+              reply,
+              (tail) => {
+                kept?.add(tail)
+                kept?.keep(shape.contentType)
+              },
+              heard,
+            ),
           }
         : result
     },
@@ -88,7 +103,7 @@ export function answerStreamed(
 }
 
 /** Comments that keep the connection are no part of the answer. */
-function recordReply(reply: StreamReply, kept: KeptAnswer): StreamReply {
+function recordReply(reply: StreamReply, kept: Listener): StreamReply {
   return {
     ...reply,
     write(data) {
@@ -108,6 +123,7 @@ function toEnding(
   call: Call,
   reply: StreamReply,
   keep: (tail: Buffer | string) => void,
+  heard: Listener | null,
 ): Ending {
   const { usage, contentBytes, contentEvents, finish, tail, isEstimate } = pipe.seen
   const spent = { usage, contentBytes, contentEvents, ...(isEstimate && { isEstimate }) }
@@ -125,6 +141,7 @@ function toEnding(
       const failed = instead ?? error
       if (failed === null) {
         reply.end(tail)
+        heard?.add(tail)
         if (isWorthKeeping({ outcome: end.outcome, finish })) keep(tail)
       } else endFailed(reply, pipe.fail(failed))
     },

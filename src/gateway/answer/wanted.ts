@@ -4,6 +4,7 @@ import type { Call } from '../call.ts'
 import type { ChatRequest, ChatUsage, UpstreamFailure } from '../chat.ts'
 import type { Candidate, ServedModel } from '../models.ts'
 import type { AskedFacts } from '../protocols/protocol.ts'
+import type { Asked } from '../request/asked.ts'
 import type { RouteWish } from '../routing/wish.ts'
 import type { UpstreamRequest } from '../upstream.ts'
 import type { KeepWish, Question } from './kept.ts'
@@ -41,6 +42,8 @@ export type ExchangeSource = {
 /** What is wanted of a model, in whatever protocol and of whatever kind: enough to route it and to ask for it. */
 export type Wanted = {
   asked: AskedFacts
+  /** All of it, where it is a conversation that another model could be asked as well. */
+  conversation?: Asked
   /** What the body says of the way the request is to go, over what the headers say; absent: the headers alone. */
   wish?: RouteWish
   /** What makes another request the same as this one; absent: its answer is not kept. */

@@ -1,7 +1,7 @@
 import { type Call, type Ending, leftByCaller } from '../call.ts'
 import type { UpstreamFailure } from '../chat.ts'
 import { failure } from '../failures.ts'
-import type { Answerer } from './answerer.ts'
+import type { Answerer, Listener } from './answerer.ts'
 import { attemptWhole, type InFlight, type WholeAnswer } from './attempt.ts'
 import type { Drains } from './drains.ts'
 import { isWorthKeeping, type KeptAnswer } from './kept.ts'
@@ -11,7 +11,7 @@ import type { Exchange, WholeRead } from './wanted.ts'
 export function answerWhole(
   call: Call,
   inFlight: InFlight,
-  limits: { maxBytes: number; drains: Drains | null; kept: KeptAnswer | null },
+  limits: { maxBytes: number; drains: Drains | null; kept: KeptAnswer | null; heard: Listener | null },
 ): Answerer {
   return {
     async attempt(candidate, exchange, { timeoutMs }) {
@@ -27,7 +27,7 @@ export function answerWhole(
       if (result.value.isLeft) return { kind: 'done', value: leftWhole(call, read) }
       if ('failure' in read) return { kind: 'failed', failure: read.failure }
       call.headers.push(...exchange.passHeaders(result.value.headers))
-      return { kind: 'done', value: toEnding(call, read, limits.kept) }
+      return { kind: 'done', value: toEnding(call, read, limits) }
     },
     fail(error) {
       throw error
@@ -50,7 +50,11 @@ function readAnswer(exchange: Exchange, { body, headers }: WholeAnswer): WholeRe
   }
 }
 
-function toEnding(call: Call, read: WholeRead, kept: KeptAnswer | null): Ending {
+function toEnding(
+  call: Call,
+  read: WholeRead,
+  { kept, heard }: { kept: KeptAnswer | null; heard: Listener | null },
+): Ending {
   const { contentType = 'application/json', contentBytes = read.body.length } = read
   return {
     outcome: 'success',
@@ -63,6 +67,7 @@ function toEnding(call: Call, read: WholeRead, kept: KeptAnswer | null): Ending 
       const length = String(read.body.length)
       call.response.writeHead(200, ['content-type', contentType, 'content-length', length, ...call.headers])
       call.response.end(read.body)
+      heard?.add(read.body)
       if (kept === null || !isWorthKeeping({ outcome: 'success', finish: read.finish })) return
       kept.add(read.body)
       kept.keep(contentType)

@@ -2,7 +2,8 @@ import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import type { Secrets } from '../../platform/secrets.ts'
-import { longestAliasChain } from '../models.ts'
+import { followAlias, longestAliasChain } from '../models.ts'
+import { type MirrorSettings, writeMirror } from '../own-calls/mirror-settings.ts'
 import type { JsonObject } from '../protocols/protocol.ts'
 import { type Outside, providerOfType } from '../providers/index.ts'
 import type {
@@ -72,6 +73,24 @@ export function createConfigure({ store, secrets, clock, checkUrl, outside, chan
     return target.id
   }
 
+  /** A second model that exists and is another one, under whatever names. */
+  const checkMirror = async (settings: MirrorSettings | null | undefined, own: ModelRow | null) => {
+    if (settings === null || settings === undefined) return
+    const second = await store.findModel(settings.model)
+    // By its name alone: that is what comparisons and sums are told by.
+    if (second?.name !== settings.model) {
+      throw fail('invalid_request', `mirror.model: there is no model named '${settings.model}'.`, {
+        param: 'mirror.model',
+      })
+    }
+    const byId = new Map((await store.listModels()).map((row) => [row.id, row]))
+    if (own !== null && followAlias(own, byId)?.id === followAlias(second, byId)?.id) {
+      throw fail('invalid_request', `mirror.model: '${settings.model}' is the model itself; name another.`, {
+        param: 'mirror.model',
+      })
+    }
+  }
+
   return {
     provider,
     model,
@@ -114,6 +133,7 @@ export function createConfigure({ store, secrets, clock, checkUrl, outside, chan
     },
 
     async createModel(input: ModelCreate): Promise<ModelRow> {
+      await checkMirror(input.mirror, null)
       const row = newModel({ ...input, alias_of: await aliasTarget(input.alias_of, '') }, clock.now())
       await unique(store.insertModel(row), `A model named '${input.name}' already exists.`, 'name')
       await changed()
@@ -122,8 +142,10 @@ export function createConfigure({ store, secrets, clock, checkUrl, outside, chan
 
     async updateModel(idOrName: string, patch: ModelPatch): Promise<ModelRow> {
       const row = await model(idOrName)
+      await checkMirror(patch.mirror, row)
       const change = {
         ...asColumns(patch),
+        ...(patch.mirror === undefined ? {} : { mirror: writeMirror(patch.mirror) }),
         ...(patch.alias_of === undefined ? {} : { alias_of: await aliasTarget(patch.alias_of, row.id) }),
         updated_at: clock.now(),
       }

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { defineRoute, type Route } from '../../http/route.ts'
 import { fail } from '../../kernel/errors.ts'
-import type { RoutingTable } from '../models.ts'
+import type { Candidate, RoutingTable } from '../models.ts'
+import type { CanaryNote } from '../own-calls/canaries.ts'
 import { describe, describeExclusion } from '../routing/decision.ts'
 import { anyTenant, policyAsk, type RouteAsk } from '../routing/plan.ts'
 import type { Router } from '../routing/router.ts'
@@ -12,6 +13,8 @@ export type ExplainSource = {
   table(): RoutingTable
   /** A decision that this node no longer remembers, as the ledger has it; null when it has none. */
   storedRoute(requestId: string): Promise<string | null>
+  /** What came of the last canary at a candidate; null when there was none. */
+  canaryOf(candidate: Candidate): CanaryNote | null
   /** The tenant of an API key; null when there is no such key. */
   tenantOfKey(keyId: string): Promise<string | null>
 }
@@ -51,6 +54,14 @@ const foreseen = z.object({
       key_state: z.enum(['ready', 'resting', 'dead']),
       in_flight: z.number(),
       latency_ms: z.number().nullable(),
+      canary: z
+        .object({
+          at: z.string(),
+          result: z.string().describe('ok, failed, says_nothing, spent or unasked.'),
+          told: z.string(),
+        })
+        .nullable()
+        .describe('The last time it was asked for one token because nothing else told how it is; null: never.'),
     }),
   ),
   excluded: z.array(excluded),
@@ -77,6 +88,7 @@ export function explainRoutes({
   table,
   storedRoute,
   tenantOfKey,
+  canaryOf,
   clock,
 }: ExplainSource & { clock: { monotonic(): number } }): Route[] {
   const access = 'super_admin' as const
@@ -128,6 +140,7 @@ export function explainRoutes({
             key_state: router.traffic.keyOf(candidate).state(nowMs),
             in_flight: look.inFlight(candidate),
             latency_ms: roundedMs(look.latencyMs(candidate)),
+            canary: showCanary(canaryOf(candidate)),
           })),
           excluded: plan.excluded.map(describeExclusion),
           refused: plan.refusal === null ? null : { code: plan.refusal.code, message: plan.refusal.message },
@@ -135,6 +148,10 @@ export function explainRoutes({
       },
     }),
   ]
+}
+
+function showCanary(note: CanaryNote | null) {
+  return note === null ? null : { ...note, at: new Date(note.at).toISOString() }
 }
 
 /** To a tenth: an average has digits that mean nothing. */

@@ -1,4 +1,5 @@
 import { createId } from '../../kernel/ids.ts'
+import { writeMirror } from '../own-calls/mirror-settings.ts'
 import type { ModelCreate, ModelProviderCreate, ProviderCreate, ProviderKeyCreate } from '../schema.ts'
 import type { ModelProviderRow, ModelRow, ProviderKeyRow, ProviderRow } from '../store.ts'
 
@@ -26,9 +27,10 @@ export function newProvider(input: Omit<ProviderCreate, 'api_key'>, now: number)
 }
 
 export function newModel(input: ModelCreate, now: number): ModelRow {
-  const { enabled, access_groups, transform, ...rest } = input
+  const { enabled, access_groups, transform, mirror, ...rest } = input
   return {
     ...rest,
+    mirror: writeMirror(mirror),
     access_groups: JSON.stringify(access_groups),
     transform: JSON.stringify(transform),
     id: createId('model', now),
@@ -80,6 +82,7 @@ export const plainModel = {
   max_output_tokens: null,
   enabled: true,
   abort_policy: '' as const,
+  mirror: null,
   alias_of: '',
   policy: '' as const,
   access_groups: [],

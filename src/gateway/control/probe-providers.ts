@@ -8,6 +8,10 @@ export type HealthBook = {
   isFailing(provider: string): boolean
   /** Nothing good was heard of it for ten minutes, or nothing but failure last. */
   isDoubtful(provider: string): boolean
+  /** Whether it has a list of models that may be asked for, as the last probe found. */
+  listed(provider: string, hasList: boolean): void
+  /** It was probed and has no list; false before anybody knows. */
+  isListless(provider: string): boolean
   /** Forgets providers that are gone. */
   follow(providers: readonly LiveProvider[]): void
 }
@@ -16,6 +20,7 @@ const idleMs = 10 * 60_000
 
 export function createHealthBook(clock: Pick<Clock, 'monotonic'>): HealthBook {
   const seen = new Map<string, { isWell: boolean; at: number }>()
+  const listless = new Set<string>()
   return {
     saw(provider, isWell) {
       const known = seen.get(provider)
@@ -31,9 +36,15 @@ export function createHealthBook(clock: Pick<Clock, 'monotonic'>): HealthBook {
       const known = seen.get(provider)
       return known === undefined || !known.isWell || clock.monotonic() - known.at >= idleMs
     },
+    listed(provider, hasList) {
+      if (hasList) listless.delete(provider)
+      else listless.add(provider)
+    },
+    isListless: (provider) => listless.has(provider),
     follow(providers) {
       const names = new Set(providers.map(({ name }) => name))
       for (const name of seen.keys()) if (!names.has(name)) seen.delete(name)
+      for (const name of listless) if (!names.has(name)) listless.delete(name)
     },
   }
 }
@@ -59,13 +70,17 @@ export async function probeProviders({
     try {
       await askOne(provider)
       health.saw(provider.name, true)
+      health.listed(provider.name, true)
     } catch (error) {
-      if (toHubError(error).code.startsWith('upstream_')) health.saw(provider.name, isThere(toHubError(error).status))
+      const { code, status } = toHubError(error)
+      const hasNone = code === 'invalid_request' || isUnlisted(status)
+      if (hasNone) health.listed(provider.name, false)
+      else if (code.startsWith('upstream_')) health.saw(provider.name, false)
     }
   }
 }
 
-/** Vendors that serve models without listing them answer 404 or 405: they are there. */
-function isThere(status: number): boolean {
+/** Vendors that serve models without listing them answer 404 or 405. */
+function isUnlisted(status: number): boolean {
   return status === 404 || status === 405
 }

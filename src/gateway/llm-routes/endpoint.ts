@@ -32,6 +32,8 @@ export type Endpoint = {
 
 /** One request at an endpoint, its caller already known. */
 export type Visit = {
+  /** Once its answer has come so far. */
+  call?: Call
   endpoint: Endpoint
   request: IncomingMessage
   response: ServerResponse
@@ -65,8 +67,9 @@ export type LlmSource = Completer & {
 }
 
 /** A call as the gateway follows it from here on. */
-export function toCall({ principal, request, response, context, meter, errorHeaders, endpoint }: Visit): Call {
-  return {
+export function toCall(visit: Visit): Call {
+  const { principal, request, response, context, meter, errorHeaders, endpoint } = visit
+  const call: Call = {
     principal,
     response,
     whenClosed(then) {
@@ -82,7 +85,10 @@ export function toCall({ principal, request, response, context, meter, errorHead
     wish: readWishHeaders(request.headers),
     startedAt: context.startedAt,
     startedMono: context.startedMono,
+    mirror: null,
   }
+  visit.call = call
+  return call
 }
 
 /** By which a caller and an operator can speak of the same request. */

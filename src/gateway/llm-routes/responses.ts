@@ -143,7 +143,7 @@ const elsewhere = {
 
 /** To shorten a conversation is OpenAI's own art: what comes out only OpenAI can read. */
 function wantCompaction(asking: Asking): Wanted {
-  const inner = wantFrom(asking)
+  const { conversation: _, ...inner } = wantFrom(asking)
   return {
     ...inner,
     async prepare(candidate, model, call, source) {
@@ -266,11 +266,14 @@ async function work(asking: Asking, visit: Visit, reply: UnheardReply): Promise<
     ending = endWithError(thrown, asking, reply, visit)
   }
   try {
-    await own.ledger.record(meter.close(ending))
+    const entry = meter.close(ending)
+    await own.ledger.record(entry)
     ending.send(null)
+    call.mirror?.begin(entry)
   } catch (thrown) {
     own.log.error('a call could not be entered into the ledger', { requestId: call.requestId, error: thrown })
     ending.send(fail('ledger_unavailable'))
+    call.mirror?.begin(null)
   }
 }
 

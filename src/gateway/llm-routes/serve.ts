@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { discardBody } from '../../http/body.ts'
 import type { RequestContext } from '../../http/context.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
+import type { UsageEntry } from '../../usage/index.ts'
 import type { Ending } from '../call.ts'
 import { createMeter, type Meter } from '../meter.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
@@ -133,6 +134,7 @@ async function visit(
   const meter = openMeter(endpoint, request, context, own)
   const errorHeaders = own.corsHeaders(request.headers.origin)
   let ending: Ending | undefined
+  let visited: Visit | undefined
   try {
     const known = own.authenticate(request)
     const principal = known instanceof Promise ? await known : known
@@ -142,7 +144,7 @@ async function visit(
       throw fail('ledger_unavailable', undefined, { retryAfterMs: 5000 })
     }
     const query = search === '' ? noQuery : new URLSearchParams(search)
-    ending = await endpoint.answer({
+    visited = {
       endpoint,
       request,
       response,
@@ -153,13 +155,17 @@ async function visit(
       query,
       errorHeaders,
       own,
-    })
+    }
+    ending = await endpoint.answer(visited)
   } catch (thrown) {
     ending = endWithError(thrown, endpoint, response, context, errorHeaders, own)
     discardBody(request)
   }
   if (!endpoint.isRecorded) ending?.send(null)
-  else if (ending !== undefined) await settle(ending, endpoint, meter, response, context, errorHeaders, own)
+  else if (ending !== undefined) {
+    const entry = await settle(ending, endpoint, meter, response, context, errorHeaders, own)
+    visited?.call?.mirror?.begin(entry)
+  }
 }
 
 const noQuery = new URLSearchParams()
@@ -192,7 +198,7 @@ function endWithError(
   }
 }
 
-/** The row first, then the last byte: what was answered is never missing from the ledger. */
+/** The row first, then the last byte: what was answered is never missing from the ledger. null: it has no row. */
 async function settle(
   ending: Ending,
   { errors }: Endpoint,
@@ -201,10 +207,11 @@ async function settle(
   context: RequestContext,
   errorHeaders: string[],
   own: LlmSource,
-): Promise<void> {
+): Promise<UsageEntry | null> {
   let unwritten: HubError | null = null
+  const entry = meter.close(ending)
   try {
-    await own.ledger.record(meter.close(ending))
+    await own.ledger.record(entry)
   } catch (thrown) {
     unwritten = toHubError(thrown)
     own.log.error('a call could not be entered into the ledger', { requestId: context.requestId, error: unwritten })
@@ -217,4 +224,5 @@ async function settle(
   }
   // The sweep over streams has let go of it: a caller that never reads the rest must not keep it open for ever.
   if (response.writableLength > 0) response.setTimeout(own.config.slow_reader_seconds * 1000, () => response.destroy())
+  return unwritten === null ? entry : null
 }

@@ -6,9 +6,11 @@ import type { UpstreamFailure } from '../chat.ts'
 import type { GatewayConfig } from '../config.ts'
 import type { Candidate, RoutingTable, ServedModel } from '../models.ts'
 import { createDecisionLog, type DecisionLog } from './decision.ts'
-import { type Plan, type Planner, planRoute, type RouteAsk } from './plan.ts'
+import { anyTenant, type Plan, type Planner, planRoute, type RouteAsk } from './plan.ts'
+import { policyOf } from './policies/index.ts'
 import { RouteRun, type RunParts } from './run.ts'
 import { createTraffic, type Traffic } from './traffic.ts'
+import { noWish } from './wish.ts'
 
 export type RouterParts = {
   clock: Clock
@@ -25,12 +27,24 @@ export type RouterParts = {
 export type Router = {
   /** A call begins: its plan, and what follows its attempts. */
   open(model: ServedModel, ask: RouteAsk): RouteRun
+  /** One candidate alone is asked, for nobody's call: it takes no turn and earns no repeat. */
+  openSingle(model: ServedModel, candidate: Candidate): RouteRun
+  /** Another node found out how a provider, key and model do: a breaker that waits for a probe takes it for one. */
+  heard(about: { provider: string; keyId: string; model: string }, isWell: boolean): void
   /** The plan as it would be made now; counts nothing and changes nothing. */
   foresee(model: ServedModel, ask: RouteAsk): Plan
   decisions: DecisionLog
   traffic: Traffic
   planner: Planner
   follow(table: RoutingTable): void
+}
+
+const nobodysAsk: RouteAsk = {
+  needs: { tools: false, structuredOutput: false, images: () => false },
+  wish: noWish,
+  tenantId: anyTenant,
+  affinity: '',
+  inputTokens: () => 0,
 }
 
 const stateNumber = { closed: 0, half_open: 1, open: 2 } as const
@@ -114,6 +128,20 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
     open(model, ask) {
       traffic.budget.earn()
       return new RouteRun(model, ask, planRoute(model, ask, planner), runParts)
+    },
+    openSingle(model, candidate) {
+      const plan = { order: [candidate], excluded: [], policy: policyOf(config.policy), refusal: null }
+      return new RouteRun(model, nobodysAsk, plan, runParts)
+    },
+    heard({ provider, keyId, model }, isWell) {
+      const nowMs = clock.monotonic()
+      for (const pair of traffic.pairs()) {
+        if (pair.provider !== provider || pair.keyId !== keyId || pair.model !== model) continue
+        pair.heardAt = nowMs
+        const pass = pair.breaker.state(nowMs) === 'half_open' ? pair.breaker.admit(nowMs) : null
+        const move = pass === null ? null : pair.breaker.settle(pass, isWell ? 'ok' : 'failed', nowMs)
+        if (move !== null) runParts.listener.breakerMoved(pair, move, 'canary')
+      }
     },
     foresee: (model, ask) => planRoute(model, ask, { ...planner, turn: (modelId) => traffic.peekTurn(modelId) }),
     decisions: createDecisionLog(),

@@ -150,12 +150,15 @@ export class Trip {
   /** The first content has come: the provider works and the key is good. */
   committed(): void {
     if (this.isCommitted) return
-    this.isCommitted = true
     const nowMs = this.now()
     this.pair.sawLatency(nowMs - this.startedAt, nowMs)
-    this.run.parts.traffic.keyOf(this.candidate).succeeded()
-    this.settle('ok', '')
-    this.run.answered(this)
+    this.works()
+  }
+
+  /** Answered to the end, by a call too small to say how fast it is. */
+  proved(): void {
+    this.works()
+    if (this.finish()) this.run.tell(this.candidate, null, this.waitedMs, this.now() - this.startedAt)
   }
 
   /** Answered to the end. */
@@ -174,6 +177,7 @@ export class Trip {
   failed(failure: UpstreamFailure): void {
     if (!this.finish()) return
     const nowMs = this.now()
+    this.pair.heardAt = nowMs
     this.run.tell(this.candidate, failure, this.waitedMs, nowMs - this.startedAt)
     const blame = blameFor(failure)
     if (blame === 'provider') {
@@ -186,6 +190,15 @@ export class Trip {
     if (blame === 'key' && this.run.parts.traffic.keyOf(this.candidate).failed(failure, nowMs)) {
       this.run.parts.listener.keyDied(this.candidate, failure)
     }
+  }
+
+  private works(): void {
+    if (this.isCommitted) return
+    this.isCommitted = true
+    this.pair.heardAt = this.now()
+    this.run.parts.traffic.keyOf(this.candidate).succeeded()
+    this.settle('ok', '')
+    this.run.answered(this)
   }
 
   settle(verdict: CallVerdict, reason: string, pass: Pass = this.pass): void {

@@ -45,7 +45,7 @@ export function testCandidate(id: string, over: Partial<Candidate> = {}, keys: P
 
 export function testModel(candidates: Candidate[], over: Partial<ServedModel> = {}): ServedModel {
   const named = { id: 'mdl_1', name: 'm', createdAt: 0, maxOutputTokens: null, aliasOf: '', policy: '', groups: [] }
-  return { ...named, abortPolicy: '', candidates, ...over }
+  return { ...named, abortPolicy: '', mirror: null, candidates, ...over }
 }
 
 export function testAsk(over: Partial<RouteAsk> = {}): RouteAsk {

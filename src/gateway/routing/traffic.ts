@@ -35,6 +35,8 @@ export class Pair {
   readonly breaker: Breaker
   inFlight = 0
   latencyMs: number | null = null
+  /** Monotonic time of the last attempt that said something of it; null before. */
+  heardAt: number | null = null
   private latencyAt = 0
 
   constructor({ provider, key, providerModel }: Candidate, settings: BreakerSettings, random: () => number) {

@@ -11,10 +11,11 @@ import type { Cost } from '../price-list.ts'
 import type { SummedRow } from '../rows.ts'
 import type { UsageEntry } from '../schema.ts'
 import type { LimitsConfig } from './config.ts'
+import { hubBudgets } from './hub-budgets.ts'
 import { refusalOf, tellHeaders } from './refusals.ts'
 import { createRules, type Rules, type Subject } from './rules.ts'
 import { type BudgetSpending, createSpending } from './spending.ts'
-import type { BudgetRow, QuotaStore } from './store.ts'
+import type { Budget, QuotaStore } from './store.ts'
 
 /** How much a call may use at most, as far as can be told before it is made. */
 export type CallSize = {
@@ -43,6 +44,8 @@ export type Quota = {
     tokenLimit: number | null,
     concurrencyLimit: number | null,
   ): Subject | null
+  /** What the hub may spend of its own accord on `purpose`, by its settings; null where that is nothing. */
+  findOwn(purpose: string): Subject | null
   /** Admitted by all of `subjects` or counted by none. Never rejects: what went wrong is the refusal. */
   admit(subjects: readonly Subject[], call: QuotaCall): Promise<Admitted>
   /** The same for an attempt at a provider; what the call held of the provider before is given back. */
@@ -77,6 +80,8 @@ export type QuotaParts = {
   log: Log
   metrics: Metrics
   config: LimitsConfig
+  /** Nano-USD a day that the hub may spend of its own accord, by what for. */
+  ownDaily?: Readonly<Record<string, number>>
   /** No call takes longer; what is held beyond is a fault of ours and given up. */
   longestCallMs: number
 }
@@ -89,14 +94,15 @@ const minuteMs = 60_000
 /** Of calls on their way to the store; beyond it the next rows only cause a look at the ledger too many. */
 const mostSettled = 100_000
 
-type Part = { demands: Demand[]; budgets: (BudgetRow | null)[]; at: number }
+type Part = { demands: Demand[]; budgets: (Budget | null)[]; at: number }
 type OpenCall = { own: Part | null; provider: Part | null; openedMono: number; tags: readonly string[] }
 
 export function createQuota(parts: QuotaParts): KeptQuota {
   const { store, counter, bus, schedule, clock, log, metrics, config } = parts
+  const own = hubBudgets(parts.ownDaily ?? {})
   const snapshot = createSnapshot<Rules>({
     name: 'limits',
-    load: async () => createRules(await store.readAll(), config),
+    load: async () => createRules(await store.readAll(), config, own),
     revision: store.revision,
     clock,
     log,
@@ -149,9 +155,9 @@ export function createQuota(parts: QuotaParts): KeptQuota {
 
   function demandsOf(subjects: readonly Subject[], { size, startedAt }: QuotaCall) {
     const demands: Demand[] = []
-    const budgets: (BudgetRow | null)[] = []
+    const budgets: (Budget | null)[] = []
     const asked: Subject[] = []
-    const add = (demand: Demand, subject: Subject, budget: BudgetRow | null) => {
+    const add = (demand: Demand, subject: Subject, budget: Budget | null) => {
       demands.push(demand)
       budgets.push(budget)
       asked.push(subject)
@@ -239,7 +245,8 @@ export function createQuota(parts: QuotaParts): KeptQuota {
     rules,
     spending,
     find: (principal, clientIp) => rules().find(principal, clientIp),
-    findProvider: (id, ...own) => rules().findProvider(id, ...own),
+    findProvider: (id, ...limits) => rules().findProvider(id, ...limits),
+    findOwn: (purpose) => rules().findOwn(purpose),
 
     async admit(subjects, call) {
       const { part, headers, refusal } = await ask(subjects, call)
@@ -324,8 +331,9 @@ export function createQuota(parts: QuotaParts): KeptQuota {
       if (rules().budgets.length === 0) return settledHere.clear()
       for (const row of rows) {
         if (settledHere.delete(row.id) || (row.cost_nano_usd ?? 0) === 0) continue
-        const { key_id, user_id, tenant_id, provider_id } = row
-        const call = { keyId: key_id, userId: user_id, tenantId: tenant_id, providerId: provider_id, tags: noTags }
+        const { key_id, user_id, tenant_id, provider_id, endpoint } = row
+        const who = { keyId: key_id, userId: user_id, tenantId: tenant_id }
+        const call = { ...who, providerId: provider_id, endpoint, tags: noTags }
         if (rules().budgetsOf(call).length > 0) isReconcileDue = true
       }
     },

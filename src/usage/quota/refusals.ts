@@ -2,7 +2,7 @@ import { fail, type HubError } from '../../kernel/errors.ts'
 import { formatUsd } from '../../kernel/money.ts'
 import type { Demand, Standing } from '../../platform/counter/counter.ts'
 import type { Subject } from './rules.ts'
-import type { BudgetRow } from './store.ts'
+import type { Budget } from './store.ts'
 
 /**
  * How close to its limits a caller is, in OpenAI's own headers, of the limit that is closest.
@@ -34,8 +34,8 @@ const units = [
 export type RefusalContext = {
   /** Of each demand. */
   subjects: readonly Subject[]
-  budgets: readonly (BudgetRow | null)[]
-  untilReset(budget: BudgetRow): number
+  budgets: readonly (Budget | null)[]
+  untilReset(budget: Budget): number
 }
 
 /** Why a call is refused. A budget comes first: what it refuses no wait of a minute mends. */
@@ -76,7 +76,7 @@ function limitMessage({ kind, key, limit, ...demand }: Demand, { scope }: Subjec
 
 function budgetRefusal(
   { scope }: Subject,
-  { period }: BudgetRow,
+  { period }: Budget,
   cost: number,
   remaining: number,
   resetMs: number,
@@ -96,6 +96,7 @@ const whose: Record<Subject['scope'], string> = {
   tag: 'This tag',
   provider: 'The provider',
   ip: 'This address',
+  hub: 'The hub',
 }
 
 const budgetOf: Record<Subject['scope'], string> = {
@@ -105,4 +106,5 @@ const budgetOf: Record<Subject['scope'], string> = {
   tag: "tag's",
   provider: "provider's",
   ip: "address's",
+  hub: "hub's own",
 }

@@ -1,20 +1,20 @@
 import type { Principal } from '../../kernel/principal.ts'
 import type { LimitsConfig } from './config.ts'
-import type { BudgetRow, LimitRow } from './store.ts'
+import type { Budget, BudgetRow, LimitRow } from './store.ts'
 
 /** Somebody or something that is limited: what every call of a key, from an address or to a provider counts for. */
 export type Subject = {
-  scope: 'key' | 'user' | 'tenant' | 'tag' | 'provider' | 'ip'
+  scope: 'key' | 'user' | 'tenant' | 'tag' | 'provider' | 'ip' | 'hub'
   id: string
   rpm: number | null
   tpm: number | null
   concurrency: number | null
-  budgets: readonly BudgetRow[]
+  budgets: readonly Budget[]
 }
 
 /** All limits and budgets in memory, found by one look into a map each. */
 export type Rules = {
-  budgets: readonly BudgetRow[]
+  budgets: readonly Budget[]
   /** Null for callers whom nothing limits. */
   find(principal: Principal, clientIp: string): Subject[] | null
   /** The other arguments are its own settings: requests and tokens a minute, calls at one time. */
@@ -24,24 +24,33 @@ export type Rules = {
     tokenLimit: number | null,
     concurrencyLimit: number | null,
   ): Subject | null
+  /** What the hub may spend of its own accord on `purpose`; null where that is nothing. */
+  findOwn(purpose: string): Subject | null
   /** The budgets that a call counts for. */
   budgetsOf(call: {
     keyId: string
     userId: string
     tenantId: string
     providerId: string
+    /** The path it was sent to, or what the hub made it for. */
+    endpoint: string
     tags: readonly string[]
-  }): readonly BudgetRow[]
+  }): readonly Budget[]
 }
 
 type ByScope = Record<Subject['scope'], Map<string, Subject>>
 
-const none: readonly BudgetRow[] = []
+const none: readonly Budget[] = []
 
-export function createRules(rows: { limits: LimitRow[]; budgets: BudgetRow[] }, config: LimitsConfig): Rules {
+export function createRules(
+  rows: { limits: LimitRow[]; budgets: BudgetRow[] },
+  config: LimitsConfig,
+  own: readonly Budget[] = [],
+): Rules {
+  const budgets: readonly Budget[] = [...rows.budgets, ...own]
   const known: ByScope = {
     ...{ key: new Map(), user: new Map(), tenant: new Map() },
-    ...{ tag: new Map(), provider: new Map(), ip: new Map() },
+    ...{ tag: new Map(), provider: new Map(), ip: new Map(), hub: new Map() },
   }
   const subjectOf = (scope: Subject['scope'], id: string): Subject => {
     let subject = known[scope].get(id)
@@ -54,7 +63,7 @@ export function createRules(rows: { limits: LimitRow[]; budgets: BudgetRow[] }, 
   for (const { scope, scope_id, rpm, tpm, concurrency } of rows.limits) {
     Object.assign(subjectOf(scope, scope_id), { rpm, tpm, concurrency })
   }
-  for (const budget of rows.budgets) {
+  for (const budget of budgets) {
     const subject = subjectOf(budget.scope, budget.scope_id)
     subject.budgets = [...subject.budgets, budget]
   }
@@ -78,7 +87,7 @@ export function createRules(rows: { limits: LimitRow[]; budgets: BudgetRow[] }, 
   }
 
   return {
-    budgets: rows.budgets,
+    budgets,
 
     find(principal, clientIp) {
       const { userId, tenantId, tags } = principal
@@ -111,9 +120,11 @@ export function createRules(rows: { limits: LimitRow[]; budgets: BudgetRow[] }, 
       }
     },
 
-    budgetsOf({ keyId, userId, tenantId, providerId, tags }) {
-      if (rows.budgets.length === 0) return none
-      let found: readonly BudgetRow[] = none
+    findOwn: (purpose) => known.hub.get(purpose) ?? null,
+
+    budgetsOf({ keyId, userId, tenantId, providerId, endpoint, tags }) {
+      if (budgets.length === 0) return none
+      let found: readonly Budget[] = none
       const add = (subject: Subject | undefined) => {
         if (subject !== undefined && subject.budgets.length > 0) found = [...found, ...subject.budgets]
       }
@@ -121,6 +132,7 @@ export function createRules(rows: { limits: LimitRow[]; budgets: BudgetRow[] }, 
       add(known.user.get(userId))
       add(known.tenant.get(tenantId))
       add(known.provider.get(providerId))
+      add(known.hub.get(endpoint))
       for (const tag of tags) add(known.tag.get(tag))
       return found
     },

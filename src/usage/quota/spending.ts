@@ -5,12 +5,12 @@ import type { Metrics } from '../../platform/metrics.ts'
 import { budgetCounterKey } from './counter-keys.ts'
 import { createPeriods, type Period } from './periods.ts'
 import { budgetSteps } from './schema.ts'
-import type { BudgetRow, QuotaStore } from './store.ts'
+import type { Budget, QuotaStore } from './store.ts'
 
 export type SpendingParts = {
   store: Pick<QuotaStore, 'sumSpending' | 'savedSpending' | 'saveSpending'>
   counter: Counter
-  budgets(): readonly BudgetRow[]
+  budgets(): readonly Budget[]
   bus: Bus
   clock: Clock
   metrics: Metrics
@@ -32,15 +32,15 @@ export function createSpending({ store, counter, budgets, bus, clock, metrics }:
     .counter('gatehouse_usage_budget_reconciles_total', 'Looks at what the ledger says budgets have spent.')
     .with({})
 
-  const period = (budget: BudgetRow, at: number): Period => periodOf(budget.period, budget.zone, at)
+  const period = (budget: Budget, at: number): Period => periodOf(budget.period, budget.zone, at)
 
-  function keyOf(budget: BudgetRow, at: number): BudgetKey & Period {
+  function keyOf(budget: Budget, at: number): BudgetKey & Period {
     const { startsAt, endsAt } = period(budget, at)
     const lifeMs = Math.max(endsAt - clock.now(), 0) + afterlifeMs
     return { key: budgetCounterKey(budget.id, startsAt), limit: budget.limit_nano_usd, lifeMs, startsAt, endsAt }
   }
 
-  function tell(budget: BudgetRow, at: number, { spent, fromPercent, toPercent }: Spending): void {
+  function tell(budget: Budget, at: number, { spent, fromPercent, toPercent }: Spending): void {
     for (const percent of budgetSteps) {
       if (percent <= fromPercent || percent > toPercent) continue
       const { startsAt, endsAt } = period(budget, at)
@@ -52,8 +52,8 @@ export function createSpending({ store, counter, budgets, bus, clock, metrics }:
   }
 
   /** By budget id, for one scope and period at a time: a look costs as many queries as there are of those. */
-  async function sumLedger(all: readonly BudgetRow[], at: number): Promise<Map<string, number>> {
-    const groups = new Map<string, BudgetRow[]>()
+  async function sumLedger(all: readonly Budget[], at: number): Promise<Map<string, number>> {
+    const groups = new Map<string, Budget[]>()
     for (const budget of all) {
       const key = `${budget.scope} ${period(budget, at).startsAt}`
       const group = groups.get(key)
@@ -75,7 +75,7 @@ export function createSpending({ store, counter, budgets, bus, clock, metrics }:
     return sums
   }
 
-  async function raise(all: readonly BudgetRow[], at: number): Promise<void> {
+  async function raise(all: readonly Budget[], at: number): Promise<void> {
     const sums = await sumLedger(all, at)
     for (const budget of all) tell(budget, at, await counter.raise(keyOf(budget, at), sums.get(budget.id) ?? 0))
   }
@@ -86,7 +86,7 @@ export function createSpending({ store, counter, budgets, bus, clock, metrics }:
     tell,
 
     /** Tells a counter that nobody has told yet what was spent; shared by those who ask at once. */
-    async seed(budget: BudgetRow, at: number): Promise<void> {
+    async seed(budget: Budget, at: number): Promise<void> {
       const { key } = keyOf(budget, at)
       let running = seeding.get(key)
       if (running === undefined) {
@@ -115,7 +115,7 @@ export function createSpending({ store, counter, budgets, bus, clock, metrics }:
     },
 
     /** Null where the counters do not answer: unknown is not nothing. */
-    async balances(all: readonly BudgetRow[]): Promise<(Balance | null)[]> {
+    async balances(all: readonly Budget[]): Promise<(Balance | null)[]> {
       const at = clock.now()
       try {
         await raise(all, at)

@@ -29,6 +29,9 @@ export type BudgetRow = {
   updated_at: number
 }
 
+/** A budget that holds: one that is stored, or one of the hub's own out of its settings. */
+export type Budget = Omit<BudgetRow, 'scope'> & { scope: BudgetScope | 'hub' }
+
 export type QuotaTables = {
   limits: LimitRow
   budgets: BudgetRow
@@ -38,7 +41,11 @@ export type QuotaTables = {
 export type QuotaStore = ReturnType<typeof createQuotaStore>
 
 const hourMs = 3_600_000
-const columns = { key: 'key_id', user: 'user_id', tenant: 'tenant_id', provider: 'provider_id' } as const
+const columns = {
+  ...{ key: 'key_id', user: 'user_id', tenant: 'tenant_id', provider: 'provider_id' },
+  // What the hub asks for itself is told apart by what it is for, which stands where callers' paths do.
+  hub: 'endpoint',
+} as const
 /** Of what the ledger can sum up: its rows have no tags. */
 export type SummedScope = keyof typeof columns
 
