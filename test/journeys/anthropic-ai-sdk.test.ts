@@ -5,7 +5,7 @@ import type { Behaviour, FakeProvider } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { png } from './sdk-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
-import { type ServedVendor, servedClouds, serveVendors } from './serve-vendors.ts'
+import { type ServedVendor, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
 /** The `ai` package over its Anthropic provider, which has an accumulator and a tool loop of its own. */
 const vendors: ServedVendor[] = [
@@ -13,7 +13,7 @@ const vendors: ServedVendor[] = [
   { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
   { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
-const upstreams = [...vendors, ...servedClouds('gpt-5')]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-5')]
 
 let hub: TestHub
 let anthropic: ReturnType<typeof createAnthropic>

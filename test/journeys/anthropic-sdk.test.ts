@@ -5,7 +5,7 @@ import type { Behaviour, FakeProvider } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { type AnthropicAnswer, type AnthropicCall, scenarios, tools } from './anthropic-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
-import { chatsOf, type ServedVendor, servedClouds, serveVendors } from './serve-vendors.ts'
+import { chatsOf, type ServedVendor, sayable, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
 /** Names as the vendors have them: what a model can do is read from its name. */
 const vendors: ServedVendor[] = [
@@ -13,7 +13,7 @@ const vendors: ServedVendor[] = [
   { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
   { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
-const upstreams = [...vendors, ...servedClouds('gpt-5')]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-5')]
 
 let hub: TestHub
 let client: Anthropic
@@ -81,7 +81,7 @@ function withResults(messages: MessageParam[], message: Message, results: Record
   ]
 }
 
-describe.each(upstreams)('@anthropic-ai/sdk through $name', ({ name, vendor, model, seenModel = model }) => {
+describe.each(upstreams)('@anthropic-ai/sdk through $name', ({ name, vendor, model, seenModel = model, unsaid }) => {
   describe.each([{ isStreamed: false }, { isStreamed: true }])('streamed: $isStreamed', ({ isStreamed }) => {
     test.each(scenarios)('$name', async ({ call, upstream, answer, asked, toolResults }) => {
       const fake = prepare(name, ...upstream)
@@ -99,7 +99,7 @@ describe.each(upstreams)('@anthropic-ai/sdk through $name', ({ name, vendor, mod
       expect(request.model).toBe(seenModel)
       // The proof of each turn has come back, so nobody needs the vendor's word for a lost one.
       expect(request.body).not.toContain('skip_thought_signature_validator')
-      if (asked) expect(viewOf(vendor, request.json)).toMatchObject(asked)
+      if (asked) expect(viewOf(vendor, request.json)).toMatchObject(sayable(asked, unsaid))
     })
 
     test.each([

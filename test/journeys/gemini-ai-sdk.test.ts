@@ -5,14 +5,14 @@ import type { FakeProvider } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { png } from './sdk-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
-import { type ServedVendor, servedClouds, serveVendors } from './serve-vendors.ts'
+import { type ServedVendor, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
 const vendors: ServedVendor[] = [
   { name: 'openai', vendor: 'openai', model: 'gpt-4.1' },
   { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
   { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
-const upstreams = [...vendors, ...servedClouds('gpt-4.1')]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-4.1')]
 
 let hub: TestHub
 let apiKey: string

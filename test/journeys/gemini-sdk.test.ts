@@ -5,7 +5,7 @@ import { startHub, type TestHub } from '../harness/hub.ts'
 import { type GeminiDriver, geminiDrivers } from './gemini-drivers.ts'
 import { type GeminiScenario, scenarios, user } from './gemini-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
-import { chatsOf, type ServedVendor, servedClouds, serveVendors } from './serve-vendors.ts'
+import { chatsOf, type ServedVendor, sayable, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
 /** Names as the vendors have them: what a model can do is read from its name. */
 const vendors: ServedVendor[] = [
@@ -13,7 +13,7 @@ const vendors: ServedVendor[] = [
   { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
   { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
-const upstreams = [...vendors, ...servedClouds('gpt-4.1')]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-4.1')]
 /** What stands behind the hub is the same to both versions of the client: one walks it all. */
 const upstreamsOf = (driver: GeminiDriver) => (driver === geminiDrivers[0] ? upstreams : vendors)
 
@@ -35,7 +35,7 @@ afterAll(async () => {
 const targetFor = (name: string) => ({ baseUrl: hub.url, apiKey, model: `the-${name}` })
 
 describe.each(geminiDrivers)('$name', (driver) => {
-  describe.each(upstreamsOf(driver))('through $name', ({ name, vendor, model, seenModel = model }) => {
+  describe.each(upstreamsOf(driver))('through $name', ({ name, vendor, model, seenModel = model, unsaid }) => {
     describe.each([{ isStreamed: false }, { isStreamed: true }])('streamed: $isStreamed', ({ isStreamed }) => {
       test.each(scenarios)('$name', async (scenario) => {
         const fake = fakes.get(name) as FakeProvider
@@ -46,7 +46,7 @@ describe.each(geminiDrivers)('$name', (driver) => {
         expect(chatsOf(fake).length - seen).toBe(scenario.upstream.length)
         expect(request?.model).toBe(seenModel)
         if (vendor === 'gemini') expect(request?.body).not.toContain('skip_thought_signature_validator')
-        if (scenario.asked) expect(viewOf(vendor, request?.json)).toMatchObject(scenario.asked)
+        if (scenario.asked) expect(viewOf(vendor, request?.json)).toMatchObject(sayable(scenario.asked, unsaid))
       })
     })
   })

@@ -7,7 +7,7 @@ import { startHub, type TestHub } from '../harness/hub.ts'
 import { type SdkDriver, type SdkTarget, sdkDrivers } from './sdk-drivers.ts'
 import { png, type SdkScenario, scenarios } from './sdk-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
-import { chatsOf, type ServedVendor, servedClouds, serveVendors } from './serve-vendors.ts'
+import { chatsOf, type ServedVendor, sayable, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
 /** Names as the vendors have them: what a model can do is read from its name. */
 const vendors: ServedVendor[] = [
@@ -15,7 +15,7 @@ const vendors: ServedVendor[] = [
   { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
   { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
-const upstreams = [...vendors, ...servedClouds('gpt-4.1')]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-4.1')]
 /** What stands behind the hub is the same to all clients: one walks it all. */
 const upstreamsOf = (driver: SdkDriver) => (driver === sdkDrivers[0] ? upstreams : vendors)
 
@@ -35,7 +35,7 @@ afterAll(async () => {
 })
 
 describe.each(sdkDrivers)('$name', (driver) => {
-  describe.each(upstreamsOf(driver))('through $name', ({ name, vendor, model, seenModel = model }) => {
+  describe.each(upstreamsOf(driver))('through $name', ({ name, vendor, model, seenModel = model, unsaid }) => {
     describe.each([{ isStreamed: false }, { isStreamed: true }])('streamed: $isStreamed', ({ isStreamed }) => {
       test.each(scenarios)('$name', async (scenario) => {
         const fake = fakes.get(name) as FakeProvider
@@ -48,7 +48,7 @@ describe.each(sdkDrivers)('$name', (driver) => {
         expect(request?.model).toBe(seenModel)
         // LangChain forgets what it does not know, so only it may need the vendor's word for a lost signature.
         if (driver.keepsUnknown) expect(request?.body).not.toContain('skip_thought_signature_validator')
-        if (scenario.asked) expect(viewOf(vendor, request?.json)).toMatchObject(scenario.asked)
+        if (scenario.asked) expect(viewOf(vendor, request?.json)).toMatchObject(sayable(scenario.asked, unsaid))
       })
     })
   })
@@ -78,7 +78,7 @@ describe('an image given by address', () => {
     const target = { baseUrl: `${hub.url}/v1`, apiKey, model: `the-${name}` }
     const { answer } = await driver.ask(target, call, { isStreamed: false })
     expect(answer.text).toBe('A red pixel.')
-    const isFetchedByHub = !['openai', 'anthropic', 'azure-dated', 'azure-v1-entra'].includes(name)
+    const isFetchedByHub = !['openai', 'openai-responses', 'anthropic', 'azure-dated', 'azure-v1-entra'].includes(name)
     expect(viewOf(vendor, fake.requests.at(-1)?.json).images).toEqual([
       isFetchedByHub ? { mediaType: 'image/png', base64: png } : { url },
     ])

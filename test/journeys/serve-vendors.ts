@@ -1,6 +1,7 @@
 import { type FakeProvider, startFakeProvider, type VendorName } from '../fake-providers/index.ts'
 import type { TestHub } from '../harness/hub.ts'
 import { type Cloud, createClouds } from './clouds.ts'
+import type { WireView } from './sdk-wire-views.ts'
 import type { Json } from './stage.ts'
 
 /** One provider behind the hub, as the tables of the SDKs drive it. */
@@ -16,6 +17,22 @@ export type ServedVendor = {
   /** Reached through somebody else's door; absent: the vendor's own. */
   cloud?: Cloud
   options?: Json
+  /** What its wire has no word for: a caller is told that it went, and nothing of it arrives. */
+  unsaid?: readonly (keyof WireView)[]
+}
+
+/** OpenAI, asked by Responses whatever its callers speak. */
+export const throughResponses: ServedVendor = {
+  name: 'openai-responses',
+  vendor: 'openai',
+  model: 'gpt-5.2',
+  options: { api: 'responses' },
+  unsaid: ['stop'],
+}
+
+/** What a scenario looks for in the request, as far as this provider's wire can say it. */
+export function sayable(asked: Partial<WireView>, unsaid: readonly string[] = []): Partial<WireView> {
+  return Object.fromEntries(Object.entries(asked).filter(([name]) => !unsaid.includes(name)))
 }
 
 /** The same models at other people's clouds; `openaiModel` is what the deployments of Azure hold. */
