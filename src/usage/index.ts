@@ -37,7 +37,7 @@ export {
 export { type LimitsConfig, limitsConfig, type UsageConfig, usageConfig } from './config.ts'
 export { estimateTokens, estimateTokensOfBytes } from './estimate.ts'
 export { readTime } from './logs.ts'
-export type { Cost } from './price-list.ts'
+export { type Cost, demoType } from './price-list.ts'
 export type { NewPrice, Prices } from './prices.ts'
 export type { Admitted, CallSize, Quota, QuotaCall } from './quota/quota.ts'
 export type { TenantOf } from './quota/routes.ts'
@@ -82,7 +82,7 @@ export type Usage = Ledger & {
   quota: Quota
   /** Nano-USD for a million tokens in and a million out now; null when no price is known. */
   priceOfMillions(providerType: string, model: string): number | null
-  /** How a call was routed, as the gateway wrote it down; null when no row says so. */
+  /** How a call was routed, as the gateway wrote it down; '' where nobody was asked, null when there is no such row. */
   routeOf(requestId: string): Promise<string | null>
   /** Loads prices and begins to settle. Entries recorded before have no cost; call it before serving. */
   start(): Promise<void>
@@ -131,7 +131,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       }).nanoUsd,
     async routeOf(requestId) {
       const row = await store.findLog(requestId)
-      return row === undefined || row.route_log === '' ? null : row.route_log
+      return row === undefined ? null : row.route_log
     },
     prices,
     quota,

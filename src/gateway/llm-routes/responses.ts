@@ -180,6 +180,7 @@ const cannotCompact = {
   kind: 'skipped' as const,
   failure: {
     ...failure('invalid_request', 400, 'compact: no provider of this model can compact a conversation.'),
+    param: 'model',
     vendorCode: 'unsupported_parameter',
   },
 }
