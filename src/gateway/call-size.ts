@@ -20,7 +20,7 @@ export function sizeOf(
       for (const { provider, providerModel } of candidates) {
         const { nanoUsd } = prices.cost({
           ...{ startedAt, tokensIn, tokensOut, tokensCachedRead: 0, tokensCachedWrite: 0 },
-          ...{ providerType: provider.kind.type, modelAsked: model.name, modelServed: providerModel },
+          ...{ providerType: provider.billedAs, modelAsked: model.name, modelServed: providerModel },
           ...{ outcome: 'success', usageSource: 'estimated' },
         })
         if (nanoUsd !== null && (dearest === null || nanoUsd > dearest)) dearest = nanoUsd

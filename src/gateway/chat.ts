@@ -60,6 +60,8 @@ export type ChatFilePart = {
   kind: 'file'
   source: ChatMedia | { kind: 'id'; id: string }
   name: string | null
+  /** The member of the caller's body that holds it, for complaints about it. */
+  at?: string
   extras?: Extras
 }
 /** What only one vendor knows, such as the call of a tool that it ran itself. Others leave it out, with notice. */

@@ -196,8 +196,10 @@ export const gatewayConfig = z
     cache: z
       .enum(['off', 'key', 'tenant'])
       .default('off')
-      .describe('Whether the answer to a conversation is kept for who sends the very same again: one key, or a tenant.')
-      .meta({ zh: '是否缓存对话应答，供完全相同的请求复用：按密钥（key）或按租户（tenant）。' }),
+      .describe(
+        'Whether the answer to a conversation or an embedding is kept for who sends the very same again: one key, or a tenant.',
+      )
+      .meta({ zh: '是否缓存对话与向量应答，供完全相同的请求复用：按密钥（key）或按租户（tenant）。' }),
     cache_ttl_seconds: z
       .int()
       .min(1)

@@ -92,7 +92,8 @@ const vendorCodes: Partial<Record<UpstreamFailure['code'], string>> = {
 }
 
 function statusFor({ code, status }: UpstreamFailure): number | null {
-  if (code === 'authentication' || code === 'permission' || status === 0) return null
+  // A 401 is about a key of the hub's, whatever else the provider says: the caller's own is right.
+  if (code === 'authentication' || code === 'permission' || status === 0 || status === 401) return null
   // Anthropic's own number for "overloaded", which other clients do not know.
   if (status === 529) return 503
   return status >= 400 && status <= 599 ? status : null

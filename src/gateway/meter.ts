@@ -119,7 +119,7 @@ class CallMeter implements Meter {
       }
       if (keyId !== '') attempt.keyId = keyId
       if (wasted !== undefined) {
-        const waste = accountWaste(wasted, this.asked.body, provider.kind.type)
+        const waste = accountWaste(wasted, this.asked.body, provider.billedAs)
         if (waste !== undefined) attempt.wasted = waste
       }
       this.attempts.push(attempt)
@@ -158,7 +158,7 @@ class CallMeter implements Meter {
       modelServed: served?.providerModel ?? '',
       providerId: served?.provider.id ?? '',
       providerName: served?.provider.name ?? '',
-      providerType: served?.provider.kind.type ?? '',
+      providerType: served?.provider.billedAs ?? '',
       status,
       outcome,
       errorCode: error?.code ?? '',

@@ -3,6 +3,7 @@ import { HubError } from '../kernel/errors.ts'
 import { mayUseModel, type Principal } from '../kernel/principal.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { type MirrorSettings, readMirror } from './own-calls/mirror-settings.ts'
+import { demoType } from '../usage/index.ts'
 import {
   type Credential,
   type CredentialKeeper,
@@ -43,6 +44,8 @@ export type ServedModel = {
   policy: string
   /** Names under which keys may be allowed it, as `group:<name>`. */
   groups: readonly string[]
+  /** Its name as JSON, for the record of a decision. */
+  told: string
   /** Enabled ways to serve it, in no order yet. */
   candidates: readonly Candidate[]
 }
@@ -96,6 +99,8 @@ export type LiveProvider = {
   kind: Provider
   /** Its kind with its own options. */
   wiring: Wiring
+  /** The type that its rows and prices go by: its own, or that of the demo. */
+  billedAs: string
   credential: Credential
   /** Which of its keys that is; the provider's own id for its own key. */
   keyId: string
@@ -148,6 +153,7 @@ export async function loadRoutingTable(source: RoutingSource): Promise<RoutingTa
     models.set(model.name, {
       id: model.id,
       name: model.name,
+      told: JSON.stringify(model.name),
       createdAt: model.created_at,
       maxOutputTokens: model.max_output_tokens ?? target?.max_output_tokens ?? null,
       abortPolicy: model.abort_policy === '' ? (target?.abort_policy ?? '') : model.abort_policy,
@@ -246,6 +252,7 @@ export function reviveProvider(
     name: row.name,
     kind,
     wiring,
+    billedAs: row.is_synthetic === 1 ? demoType : row.type,
     credential,
     keyId,
     dispatcher: () => source.pool(origin),

@@ -43,7 +43,7 @@ export { estimateTokens, estimateTokensOfBytes } from './estimate.ts'
 export { readTime } from './logs.ts'
 export type { MirrorDifference, MirrorEntry, MirrorSide } from './mirrors/schema.ts'
 export type { MirrorTables } from './mirrors/store.ts'
-export type { Cost } from './price-list.ts'
+export { type Cost, demoType } from './price-list.ts'
 export type { NewPrice, Prices } from './prices.ts'
 export type { Admitted, CallSize, Quota, QuotaCall } from './quota/quota.ts'
 export type { TenantOf } from './quota/routes.ts'
@@ -90,7 +90,7 @@ export type Usage = Ledger & {
   quota: Quota
   /** Nano-USD for a million tokens in and a million out now; null when no price is known. */
   priceOfMillions(providerType: string, model: string): number | null
-  /** How a call was routed, as the gateway wrote it down; null when no row says so. */
+  /** How a call was routed, as the gateway wrote it down; '' where nobody was asked, null when there is no such row. */
   routeOf(requestId: string): Promise<string | null>
   /** Keeps a comparison of two models' answers; rejects while the store is away. */
   keepMirror(entry: MirrorEntry): Promise<void>
@@ -146,7 +146,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       }).nanoUsd,
     async routeOf(requestId) {
       const row = await store.findLog(requestId)
-      return row === undefined || row.route_log === '' ? null : row.route_log
+      return row === undefined ? null : row.route_log
     },
     prices,
     quota,

@@ -27,6 +27,9 @@ export type PriceList = {
   wasted(entry: Pick<UsageEntry, 'startedAt' | 'attempts'>): NanoUsd | null
 }
 
+/** What the built-in stand-in for a provider is called here. Nobody is paid for it, so no list price fits it. */
+export const demoType = 'demo'
+
 const knownModels = 2000
 
 /**
@@ -159,6 +162,7 @@ function isNothingUsed(entry: Consumed): boolean {
 
 function fits(row: PriceRow, providerType: string, model: string): boolean {
   if (row.provider_type !== '' && row.provider_type !== providerType) return false
+  if (row.origin === 'book' && providerType === demoType) return false
   return row.model.endsWith('*') ? model.startsWith(row.model.slice(0, -1)) : row.model === model
 }
 

@@ -1,22 +1,23 @@
 import { createAnthropic } from '@ai-sdk/anthropic'
 import { generateText, isStepCount, jsonSchema, type ModelMessage, Output, streamText, tool } from 'ai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Behaviour, FakeProvider, VendorName } from '../fake-providers/index.ts'
+import type { Behaviour, FakeProvider } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { png } from './sdk-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
-import { type ServedVendor, serveVendors } from './serve-vendors.ts'
+import { type ServedVendor, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
 /** The `ai` package over its Anthropic provider, which has an accumulator and a tool loop of its own. */
-const upstreams: ServedVendor[] = [
-  { vendor: 'openai', model: 'gpt-5' },
-  { vendor: 'anthropic', model: 'claude-sonnet-4-5' },
-  { vendor: 'gemini', model: 'gemini-3-pro' },
+const vendors: ServedVendor[] = [
+  { name: 'openai', vendor: 'openai', model: 'gpt-5' },
+  { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
+  { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-5')]
 
 let hub: TestHub
 let anthropic: ReturnType<typeof createAnthropic>
-let fakes = new Map<VendorName, FakeProvider>()
+let fakes = new Map<string, FakeProvider>()
 
 beforeAll(async () => {
   hub = await startHub()
@@ -29,8 +30,8 @@ afterAll(async () => {
   for (const fake of fakes.values()) await fake.close()
 })
 
-function prepare(vendor: VendorName, ...behaviours: Behaviour[]): FakeProvider {
-  const fake = fakes.get(vendor)!
+function prepare(name: string, ...behaviours: Behaviour[]): FakeProvider {
+  const fake = fakes.get(name)!
   fake.behave(...behaviours)
   return fake
 }
@@ -52,8 +53,8 @@ const tools = {
 
 type Asked = Partial<Parameters<typeof generateText>[0]>
 
-async function ask(vendor: VendorName, isStreamed: boolean, more: Asked = {}) {
-  const call = { model: anthropic(`the-${vendor}`), messages: hello, maxOutputTokens: 8000, maxRetries: 0, ...more }
+async function ask(name: string, isStreamed: boolean, more: Asked = {}) {
+  const call = { model: anthropic(`the-${name}`), messages: hello, maxOutputTokens: 8000, maxRetries: 0, ...more }
   if (!isStreamed) return await generateText(call as Parameters<typeof generateText>[0])
   const errors: unknown[] = []
   const result = streamText({ ...call, onError: ({ error }) => void errors.push(error) } as Parameters<
@@ -65,11 +66,11 @@ async function ask(vendor: VendorName, isStreamed: boolean, more: Asked = {}) {
   return { text: await text, reasoningText: await reasoningText, finishReason: await finishReason, usage: await usage }
 }
 
-describe.each(upstreams)('ai through $vendor', ({ vendor }) => {
+describe.each(upstreams)('ai through $name', ({ name, vendor }) => {
   describe.each([{ isStreamed: false }, { isStreamed: true }])('streamed: $isStreamed', ({ isStreamed }) => {
     test('a question with a system text is answered and counted', async () => {
-      const fake = prepare(vendor, { answer: { text: 'Hello! 你好' } })
-      const answer = await ask(vendor, isStreamed, { instructions: 'Be brief.' })
+      const fake = prepare(name, { answer: { text: 'Hello! 你好' } })
+      const answer = await ask(name, isStreamed, { instructions: 'Be brief.' })
       expect(answer).toMatchObject({ text: 'Hello! 你好', finishReason: 'stop' })
       expect(answer.usage).toMatchObject({ inputTokens: 21, outputTokens: 9 })
       expect(viewOf(vendor, fake.requests.at(-1)!.json).system).toEqual(['Be brief.'])
@@ -77,7 +78,7 @@ describe.each(upstreams)('ai through $vendor', ({ vendor }) => {
 
     test('a loop of tools with thinking, three turns long', async () => {
       const fake = prepare(
-        vendor,
+        name,
         {
           answer: {
             reasoning: 'I must look.',
@@ -91,7 +92,7 @@ describe.each(upstreams)('ai through $vendor', ({ vendor }) => {
         { answer: { reasoning: 'And there.', toolCalls: [{ name: 'weather', arguments: { city: 'Oslo' } }] } },
         { answer: { text: 'Sunny at noon.' } },
       )
-      const answer = await ask(vendor, isStreamed, { tools, stopWhen: isStepCount(5), providerOptions: thinking })
+      const answer = await ask(name, isStreamed, { tools, stopWhen: isStepCount(5), providerOptions: thinking })
       expect(answer.text).toBe('Sunny at noon.')
       const request = fake.requests.at(-1)!
       expect(viewOf(vendor, request.json).toolResults).toEqual(['sunny in Rome', '12:00', 'sunny in Oslo'])
@@ -99,8 +100,8 @@ describe.each(upstreams)('ai through $vendor', ({ vendor }) => {
     })
 
     test('thinking is shown apart from the answer', async () => {
-      prepare(vendor, { answer: { reasoning: 'Two and two …', text: '4' } })
-      const answer = await ask(vendor, isStreamed, { providerOptions: thinking })
+      prepare(name, { answer: { reasoning: 'Two and two …', text: '4' } })
+      const answer = await ask(name, isStreamed, { providerOptions: thinking })
       expect(answer).toMatchObject({ text: '4', reasoningText: 'Two and two …' })
     })
 
@@ -111,14 +112,14 @@ describe.each(upstreams)('ai through $vendor', ({ vendor }) => {
         required: ['name'],
         additionalProperties: false,
       })
-      const fake = prepare(vendor, { answer: { text: '{"name":"Ada"}' } })
+      const fake = prepare(name, { answer: { text: '{"name":"Ada"}' } })
       const content = [
         { type: 'text' as const, text: 'Who is this?' },
         { type: 'image' as const, image: png, mediaType: 'image/png' },
       ]
       const providerOptions = { anthropic: { structuredOutputMode: 'outputFormat' as const } }
       const messages: ModelMessage[] = [{ role: 'user', content }]
-      const answer = await ask(vendor, isStreamed, { messages, output: Output.object({ schema }), providerOptions })
+      const answer = await ask(name, isStreamed, { messages, output: Output.object({ schema }), providerOptions })
       expect(answer.text).toBe('{"name":"Ada"}')
       expect(viewOf(vendor, fake.requests.at(-1)!.json)).toMatchObject({
         images: [{ mediaType: 'image/png', base64: png }],
@@ -130,8 +131,8 @@ describe.each(upstreams)('ai through $vendor', ({ vendor }) => {
       [{ text: 'Once', finish: 'length' }, 'length'],
       [{ text: 'I', finish: 'content_filter' }, 'content-filter'],
     ] as const)('an answer that ended as %o says so', async (answer, finishReason) => {
-      prepare(vendor, { answer })
-      expect(await ask(vendor, isStreamed)).toMatchObject({ text: answer.text, finishReason })
+      prepare(name, { answer })
+      expect(await ask(name, isStreamed)).toMatchObject({ text: answer.text, finishReason })
     })
 
     test.each([
@@ -139,15 +140,15 @@ describe.each(upstreams)('ai through $vendor', ({ vendor }) => {
       [{ error: { status: 429 } }, 429],
       [{ error: { status: 500 } }, 500],
     ])('a failure %o is an error of the call', async (behaviour, statusCode) => {
-      prepare(vendor, behaviour)
-      await expect(ask(vendor, isStreamed)).rejects.toMatchObject({ statusCode })
+      prepare(name, behaviour)
+      await expect(ask(name, isStreamed)).rejects.toMatchObject({ statusCode })
     })
   })
 
   test('5.1.6 a stream that breaks is an error, never a short answer', async () => {
     for (const how of ['eof', 'close'] as const) {
-      prepare(vendor, { cut: { at: 5, how }, answer: { pieceLength: 4 } })
-      await expect(ask(vendor, true)).rejects.toThrow()
+      prepare(name, { cut: { at: 5, how }, answer: { pieceLength: 4 } })
+      await expect(ask(name, true)).rejects.toThrow()
     }
   })
 })

@@ -1,22 +1,23 @@
 import Anthropic from '@anthropic-ai/sdk'
 import type { Message, MessageParam } from '@anthropic-ai/sdk/resources/messages'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Behaviour, FakeProvider, VendorName } from '../fake-providers/index.ts'
+import type { Behaviour, FakeProvider } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { type AnthropicAnswer, type AnthropicCall, scenarios, tools } from './anthropic-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
-import { type ServedVendor, serveVendors } from './serve-vendors.ts'
+import { chatsOf, type ServedVendor, sayable, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
 /** Names as the vendors have them: what a model can do is read from its name. */
-const upstreams: ServedVendor[] = [
-  { vendor: 'openai', model: 'gpt-5' },
-  { vendor: 'anthropic', model: 'claude-sonnet-4-5' },
-  { vendor: 'gemini', model: 'gemini-3-pro' },
+const vendors: ServedVendor[] = [
+  { name: 'openai', vendor: 'openai', model: 'gpt-5' },
+  { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
+  { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-5')]
 
 let hub: TestHub
 let client: Anthropic
-let fakes = new Map<VendorName, FakeProvider>()
+let fakes = new Map<string, FakeProvider>()
 
 beforeAll(async () => {
   hub = await startHub({ settings: { 'gateway.keep_alive_seconds': 1 } })
@@ -29,8 +30,8 @@ afterAll(async () => {
   for (const fake of fakes.values()) await fake.close()
 })
 
-function prepare(vendor: VendorName, ...behaviours: Behaviour[]): FakeProvider {
-  const fake = fakes.get(vendor)!
+function prepare(name: string, ...behaviours: Behaviour[]): FakeProvider {
+  const fake = fakes.get(name)!
   fake.behave(...behaviours)
   return fake
 }
@@ -80,25 +81,25 @@ function withResults(messages: MessageParam[], message: Message, results: Record
   ]
 }
 
-describe.each(upstreams)('@anthropic-ai/sdk through $vendor', ({ vendor, model }) => {
+describe.each(upstreams)('@anthropic-ai/sdk through $name', ({ name, vendor, model, seenModel = model, unsaid }) => {
   describe.each([{ isStreamed: false }, { isStreamed: true }])('streamed: $isStreamed', ({ isStreamed }) => {
     test.each(scenarios)('$name', async ({ call, upstream, answer, asked, toolResults }) => {
-      const fake = prepare(vendor, ...upstream)
-      const seen = fake.requests.length
-      let message = await ask(`the-${vendor}`, call, isStreamed)
+      const fake = prepare(name, ...upstream)
+      const seen = chatsOf(fake).length
+      let message = await ask(`the-${name}`, call, isStreamed)
       let messages = call.messages ?? question.messages
       for (let turn = 1; turn < upstream.length; turn++) {
         messages = withResults(messages, message, toolResults ?? {})
-        message = await ask(`the-${vendor}`, { ...call, messages }, isStreamed)
+        message = await ask(`the-${name}`, { ...call, messages }, isStreamed)
       }
       expect(read(message)).toMatchObject(answer)
-      expect(message).toMatchObject({ type: 'message', role: 'assistant', model: `the-${vendor}` })
-      expect(fake.requests.length - seen).toBe(upstream.length)
+      expect(message).toMatchObject({ type: 'message', role: 'assistant', model: `the-${name}` })
+      expect(chatsOf(fake).length - seen).toBe(upstream.length)
       const request = fake.requests.at(-1)!
-      expect(request.model).toBe(model)
+      expect(request.model).toBe(seenModel)
       // The proof of each turn has come back, so nobody needs the vendor's word for a lost one.
       expect(request.body).not.toContain('skip_thought_signature_validator')
-      if (asked) expect(viewOf(vendor, request.json)).toMatchObject(asked)
+      if (asked) expect(viewOf(vendor, request.json)).toMatchObject(sayable(asked, unsaid))
     })
 
     test.each([
@@ -110,8 +111,8 @@ describe.each(upstreams)('@anthropic-ai/sdk through $vendor', ({ vendor, model }
     ] as [string, Behaviour, number, string][])(
       '5.4.34 %s is told in their envelope',
       async (_, behaviour, status, type) => {
-        prepare(vendor, behaviour)
-        const error = await ask(`the-${vendor}`, {}, isStreamed).catch((thrown) => thrown)
+        prepare(name, behaviour)
+        const error = await ask(`the-${name}`, {}, isStreamed).catch((thrown) => thrown)
         expect(error).toBeInstanceOf(Anthropic.APIError)
         expect(error).toMatchObject({ status, error: { type: 'error', error: { type, message: expect.any(String) } } })
         expect(error.requestID).toMatch(/^req_/)
@@ -120,22 +121,22 @@ describe.each(upstreams)('@anthropic-ai/sdk through $vendor', ({ vendor, model }
     )
 
     test('a caller that gives up is entered as aborted, and the provider stops', async () => {
-      const fake = prepare(vendor, { holdAt: isStreamed ? 4 : 'head', answer: { pieceLength: 4 } })
+      const fake = prepare(name, { holdAt: isStreamed ? 4 : 'head', answer: { pieceLength: 4 } })
       const abort = new AbortController()
       const seen = fake.requests.length
-      const asking = ask(`the-${vendor}`, {}, isStreamed, abort.signal).catch((thrown) => thrown)
+      const asking = ask(`the-${name}`, {}, isStreamed, abort.signal).catch((thrown) => thrown)
       const request = await fake.arrival(seen + 1)
       abort.abort()
       await request.aborted
       expect(await asking).toBeInstanceOf(Anthropic.APIUserAbortError)
       const [row] = await hub.logs()
-      expect(row).toMatchObject({ outcome: 'aborted', model_asked: `the-${vendor}` })
+      expect(row).toMatchObject({ outcome: 'aborted', model_asked: `the-${name}` })
     })
   })
 
   test('4.5.22 message_start usage is never 0/0', async () => {
-    prepare(vendor, { answer: { text: 'Hi.' } })
-    const stream = await client.messages.create({ ...question, model: `the-${vendor}`, stream: true })
+    prepare(name, { answer: { text: 'Hi.' } })
+    const stream = await client.messages.create({ ...question, model: `the-${name}`, stream: true })
     const starts = []
     for await (const event of stream) if (event.type === 'message_start') starts.push(event.message.usage)
     expect(starts).toHaveLength(1)
@@ -148,8 +149,8 @@ describe.each(upstreams)('@anthropic-ai/sdk through $vendor', ({ vendor, model }
     ['is cut', { cut: { at: 5, how: 'close' }, answer: { pieceLength: 4 } }],
     ['reports an error on the way', { error: { status: 529, afterChunks: 5 }, answer: { pieceLength: 4 } }],
   ])('5.1.6 a stream that %s is an error, never a short answer', async (_, behaviour) => {
-    prepare(vendor, behaviour)
-    const error = await ask(`the-${vendor}`, {}, true).catch((thrown) => thrown)
+    prepare(name, behaviour)
+    const error = await ask(`the-${name}`, {}, true).catch((thrown) => thrown)
     expect(error).toBeInstanceOf(Anthropic.APIError)
     expect(error.error).toMatchObject({ type: 'error', error: { type: expect.stringMatching(/_error$/) } })
     const [row] = await hub.logs()
@@ -157,13 +158,13 @@ describe.each(upstreams)('@anthropic-ai/sdk through $vendor', ({ vendor, model }
   })
 })
 
-test.each(upstreams)(
-  '5.1.4 a caller of $vendor that waits for content gets the head and pings that its client skips',
-  async ({ vendor }) => {
-    const fake = prepare(vendor, { holdAt: 0, answer: { text: 'At last.' } })
+test.each(vendors)(
+  '5.1.4 a caller of $name that waits for content gets the head and pings that its client skips',
+  async ({ name }) => {
+    const fake = prepare(name, { holdAt: 0, answer: { text: 'At last.' } })
     const seen = fake.requests.length
     const { data: stream } = await client.messages
-      .create({ ...question, model: `the-${vendor}`, stream: true })
+      .create({ ...question, model: `the-${name}`, stream: true })
       .withResponse()
     // The head has come with the first ping: nothing else was there to send.
     ;(await fake.arrival(seen + 1)).release()
@@ -268,7 +269,7 @@ describe('models', () => {
       expect(model).toMatchObject({ type: 'model', display_name: model.id, created_at: expect.any(String) })
       ids.push(model.id)
     }
-    expect(ids.toSorted()).toEqual(['the-anthropic', 'the-gemini', 'the-openai'])
+    expect(ids.toSorted()).toEqual(upstreams.map(({ name }) => `the-${name}`).toSorted())
     expect((await client.models.retrieve('the-gemini')).id).toBe('the-gemini')
     await expect(client.models.retrieve('no-such')).rejects.toMatchObject({
       status: 404,

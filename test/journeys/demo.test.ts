@@ -31,6 +31,9 @@ function countSynthetic(): Record<string, number> {
   return counts
 }
 
+/** Nobody is paid for the stand-in: no list price is put on what it answered. */
+const unpaid = { provider_type: 'demo', cost_nano_usd: null, price_id: '' }
+
 const demo = (command: string) => runGatehouse(['demo', command, '--json'], { env: hub.env, cwd: hub.dataDir }).ended
 
 test('a hub with --demo answers a first call, whole and streamed, and enters it as real', async () => {
@@ -47,8 +50,8 @@ test('a hub with --demo answers a first call, whole and streamed, and enters it 
   await hub.settled()
   const { data } = await hub.admin('GET', '/api/logs?limit=2')
   expect(data).toMatchObject([
-    { stream: true, outcome: 'success', is_synthetic: false, model_asked: 'demo-mini' },
-    { stream: false, outcome: 'success', is_synthetic: false, model_asked: 'demo-mini' },
+    { stream: true, outcome: 'success', is_synthetic: false, model_asked: 'demo-mini', ...unpaid },
+    { stream: false, outcome: 'success', is_synthetic: false, model_asked: 'demo-mini', ...unpaid },
   ])
 })
 

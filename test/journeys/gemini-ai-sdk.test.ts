@@ -1,21 +1,22 @@
 import { createGoogleGenerativeAI } from '@ai-sdk/google'
 import { generateText, jsonSchema, type ModelMessage, Output, stepCountIs, streamText, tool } from 'ai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { FakeProvider, VendorName } from '../fake-providers/index.ts'
+import type { FakeProvider } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { png } from './sdk-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
-import { type ServedVendor, serveVendors } from './serve-vendors.ts'
+import { type ServedVendor, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
-const upstreams: ServedVendor[] = [
-  { vendor: 'openai', model: 'gpt-4.1' },
-  { vendor: 'anthropic', model: 'claude-sonnet-4-5' },
-  { vendor: 'gemini', model: 'gemini-3-pro' },
+const vendors: ServedVendor[] = [
+  { name: 'openai', vendor: 'openai', model: 'gpt-4.1' },
+  { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
+  { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-4.1')]
 
 let hub: TestHub
 let apiKey: string
-let fakes = new Map<VendorName, FakeProvider>()
+let fakes = new Map<string, FakeProvider>()
 
 beforeAll(async () => {
   hub = await startHub()
@@ -28,14 +29,14 @@ afterAll(async () => {
   for (const fake of fakes.values()) await fake.close()
 })
 
-const modelFor = (vendor: VendorName, key = apiKey) =>
-  createGoogleGenerativeAI({ apiKey: key, baseURL: `${hub.url}/v1beta` })(`the-${vendor}`)
+const modelFor = (name: string, key = apiKey) =>
+  createGoogleGenerativeAI({ apiKey: key, baseURL: `${hub.url}/v1beta` })(`the-${name}`)
 
 const user = (content: string): ModelMessage => ({ role: 'user', content })
 
-describe.each(upstreams)('@ai-sdk/google through $vendor', ({ vendor }) => {
+describe.each(upstreams)('@ai-sdk/google through $name', ({ name, vendor }) => {
   const prepare = (...behaviours: Parameters<FakeProvider['behave']>) => {
-    const fake = fakes.get(vendor) as FakeProvider
+    const fake = fakes.get(name) as FakeProvider
     fake.behave(...behaviours)
     return fake
   }
@@ -44,7 +45,7 @@ describe.each(upstreams)('@ai-sdk/google through $vendor', ({ vendor }) => {
   describe.each([{ isStreamed: false }, { isStreamed: true }])('streamed: $isStreamed', ({ isStreamed }) => {
     type Call = Parameters<typeof generateText>[0]
     const ask = async (call: Omit<Call, 'model'>) => {
-      const whole = { ...call, model: modelFor(vendor), maxRetries: 0 } as Call
+      const whole = { ...call, model: modelFor(name), maxRetries: 0 } as Call
       if (!isStreamed) return await generateText(whole)
       const stream = streamText(whole as Parameters<typeof streamText>[0])
       await stream.consumeStream()
@@ -122,7 +123,7 @@ describe.each(upstreams)('@ai-sdk/google through $vendor', ({ vendor }) => {
       additionalProperties: false,
     })
     const { output } = await generateText({
-      model: modelFor(vendor),
+      model: modelFor(name),
       prompt: 'Who?',
       output: Output.object({ schema }),
     })
@@ -132,12 +133,12 @@ describe.each(upstreams)('@ai-sdk/google through $vendor', ({ vendor }) => {
 
   test('errors keep their status and their words', async () => {
     prepare({ error: { status: 400, message: 'temperature: too hot' } })
-    await expect(generateText({ model: modelFor(vendor), prompt: 'x', maxRetries: 0 })).rejects.toMatchObject({
+    await expect(generateText({ model: modelFor(name), prompt: 'x', maxRetries: 0 })).rejects.toMatchObject({
       statusCode: 400,
       message: expect.stringContaining('too hot'),
     })
     await expect(
-      generateText({ model: modelFor(vendor, 'sk-gh-wrong'), prompt: 'x', maxRetries: 0 }),
+      generateText({ model: modelFor(name, 'sk-gh-wrong'), prompt: 'x', maxRetries: 0 }),
     ).rejects.toMatchObject({ statusCode: 401 })
   })
 })

@@ -1,22 +1,25 @@
 import type { Content } from '@google/genai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { FakeProvider, VendorName } from '../fake-providers/index.ts'
+import type { FakeProvider } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { type GeminiDriver, geminiDrivers } from './gemini-drivers.ts'
 import { type GeminiScenario, scenarios, user } from './gemini-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
-import { type ServedVendor, serveVendors } from './serve-vendors.ts'
+import { chatsOf, type ServedVendor, sayable, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
 /** Names as the vendors have them: what a model can do is read from its name. */
-const upstreams: ServedVendor[] = [
-  { vendor: 'openai', model: 'gpt-4.1' },
-  { vendor: 'anthropic', model: 'claude-sonnet-4-5' },
-  { vendor: 'gemini', model: 'gemini-3-pro' },
+const vendors: ServedVendor[] = [
+  { name: 'openai', vendor: 'openai', model: 'gpt-4.1' },
+  { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
+  { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-4.1')]
+/** What stands behind the hub is the same to both versions of the client: one walks it all. */
+const upstreamsOf = (driver: GeminiDriver) => (driver === geminiDrivers[0] ? upstreams : vendors)
 
 let hub: TestHub
 let apiKey: string
-let fakes = new Map<VendorName, FakeProvider>()
+let fakes = new Map<string, FakeProvider>()
 
 beforeAll(async () => {
   hub = await startHub()
@@ -29,51 +32,57 @@ afterAll(async () => {
   for (const fake of fakes.values()) await fake.close()
 })
 
-const targetFor = (vendor: VendorName) => ({ baseUrl: hub.url, apiKey, model: `the-${vendor}` })
+const targetFor = (name: string) => ({ baseUrl: hub.url, apiKey, model: `the-${name}` })
 
 describe.each(geminiDrivers)('$name', (driver) => {
-  describe.each(upstreams)('through $vendor', ({ vendor, model }) => {
+  describe.each(upstreamsOf(driver))('through $name', ({ name, vendor, model, seenModel = model, unsaid }) => {
     describe.each([{ isStreamed: false }, { isStreamed: true }])('streamed: $isStreamed', ({ isStreamed }) => {
       test.each(scenarios)('$name', async (scenario) => {
-        const fake = fakes.get(vendor) as FakeProvider
+        const fake = fakes.get(name) as FakeProvider
         fake.behave(...scenario.upstream)
-        const seen = fake.requests.length
-        await play(scenario, driver, vendor, isStreamed)
+        const seen = chatsOf(fake).length
+        await play(scenario, driver, name, isStreamed)
         const request = fake.requests.at(-1)
-        expect(fake.requests.length - seen).toBe(scenario.upstream.length)
-        expect(request?.model).toBe(model)
+        expect(chatsOf(fake).length - seen).toBe(scenario.upstream.length)
+        expect(request?.model).toBe(seenModel)
         if (vendor === 'gemini') expect(request?.body).not.toContain('skip_thought_signature_validator')
-        if (scenario.asked) expect(viewOf(vendor, request?.json)).toMatchObject(scenario.asked)
+        if (scenario.asked) expect(viewOf(vendor, request?.json)).toMatchObject(sayable(scenario.asked, unsaid))
       })
     })
   })
 })
 
 describe.each(geminiDrivers)('$name', (driver) => {
-  describe.each(upstreams.slice(1))('through $vendor', ({ vendor }) => {
-    test.each([{ isStreamed: false }, { isStreamed: true }])(
-      'thinking is asked for, shown apart and counted apart, streamed: $isStreamed',
-      async ({ isStreamed }) => {
-        const fake = fakes.get(vendor) as FakeProvider
-        const usage = { tokensIn: 30, tokensOut: 50, tokensReasoning: vendor === 'gemini' ? 40 : 0 }
-        fake.behave({ answer: { reasoning: 'Let me think about it.', text: 'Four.', usage } })
-        const call = {
-          contents: [user('2+2?')],
-          config: { thinkingConfig: { includeThoughts: true, thinkingBudget: 2048 } },
-        }
-        const { answer } = await driver.ask(targetFor(vendor), call, { isStreamed })
-        expect(answer).toMatchObject({ thoughts: 'Let me think about it.', text: 'Four.' })
-        expect(answer.usage).toMatchObject({ thoughts: usage.tokensReasoning, candidates: 50 - usage.tokensReasoning })
-        expect(viewOf(vendor, fake.requests.at(-1)?.json).thinks).toBe(true)
-      },
-    )
-  })
+  describe.each(upstreamsOf(driver).filter(({ vendor }) => vendor !== 'openai'))(
+    'through $name',
+    ({ name, vendor }) => {
+      test.each([{ isStreamed: false }, { isStreamed: true }])(
+        'thinking is asked for, shown apart and counted apart, streamed: $isStreamed',
+        async ({ isStreamed }) => {
+          const fake = fakes.get(name) as FakeProvider
+          const usage = { tokensIn: 30, tokensOut: 50, tokensReasoning: vendor === 'gemini' ? 40 : 0 }
+          fake.behave({ answer: { reasoning: 'Let me think about it.', text: 'Four.', usage } })
+          const call = {
+            contents: [user('2+2?')],
+            config: { thinkingConfig: { includeThoughts: true, thinkingBudget: 2048 } },
+          }
+          const { answer } = await driver.ask(targetFor(name), call, { isStreamed })
+          expect(answer).toMatchObject({ thoughts: 'Let me think about it.', text: 'Four.' })
+          expect(answer.usage).toMatchObject({
+            thoughts: usage.tokensReasoning,
+            candidates: 50 - usage.tokensReasoning,
+          })
+          expect(viewOf(vendor, fake.requests.at(-1)?.json).thinks).toBe(true)
+        },
+      )
+    },
+  )
 })
 
 /** The history a client's own `chats` keeps: what came, as it came. */
-async function play(scenario: GeminiScenario, driver: GeminiDriver, vendor: VendorName, isStreamed: boolean) {
+async function play(scenario: GeminiScenario, driver: GeminiDriver, name: string, isStreamed: boolean) {
   const { call, toolResults } = scenario
-  const target = targetFor(vendor)
+  const target = targetFor(name)
   let turn = await driver.ask(target, call, { isStreamed })
   if (toolResults) {
     expect(turn.answer).toMatchObject(scenario.firstAnswer ?? {})

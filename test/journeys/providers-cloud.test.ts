@@ -3,110 +3,18 @@ import OpenAI, { APIError } from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { presets, providerTypes } from '../../src/gateway/providers/index.ts'
 import { quirksSchema } from '../../src/gateway/providers/quirks.ts'
-import {
-  type Behaviour,
-  defaultText,
-  type FakeProvider,
-  startFakeProvider,
-  type VendorName,
-} from '../fake-providers/index.ts'
-import { createAzure } from '../fake-providers/vendors/azure.ts'
+import { type Behaviour, defaultText, type FakeProvider, startFakeProvider } from '../fake-providers/index.ts'
 import { createBedrock } from '../fake-providers/vendors/bedrock.ts'
-import type { Vendor } from '../fake-providers/vendors/vendor.ts'
 import { createVertex } from '../fake-providers/vendors/vertex.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
+import { application, aws, type Cloud, createClouds, place } from './clouds.ts'
+import { chatsOf } from './serve-vendors.ts'
 import type { Json } from './stage.ts'
 
 /** Callers with OpenAI's SDK, models at other people's clouds: address, credentials and framing are all theirs. */
 
-const place = { project: 'fake-project', location: 'us-east5' }
-const aws = {
-  region: 'us-east-1',
-  accessKeyId: 'AKIAFAKEFAKEFAKE',
-  secretAccessKey: 'fake/secret+canary/0123456789abcdef',
-}
-const application = { tenant_id: 'tenant-1', client_id: 'client-1', client_secret: 'fake~secret-canary-1' }
-
-const vertexClaude = createVertex('anthropic', place)
-const vertexGemini = createVertex('google', place)
-const azureEntra = createAzure({ apiVersion: null, apiKey: 'unused-key-canary', application })
-
-type Cloud = {
-  name: string
-  type: string
-  kind: VendorName
-  vendor: Vendor
-  providerModel: string
-  options(origin: string): Json
-  apiKey(origin: string): string
-  /** Where the fake must have been called, whole and streamed. */
-  paths: [string, string]
-}
-
-const clouds: Cloud[] = [
-  {
-    name: 'azure-dated',
-    type: 'azure-openai',
-    kind: 'openai',
-    vendor: createAzure({ apiVersion: '2024-10-21', apiKey: 'azure-key-canary-123456' }),
-    providerModel: 'gpt-3.5-turbo',
-    options: () => ({ api_version: '2024-10-21', deployment_names: 'without_dots' }),
-    apiKey: () => 'azure-key-canary-123456',
-    paths: [
-      '/openai/deployments/gpt-35-turbo/chat/completions?api-version=2024-10-21',
-      '/openai/deployments/gpt-35-turbo/chat/completions?api-version=2024-10-21',
-    ],
-  },
-  {
-    name: 'azure-v1-entra',
-    type: 'azure-openai',
-    kind: 'openai',
-    vendor: azureEntra,
-    providerModel: 'my-deployment',
-    options: (origin) => ({ entra_authority: origin }),
-    apiKey: () => JSON.stringify(application),
-    paths: ['/openai/v1/chat/completions', '/openai/v1/chat/completions'],
-  },
-  {
-    name: 'bedrock',
-    type: 'bedrock',
-    kind: 'anthropic',
-    vendor: createBedrock({ ...aws, sessionToken: 'fake-session-token+/=' }),
-    providerModel: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0',
-    options: () => ({ region: aws.region }),
-    apiKey: () => `${aws.accessKeyId}:${aws.secretAccessKey}:fake-session-token+/=`,
-    paths: [
-      '/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke',
-      '/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke-with-response-stream',
-    ],
-  },
-  {
-    name: 'vertex-anthropic',
-    type: 'vertex-anthropic',
-    kind: 'anthropic',
-    vendor: vertexClaude,
-    providerModel: 'claude-sonnet-4-5@20250929',
-    options: () => place,
-    apiKey: (origin) => vertexClaude.accountFile(origin),
-    paths: [
-      '/v1/projects/fake-project/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-5%4020250929:rawPredict',
-      '/v1/projects/fake-project/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-5%4020250929:streamRawPredict',
-    ],
-  },
-  {
-    name: 'vertex-gemini',
-    type: 'vertex-gemini',
-    kind: 'gemini',
-    vendor: vertexGemini,
-    providerModel: 'gemini-2.5-flash',
-    options: () => place,
-    apiKey: (origin) => vertexGemini.accountFile(origin),
-    paths: [
-      '/v1/projects/fake-project/locations/us-east5/publishers/google/models/gemini-2.5-flash:generateContent',
-      '/v1/projects/fake-project/locations/us-east5/publishers/google/models/gemini-2.5-flash:streamGenerateContent?alt=sse',
-    ],
-  },
-]
+const clouds = createClouds()
+const cloudOf = (name: string) => clouds.find((cloud) => cloud.name === name)!
 
 let hub: TestHub
 let client: OpenAI
@@ -140,7 +48,6 @@ function fakeOf({ name }: Cloud, ...behaviours: Behaviour[]): FakeProvider {
   return fake
 }
 
-const chats = (fake: FakeProvider) => fake.requests.filter(({ model }) => model !== null)
 const messages = [{ role: 'user' as const, content: 'Hello' }]
 const weather = {
   type: 'function' as const,
@@ -164,7 +71,7 @@ describe.each(clouds)('$name', (cloud) => {
     expect(answer.choices[0]).toMatchObject({ message: { content: defaultText }, finish_reason: 'stop' })
     expect(answer.usage).toMatchObject({ prompt_tokens: 21, completion_tokens: 9 })
     expect(answer.model).toBe(cloud.name)
-    expect(chats(fake).at(-1)!.path).toBe(cloud.paths[0])
+    expect(chatsOf(fake).at(-1)!.path).toBe(cloud.paths[0])
     expect((await hub.logs(`&model=${cloud.name}`))[0]).toMatchObject({
       ...{ outcome: 'success', provider_type: cloud.type, tokens_in: 21, tokens_out: 9 },
     })
@@ -183,7 +90,7 @@ describe.each(clouds)('$name', (cloud) => {
     }
     expect(text).toBe(defaultText)
     expect(usage).toMatchObject({ prompt_tokens: 21, completion_tokens: 9 })
-    expect(chats(fake).at(-1)!.path).toBe(cloud.paths[1])
+    expect(chatsOf(fake).at(-1)!.path).toBe(cloud.paths[1])
   })
 
   test('tools there and back', async () => {
@@ -249,18 +156,14 @@ describe.each(clouds)('$name', (cloud) => {
 })
 
 describe('tokens that are fetched', () => {
-  const fetched = [
-    { cloud: clouds.find(({ name }) => name === 'vertex-gemini')!, vendor: vertexGemini },
-    { cloud: clouds.find(({ name }) => name === 'azure-v1-entra')!, vendor: azureEntra },
-  ]
-
-  test.each(fetched)(
-    'one that $cloud.name no longer takes is replaced within the call, once',
-    async ({ cloud, vendor }) => {
+  test.each([cloudOf('vertex-gemini'), cloudOf('azure-v1-entra')])(
+    'one that $name no longer takes is replaced within the call, once',
+    async (cloud) => {
+      const { vendor } = cloud
       const fake = fakeOf(cloud)
       await client.chat.completions.create({ model: cloud.name, messages })
       const before = fake.requests.length
-      vendor.revokeTokens()
+      vendor.revokeTokens!()
       const stream = await client.chat.completions.create({ model: cloud.name, messages, stream: true })
       let text = ''
       for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
@@ -268,7 +171,7 @@ describe('tokens that are fetched', () => {
       // Refused, a new token, accepted.
       expect(fake.requests.length - before).toBe(3)
 
-      vendor.revokeTokens()
+      vendor.revokeTokens!()
       const error = await failureOf(client.chat.completions.create({ model: cloud.name, messages }))
       expect(error.status).toBe(424)
       expect(error.message).not.toMatch(/ya29|eyJfake/)
@@ -315,7 +218,7 @@ describe('tokens that are fetched', () => {
 })
 
 describe('a stream of Bedrock that is damaged', () => {
-  const bedrock = clouds.find(({ name }) => name === 'bedrock')!
+  const bedrock = cloudOf('bedrock')
   const frames = bedrock.vendor.frame!(
     [
       {
@@ -493,7 +396,7 @@ describe.each(['docs/guide/providers.md', 'docs/guide/zh-CN/providers.md'])('%s'
     async (_, example) => {
       // A key in a guide is no key.
       const isAccount = String(example.api_key).includes('service_account')
-      const api_key = isAccount ? vertexGemini.accountFile('https://oauth2.example.com') : example.api_key
+      const api_key = isAccount ? cloudOf('vertex-gemini').apiKey('https://oauth2.example.com') : example.api_key
       const body = { ...example, api_key, name: `guide ${example.name}`, enabled: false }
       const made = await hub.admin('POST', '/api/providers', body)
       expect(made).toMatchObject({ type: example.type, options: example.options ?? {} })

@@ -117,7 +117,9 @@ test('a key that is refused twice is dead on every start, until a person revives
   expect(refused).toMatchObject({ status: 424, json: { error: { code: 'upstream_unauthorized' } } })
   expect(count([fake])).toEqual([2])
   expect((await explain(refused)).excluded).toMatchObject([{ reason: 'key_dead' }])
-  const [own] = await stage.hub.admin('GET', `/api/providers/${id}/keys`)
+  const { data, next_cursor } = await stage.hub.admin('GET', `/api/providers/${id}/keys`)
+  expect(next_cursor).toBeNull()
+  const [own] = data
   expect(own).toMatchObject({ id, name: 'own', state: 'dead' })
   expect(JSON.stringify(own)).not.toContain(fake.apiKey)
   expect(own.state_reason).toContain('[key]')
@@ -137,9 +139,9 @@ test('keys are made, changed, masked and removed; names are a provider’s own',
   await expect(addKey(fake, 'spare')).rejects.toThrow(/409/)
   const path = `/api/providers/${id}/keys/${made.id}`
   expect(await stage.hub.admin('PATCH', path, { enabled: false })).toMatchObject({ enabled: false })
-  expect(await stage.hub.admin('GET', `/api/providers/${id}/keys`)).toHaveLength(2)
+  expect((await stage.hub.admin('GET', `/api/providers/${id}/keys`)).data).toHaveLength(2)
   await stage.hub.admin('DELETE', path)
-  expect(await stage.hub.admin('GET', `/api/providers/${id}/keys`)).toHaveLength(1)
+  expect((await stage.hub.admin('GET', `/api/providers/${id}/keys`)).data).toHaveLength(1)
 })
 
 describe('4.8.33 breakers', () => {
@@ -288,8 +290,23 @@ describe('why', () => {
     const fake = await stage.upstream()
     const reply = await stage.ask({ model: await stage.serve(fake) })
     const { name } = await providerOf(fake)
-    expect(await explain(reply)).toMatchObject({ plain: true, served: { provider: name }, attempts: [] })
+    const told = await explain(reply)
+    expect(told).toMatchObject({
+      ...{ plain: true, model: reply.json.model, policy: 'weighted', served: { provider: name, key: 'own' } },
+      attempts: [{ provider: name, status: 200, code: '', waited_ms: 0, duration_ms: null }],
+    })
+    expect(told.summary).toContain(`There was one way to serve it, '${name}'`)
     await expect(stage.hub.admin('GET', '/api/routes/explain?request_id=req_none')).rejects.toThrow(/404/)
+  })
+
+  test('a request that nobody was asked for says so, and where to read on', async () => {
+    const reply = await stage.ask({ model: 'no-such-model' })
+    expect(reply.status).toBe(404)
+    await stage.hub.logs()
+    await expect(explain(reply)).rejects.toThrow(/was never routed.*GET \/api\/logs\/req_/)
+    const model = await stage.serve(await stage.upstream())
+    const nowhere = await stage.ask({ model }, { headers: { 'x-gatehouse-provider': 'nobody' } })
+    expect((await explain(nowhere)).summary).toMatch(/^Nobody was asked for '.*' \(\w+\): 0 candidates, 1 excluded\.$/)
   })
 
   test('5.6.42 repeats of all calls together are bounded', async () => {

@@ -2,32 +2,31 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type FakeProvider, startFakeProvider, type VendorName } from '../fake-providers/index.ts'
+import type { FakeProvider } from '../fake-providers/index.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { type SdkDriver, type SdkTarget, sdkDrivers } from './sdk-drivers.ts'
 import { png, type SdkScenario, scenarios } from './sdk-scenarios.ts'
 import { viewOf } from './sdk-wire-views.ts'
+import { chatsOf, type ServedVendor, sayable, servedClouds, serveVendors, throughResponses } from './serve-vendors.ts'
 
 /** Names as the vendors have them: what a model can do is read from its name. */
-const upstreams: { vendor: VendorName; type: string; model: string; areSignaturesEnforced: boolean }[] = [
-  { vendor: 'openai', type: 'openai', model: 'gpt-4.1', areSignaturesEnforced: false },
-  { vendor: 'anthropic', type: 'anthropic', model: 'claude-sonnet-4-5', areSignaturesEnforced: true },
-  { vendor: 'gemini', type: 'gemini', model: 'gemini-3-pro', areSignaturesEnforced: true },
+const vendors: ServedVendor[] = [
+  { name: 'openai', vendor: 'openai', model: 'gpt-4.1' },
+  { name: 'anthropic', vendor: 'anthropic', model: 'claude-sonnet-4-5' },
+  { name: 'gemini', vendor: 'gemini', model: 'gemini-3-pro' },
 ]
+const upstreams = [...vendors, throughResponses, ...servedClouds('gpt-4.1')]
+/** What stands behind the hub is the same to all clients: one walks it all. */
+const upstreamsOf = (driver: SdkDriver) => (driver === sdkDrivers[0] ? upstreams : vendors)
 
 let hub: TestHub
 let apiKey: string
-const fakes = new Map<VendorName, FakeProvider>()
+let fakes = new Map<string, FakeProvider>()
 
 beforeAll(async () => {
   hub = await startHub({ settings: { 'gateway.image_allow_private': ['127.0.0.0/8'] } })
   apiKey = await hub.createKey()
-  for (const { vendor, type, model, areSignaturesEnforced } of upstreams) {
-    const fake = await startFakeProvider({ kind: vendor, areSignaturesEnforced })
-    fakes.set(vendor, fake)
-    const provider = { type, base_url: fake.baseUrl, api_key: fake.apiKey, max_retries: 0 }
-    await hub.serve(`the-${vendor}`, provider, { provider_model: model })
-  }
+  fakes = await serveVendors(hub, upstreams)
 })
 
 afterAll(async () => {
@@ -36,20 +35,20 @@ afterAll(async () => {
 })
 
 describe.each(sdkDrivers)('$name', (driver) => {
-  describe.each(upstreams)('through $vendor', ({ vendor, model }) => {
+  describe.each(upstreamsOf(driver))('through $name', ({ name, vendor, model, seenModel = model, unsaid }) => {
     describe.each([{ isStreamed: false }, { isStreamed: true }])('streamed: $isStreamed', ({ isStreamed }) => {
       test.each(scenarios)('$name', async (scenario) => {
-        const fake = fakes.get(vendor) as FakeProvider
+        const fake = fakes.get(name) as FakeProvider
         fake.behave(...scenario.upstream)
-        const target = { baseUrl: `${hub.url}/v1`, apiKey, model: `the-${vendor}` }
-        const seen = fake.requests.length
+        const target = { baseUrl: `${hub.url}/v1`, apiKey, model: `the-${name}` }
+        const seen = chatsOf(fake).length
         await play(scenario, driver, target, isStreamed)
         const request = fake.requests.at(-1)
-        expect(fake.requests.length - seen).toBe(scenario.upstream.length)
-        expect(request?.model).toBe(model)
+        expect(chatsOf(fake).length - seen).toBe(scenario.upstream.length)
+        expect(request?.model).toBe(seenModel)
         // LangChain forgets what it does not know, so only it may need the vendor's word for a lost signature.
         if (driver.keepsUnknown) expect(request?.body).not.toContain('skip_thought_signature_validator')
-        if (scenario.asked) expect(viewOf(vendor, request?.json)).toMatchObject(scenario.asked)
+        if (scenario.asked) expect(viewOf(vendor, request?.json)).toMatchObject(sayable(scenario.asked, unsaid))
       })
     })
   })
@@ -69,17 +68,17 @@ describe('an image given by address', () => {
     picture.close()
   })
 
-  test.each(upstreams)('reaches $vendor as it takes images', async ({ vendor }) => {
-    const fake = fakes.get(vendor) as FakeProvider
+  test.each(upstreams)('reaches $name as it takes images', async ({ name, vendor }) => {
+    const fake = fakes.get(name) as FakeProvider
     fake.behave({ answer: { text: 'A red pixel.' } })
     const call = {
       messages: [{ role: 'user' as const, content: [{ type: 'image_url' as const, image_url: { url } }] }],
     }
     const [driver] = sdkDrivers as [SdkDriver]
-    const target = { baseUrl: `${hub.url}/v1`, apiKey, model: `the-${vendor}` }
+    const target = { baseUrl: `${hub.url}/v1`, apiKey, model: `the-${name}` }
     const { answer } = await driver.ask(target, call, { isStreamed: false })
     expect(answer.text).toBe('A red pixel.')
-    const isFetchedByHub = vendor === 'gemini'
+    const isFetchedByHub = !['openai', 'openai-responses', 'anthropic', 'azure-dated', 'azure-v1-entra'].includes(name)
     expect(viewOf(vendor, fake.requests.at(-1)?.json).images).toEqual([
       isFetchedByHub ? { mediaType: 'image/png', base64: png } : { url },
     ])

@@ -37,6 +37,7 @@ const textsOf = (content: Wire): string[] =>
 const names = (properties: Wire) => (properties ? Object.keys(properties) : null)
 
 function viewOpenai(body: Wire): WireView {
+  if (body.input !== undefined) return viewResponses(body)
   const parts = list(body.messages).flatMap((message) => list(message.content))
   const choice = body.tool_choice
   return {
@@ -53,6 +54,30 @@ function viewOpenai(body: Wire): WireView {
     stop: typeof body.stop === 'string' ? [body.stop] : list(body.stop),
     maxOutputTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
     thinks: body.reasoning_effort !== undefined && body.reasoning_effort !== 'none',
+  }
+}
+
+/** The same vendor's other protocol. It has no word for stop sequences. */
+function viewResponses(body: Wire): WireView {
+  const items = list(body.input)
+  const ofRole = (...roles: string[]) => items.filter(({ role }) => roles.includes(role))
+  const parts = ofRole('user').flatMap(({ content }) => list(content))
+  const choice = body.tool_choice
+  return {
+    system: [
+      ...(body.instructions ? [body.instructions] : []),
+      ...ofRole('system', 'developer').flatMap(({ content }) => textsOf(content)),
+    ],
+    images: parts.filter(({ type }) => type === 'input_image').map(({ image_url }) => readUrl(image_url)),
+    tools: list(body.tools).map((tool) => tool.name),
+    toolChoice: choice?.name ? { name: choice.name } : (choice ?? null),
+    toolResults: items
+      .filter(({ type }) => type === 'function_call_output')
+      .map(({ output }) => textsOf(output).join('')),
+    schemaProperties: names(body.text?.format?.schema?.properties),
+    stop: [],
+    maxOutputTokens: body.max_output_tokens ?? null,
+    thinks: body.reasoning?.effort !== undefined && body.reasoning.effort !== 'none',
   }
 }
 

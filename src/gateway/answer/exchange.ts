@@ -70,13 +70,24 @@ function prepareExchange(
   call: Call,
   source: ExchangeSource,
 ): Prepared | Promise<Prepared> {
-  const native = candidate.provider.wiring.protocols.find(({ name }) => name === asked.protocol.name)
-  const isServed = native !== undefined && (!('takesModel' in native) || native.takesModel!(candidate.providerModel))
+  const { wiring } = candidate.provider
+  const native = wiring.protocols.find(({ name }) => name === asked.protocol.name)
+  // A model that is asked in another protocol than the provider's first is not asked in the first.
+  const isFirst = native === wiring.protocols[0] && native === outboundFor(candidate)
+  const isServed =
+    native !== undefined &&
+    (isFirst || native !== wiring.protocols[0]) &&
+    (!('takesModel' in native) || native.takesModel!(candidate.providerModel))
   if (!isServed) return prepareTranslation(candidate, model, asked, call, source)
   const address = addressOf(candidate, native, asked)
   return address === null
     ? { kind: 'skipped', failure: notServed(native) }
     : { kind: 'ready', exchange: relay(native, address, candidate, asked, call) }
+}
+
+/** The protocol that callers of others are translated to. */
+function outboundFor({ provider: { wiring }, providerModel }: Candidate): OutboundProtocol {
+  return wiring.translatesTo?.(providerModel) ?? wiring.protocols[0]
 }
 
 async function prepareTranslation(
@@ -187,18 +198,22 @@ export async function writeOutgoing(
   source: ExchangeSource,
 ): Promise<Outgoing> {
   const { kind, wiring } = candidate.provider
-  const [protocol] = wiring.protocols
+  const protocol = outboundFor(candidate)
   const address = addressOf(candidate, protocol, asked)
   if (address === null) throw fail('unsupported_parameter', notServed(protocol).message)
   const known = withoutForeignParts(read, protocol.name)
   const chat = kind.takesImageUrls ? known.chat : await source.fetchImages(known.chat)
-  const { body, dropped } = protocol.writeRequest(chat, {
+  const {
+    body,
+    dropped,
+    carried = [],
+  } = protocol.writeRequest(chat, {
     model: candidate.providerModel,
     defaultMaxOutputTokens: model.maxOutputTokens ?? source.defaultMaxOutputTokens,
   })
   // What only the caller's protocol has a place for stays behind as well. Callers choose these names, headers are plain.
   const left = Object.entries(chat.extras[asked.protocol.name] ?? {}).filter(([, value]) => value !== null)
-  const names = left.map(([name]) => name).filter((name) => /^\w{1,40}$/.test(name))
+  const names = left.map(([name]) => name).filter((name) => /^\w{1,40}$/.test(name) && !carried.includes(name))
   const { edit, dropped: lost } = adjust(candidate, protocol, address, membersOf(body))
   const unsaid = [
     ...known.dropped.filter((name) => /^\w{1,40}$/.test(name)),
@@ -216,7 +231,8 @@ export async function writeOutgoing(
     dropped: unsaid,
     readResult(bytes) {
       const wire = JSON.parse(bytes.toString('utf8')) as JsonObject
-      if ('error' in wire) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
+      // OpenAI's Responses say null of it in every answer.
+      if ((wire.error ?? null) !== null) return { failure: protocol.readError(500, {}, bytes.toString('utf8')) }
       const result = protocol.readResult(wire)
       return hasThinkTags ? splitThinkTags(result) : result
     },

@@ -11,7 +11,7 @@ import { noWish } from '../routing/wish.ts'
 export type ExplainSource = {
   router: Router
   table(): RoutingTable
-  /** A decision that this node no longer remembers, as the ledger has it; null when it has none. */
+  /** A decision that this node no longer remembers, as the ledger has it; '' where nobody was asked, null: no such request. */
   storedRoute(requestId: string): Promise<string | null>
   /** What came of the last canary at a candidate; null when there was none. */
   canaryOf(candidate: Candidate): CanaryNote | null
@@ -26,13 +26,14 @@ const attempt = z.looseObject({
   status: z.number(),
   code: z.string(),
   waited_ms: z.number(),
-  duration_ms: z.number(),
+  duration_ms: z.number().nullable().describe('null: not written down of a plain call, whose row has its latency.'),
 })
 const place = z.object({ provider: z.string(), key: z.string(), model: z.string(), tier: z.number() })
 const excluded = z.object({ provider: z.string(), model: z.string(), tier: z.number(), reason: z.string() })
 
 const decision = z.object({
   request_id: z.string(),
+  summary: z.string().describe('The whole of it in a sentence.'),
   plain: z.boolean().describe('There was one way to serve it, and the first attempt was answered.'),
   model: z.string(),
   policy: z.string(),
@@ -104,8 +105,11 @@ export function explainRoutes({
       reply: decision,
       async handle({ query }) {
         const text = router.decisions.find(query.request_id) ?? (await storedRoute(query.request_id))
-        if (text === null || text === '') {
-          throw fail('not_found', `No decision is known for the request '${query.request_id.slice(0, 100)}'.`)
+        const id = query.request_id.slice(0, 100)
+        if (text === null) throw fail('not_found', `No decision is known for the request '${id}'.`)
+        if (text === '') {
+          const why = 'was never routed: it was refused, or answered from what is kept, before a provider was chosen'
+          throw fail('not_found', `The request '${id}' ${why}. GET /api/logs/${id} tells how it ended.`)
         }
         return readDecision(query.request_id, text)
       },
@@ -180,15 +184,38 @@ function readDecision(requestId: string, text: string): z.infer<typeof decision>
   const told = JSON.parse(text) as Partial<z.infer<typeof decision>>
   const served = told.served ?? null
   const first = served === null ? [] : [served]
-  return {
+  const only = first.map(({ provider, key, model }) => {
+    return { provider, key, model, status: 200, code: '', waited_ms: 0, duration_ms: null }
+  })
+  const read = {
     request_id: requestId,
     plain: told.plain === true,
     model: told.model ?? '',
     policy: told.policy ?? '',
     candidates: told.candidates ?? first,
     excluded: told.excluded ?? [],
-    attempts: told.attempts ?? [],
+    attempts: told.attempts ?? only,
     served,
     refused: told.refused ?? '',
   }
+  return { ...read, summary: summarize(read) }
 }
+
+function summarize({
+  plain,
+  model,
+  candidates,
+  excluded,
+  attempts,
+  served,
+  refused,
+}: Omit<Decision, 'summary'>): string {
+  const by = served === null ? '' : `'${served.provider}' with the key '${served.key}' as '${served.model}'`
+  if (plain) return `There was one way to serve it, ${by}, and the first attempt was answered.`
+  const left = `${candidates.length} candidates, ${excluded.length} excluded`
+  if (refused !== '') return `Nobody was asked for '${model}' (${refused}): ${left}.`
+  const tried = `${left}, ${attempts.length} ${attempts.length === 1 ? 'attempt' : 'attempts'}`
+  return served === null ? `Nobody answered for '${model}': ${tried}.` : `'${model}' was served by ${by}: ${tried}.`
+}
+
+type Decision = z.infer<typeof decision>

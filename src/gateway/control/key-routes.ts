@@ -27,8 +27,9 @@ export function keyRoutes({ configure, keyStanding, clock }: KeyRoutesSource): R
       tag,
       summary: "The provider's keys, its own first, and where each stands.",
       params: ofProvider,
-      reply: z.array(providerKeyReply),
-      handle: async ({ params }) => (await configure.providerKeys(params.id)).map(show),
+      // All at once: a provider has a handful.
+      reply: z.object({ data: z.array(providerKeyReply), next_cursor: z.null() }),
+      handle: async ({ params }) => ({ data: (await configure.providerKeys(params.id)).map(show), next_cursor: null }),
     }),
     defineRoute({
       method: 'POST',

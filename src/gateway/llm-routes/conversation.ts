@@ -1,12 +1,12 @@
 import { readBody } from '../../http/body.ts'
 import { wantAnswer } from '../answer/exchange.ts'
-import { readKeepWish } from '../answer/kept.ts'
 import { complete } from '../complete.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { type InboundProtocol, nowhere, type Place } from '../protocols/protocol.ts'
 import { readAsked } from '../request/asked.ts'
 import { readWishMembers } from '../routing/wish.ts'
 import { defineEndpoint, type Endpoint, toCall, type Visit } from './endpoint.ts'
+import { questionOf } from './kept-question.ts'
 
 /** A conversation with a model in one protocol, whichever protocol the provider that answers speaks. */
 export function conversation(
@@ -30,13 +30,9 @@ export function conversation(
       const wanted = wantAnswer(asked)
       // Members of the first orchestrator's, which had them in OpenAI's body.
       if (protocol.name === openaiChat.name) wanted.wish = readWishMembers(asked.members.member, call.wish)
-      if (own.kept !== null) {
-        // Headers that change what is asked, or of whom, make it another question.
-        const endpoint = JSON.stringify([name, asked.headers, wanted.wish ?? call.wish])
-        const wish = readKeepWish(request.headers['x-gatehouse-cache'])
-        wanted.question = { endpoint, place: { ...asked.place, stream: asked.stream }, body, wish }
-      }
-      return await complete(wanted, call, own)
+      const place = { ...asked.place, stream: asked.stream }
+      const question = questionOf(visit, body, { place, headers: asked.headers, wish: wanted.wish ?? call.wish })
+      return await complete({ ...wanted, ...question }, call, own)
     },
   })
 }

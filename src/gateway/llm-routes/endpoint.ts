@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { answeredRequestId, type RequestContext } from '../../http/context.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import type { Upstreams } from '../../platform/fetch.ts'
@@ -22,6 +22,8 @@ export type Endpoint = {
   paths: readonly (string | RegExp)[]
   /** Whose errors are answered here. */
   errors: ErrorWriter
+  /** The same where several protocols have one address, and headers tell whose caller it is. */
+  errorsOf?(headers: IncomingHttpHeaders): ErrorWriter
   /** A row for each request, whatever became of it. Without, `answer` sends everything itself and returns nothing. */
   isRecorded: boolean
   /** Files come here, as large as `gateway.max_upload_bytes` and not `server.max_body_bytes` allows. */

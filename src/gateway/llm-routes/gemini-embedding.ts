@@ -5,11 +5,12 @@ import { type EmbedVerb, readEmbedRequest, readEmbedResult, writeEmbedResult } f
 import { gemini as protocol } from '../protocols/gemini/index.ts'
 import { openaiEmbeddings } from '../protocols/gemini/openai-embeddings.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
-import type { JsonObject } from '../protocols/protocol.ts'
+import { type JsonObject, nowhere } from '../protocols/protocol.ts'
 import { readBodyOf } from '../protocols/reading.ts'
 import { defineEndpoint, type Endpoint, toCall } from './endpoint.ts'
 import { geminiName, pathOf } from './gemini-paths.ts'
 import { type Ask, askGemini, readAnswer, requestAt, speaks, toExchange, wantFrom } from './gemini-wanted.ts'
+import { questionOf } from './kept-question.ts'
 
 /** Vectors of texts: passed to a Gemini provider as they are, translated for those that speak OpenAI's API. */
 export const geminiEmbedding: readonly Endpoint[] = (['embedContent', 'batchEmbedContents'] as const).map((verb) =>
@@ -28,7 +29,8 @@ export const geminiEmbedding: readonly Endpoint[] = (['embedContent', 'batchEmbe
       const toGemini = askGemini(verb, wire, (answer) => toUsage(readEmbedResult(answer).tokensIn))
       const toOpenai = askOpenai(name, verb, wire)
       const ask: Ask = (candidate, call) => toGemini(candidate, call) ?? toOpenai(candidate, call)
-      const ending = await complete(wantFrom(name, ask), toCall(visit), own)
+      const wanted = { ...wantFrom(name, ask), ...questionOf(visit, body, { place: { ...nowhere, model: name } }) }
+      const ending = await complete(wanted, toCall(visit), own)
       // A vector is no output that is billed: where the provider is silent, only the texts are estimated.
       if (ending.outcome !== 'success' || ending.spent === null || ending.spent.usage !== null) return ending
       return { ...ending, spent: { usage: null, contentBytes: 0, contentEvents: 0 } }

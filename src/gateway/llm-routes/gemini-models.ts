@@ -1,9 +1,11 @@
-import { fail, toHubError } from '../../kernel/errors.ts'
+import type { IncomingHttpHeaders } from 'node:http'
+import { fail } from '../../kernel/errors.ts'
+import { kindsOf } from '../model-kinds.ts'
 import type { ServedModel } from '../models.ts'
 import { gemini as protocol } from '../protocols/gemini/index.ts'
 import { defineEndpoint, type Endpoint, type Visit } from './endpoint.ts'
 import { findVisible, geminiName, visibleModels } from './gemini-paths.ts'
-import { sendError, sendJson } from './replies.ts'
+import { sendJson } from './replies.ts'
 
 /** The models a caller may use, in Google's shape. https://ai.google.dev/api/models */
 export const geminiModels: readonly Endpoint[] = [
@@ -38,20 +40,18 @@ export const geminiModels: readonly Endpoint[] = [
 export function orGoogles(endpoints: readonly Endpoint[]): Endpoint[] {
   return endpoints.map((endpoint) => ({
     ...endpoint,
+    errorsOf: (headers) => (isGoogles(headers) ? protocol : (endpoint.errorsOf?.(headers) ?? endpoint.errors)),
     async answer(visit) {
-      const { headers } = visit.request
-      if (headers['x-goog-api-key'] === undefined && headers['x-goog-api-client'] === undefined) {
-        return await endpoint.answer(visit)
-      }
-      try {
-        if (visit.groups.model === undefined) sendList(visit)
-        else sendOne(visit)
-      } catch (thrown) {
-        sendError(visit.response, toHubError(thrown), protocol, visit.context, visit.errorHeaders)
-      }
+      if (!isGoogles(visit.request.headers)) return await endpoint.answer(visit)
+      if (visit.groups.model === undefined) sendList(visit)
+      else sendOne(visit)
       return undefined
     },
   }))
+}
+
+function isGoogles(headers: IncomingHttpHeaders): boolean {
+  return headers['x-goog-api-key'] !== undefined || headers['x-goog-api-client'] !== undefined
 }
 
 function sendList(visit: Visit): void {
@@ -77,16 +77,20 @@ function readCount({ query }: Visit, [name, snake]: [string, string], otherwise:
   return Number(text)
 }
 
-const verbs = ['generateContent', 'countTokens', 'embedContent', 'batchEmbedContents']
-
-function toWire({ name, maxOutputTokens }: ServedModel) {
+function toWire(model: ServedModel) {
+  const { name, maxOutputTokens } = model
+  const { converses, embeds } = kindsOf(model)
   return {
     name: `models/${name}`,
     baseModelId: name,
     version: '001',
     displayName: name,
     ...(maxOutputTokens === null ? {} : { outputTokenLimit: maxOutputTokens }),
-    supportedGenerationMethods: verbs,
+    supportedGenerationMethods: [
+      ...(converses ? ['generateContent'] : []),
+      'countTokens',
+      ...(embeds ? ['embedContent', 'batchEmbedContents'] : []),
+    ],
   }
 }
 

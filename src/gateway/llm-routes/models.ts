@@ -1,9 +1,11 @@
-import { fail, toHubError } from '../../kernel/errors.ts'
+import type { IncomingHttpHeaders } from 'node:http'
+import { fail } from '../../kernel/errors.ts'
 import { mayUse, type ServedModel } from '../models.ts'
 import { anthropicMessages } from '../protocols/anthropic-messages/index.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
+import type { ErrorWriter } from '../protocols/protocol.ts'
 import { defineEndpoint, type Endpoint, type Visit } from './endpoint.ts'
-import { sendError, sendJson } from './replies.ts'
+import { sendJson } from './replies.ts'
 
 /**
  * The models a caller may use, all of them or one by its name. Names may hold slashes. OpenAI and Anthropic have the same
@@ -15,10 +17,11 @@ export const models: readonly Endpoint[] = [
     method: 'GET',
     paths: ['/v1/models', '/api/v1/models'],
     errors: openaiChat,
+    errorsOf,
     isRecorded: false,
     async answer(visit) {
       if (!isAnthropic(visit)) send(visit, { object: 'list', data: visible(visit).map(toWire) })
-      else sendAnthropic(visit, () => pageOf(visible(visit), visit.query))
+      else send(visit, pageOf(visible(visit), visit.query))
       return undefined
     },
   }),
@@ -27,10 +30,11 @@ export const models: readonly Endpoint[] = [
     method: 'GET',
     paths: [/^(?:\/api)?\/v1\/models\/(?<model>.+)$/],
     errors: openaiChat,
+    errorsOf,
     isRecorded: false,
     async answer(visit) {
       if (!isAnthropic(visit)) send(visit, toWire(find(visit)))
-      else sendAnthropic(visit, () => toAnthropic(find(visit)))
+      else send(visit, toAnthropic(find(visit)))
       return undefined
     },
   }),
@@ -66,17 +70,12 @@ function send({ response, context, errorHeaders, endpoint }: Visit, body: unknow
   sendJson(response, 200, body, context, endpoint.errors, errorHeaders)
 }
 
-function isAnthropic({ request }: Visit): boolean {
-  return request.headers['anthropic-version'] !== undefined
+function errorsOf(headers: IncomingHttpHeaders): ErrorWriter {
+  return headers['anthropic-version'] === undefined ? openaiChat : anthropicMessages
 }
 
-/** Errors too are Anthropic's here, where the shelf knows one protocol an address. */
-function sendAnthropic({ response, context, errorHeaders }: Visit, read: () => unknown): void {
-  try {
-    sendJson(response, 200, read(), context, anthropicMessages, errorHeaders)
-  } catch (thrown) {
-    sendError(response, toHubError(thrown), anthropicMessages, context, errorHeaders)
-  }
+function isAnthropic({ request }: Visit): boolean {
+  return errorsOf(request.headers) === anthropicMessages
 }
 
 /** https://platform.claude.com/docs/en/api/models/list; all at once unless asked for less. */

@@ -8,6 +8,7 @@ import { openaiChat } from '../protocols/openai-chat/index.ts'
 import type { ErrorWriter } from '../protocols/protocol.ts'
 import { readBodyOf } from '../protocols/reading.ts'
 import { defineEndpoint, type Endpoint, toCall, type Visit } from './endpoint.ts'
+import { questionOf } from './kept-question.ts'
 
 /** OpenAI's errors, under the name of the API as a whole. */
 export const openaiErrors: ErrorWriter = { name: 'openai', writeError: openaiChat.writeError }
@@ -48,7 +49,7 @@ async function answerJson(operation: Operation, visit: Visit) {
     },
   }
   requireMembers(operation, asked)
-  const wanted = wantOperation(operation, asked)
+  const wanted = { ...wantOperation(operation, asked), ...(operation.isSteady ? questionOf(visit, body) : {}) }
   meter.setAsked({ model: model.slice(0, 200), stream: operation.answer(asked) === 'events', body })
   return await complete(wanted, toCall(visit), own)
 }

@@ -7,7 +7,7 @@ import type { Ending } from '../call.ts'
 import { complete } from '../complete.ts'
 import { failure } from '../failures.ts'
 import type { Candidate } from '../models.ts'
-import { asText } from '../protocols/json.ts'
+import { asList, asObject, asText } from '../protocols/json.ts'
 import { type KeepingAsked, openaiResponses, repeatOf, responseId } from '../protocols/openai-responses/index.ts'
 import { type JsonObject, nowhere } from '../protocols/protocol.ts'
 import { type Asked, readAsked } from '../request/asked.ts'
@@ -15,6 +15,7 @@ import { type Pin, toItems } from '../responses/resolve.ts'
 import type { UnheardReply } from '../responses/unheard-reply.ts'
 import { type WatchedProtocol, watchProtocol } from '../responses/watch.ts'
 import { defineEndpoint, type Endpoint, toCall, type Visit } from './endpoint.ts'
+import { questionOf } from './kept-question.ts'
 import { followRun, keptResponses, openStream, speaksResponses, unknownModel } from './kept-responses.ts'
 import { sendJson } from './replies.ts'
 
@@ -32,7 +33,11 @@ export const responses: readonly Endpoint[] = [
       const { asked, keeping } = asking
       visit.meter.setAsked({ model: asked.model.slice(0, 200), stream: asked.stream, body: asked.body })
       if (keeping.background) return await runInBackground(asking, visit)
-      const ending = await complete(wantFrom(asking), toCall(visit), visit.own)
+      const wanted = {
+        ...wantFrom(asking),
+        ...(visit.own.kept !== null && isSelfContained(asking, body) ? questionOf(visit, body) : {}),
+      }
+      const ending = await complete(wanted, toCall(visit), visit.own)
       if (asking.isKept && ending.outcome === 'success') await keepAnswer(asking, visit)
       return ending
     },
@@ -105,6 +110,20 @@ async function readAsking(body: Buffer, { own, principal }: Visit): Promise<Aski
   return asking
 }
 
+/**
+ * Whether the request says all its answer depends on, and leaves nothing behind. Tools that the provider runs itself look
+ * at the world or hold state, and a stored prompt is edited elsewhere.
+ */
+function isSelfContained({ asked, keeping }: Asking, body: Buffer): boolean {
+  if (keeping.store !== false || keeping.background || keeping.previousResponseId !== null) return false
+  if (body.includes(referenceWord) || (asked.members.member('prompt') ?? null) !== null) return false
+  if (!asked.needs.tools) return true
+  return asList(asked.members.whole().tools).every((tool) => {
+    const type = asObject(tool)?.type
+    return type === 'function' || type === 'custom'
+  })
+}
+
 function refuseWhereOff(isOn: boolean, { background }: KeepingAsked): void {
   if (isOn) return
   const param = background ? 'background' : 'previous_response_id'
@@ -161,6 +180,7 @@ const cannotCompact = {
   kind: 'skipped' as const,
   failure: {
     ...failure('invalid_request', 400, 'compact: no provider of this model can compact a conversation.'),
+    param: 'model',
     vendorCode: 'unsupported_parameter',
   },
 }

@@ -5,6 +5,8 @@ import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
 import type { UsageEntry } from '../../usage/index.ts'
 import type { Ending } from '../call.ts'
 import { createMeter, type Meter } from '../meter.ts'
+import { anthropicMessages } from '../protocols/anthropic-messages/index.ts'
+import { gemini } from '../protocols/gemini/index.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import type { ErrorWriter } from '../protocols/protocol.ts'
 import type { Visit } from './endpoint.ts'
@@ -22,8 +24,8 @@ export type LlmRoutes = {
 }
 
 type Found = { endpoint: Endpoint; groups: Visit['groups'] }
-/** What stands at a path: who answers its methods, and whose errors it speaks. */
-type Place = { methods: Found[]; errors: ErrorWriter }
+/** What stands at a path: who answers its methods. */
+type Place = { methods: Found[] }
 
 const noGroups: Visit['groups'] = {}
 
@@ -41,12 +43,12 @@ export function createLlmRoutes(own: LlmSource): LlmRoutes {
         if (!path.startsWith('/v1/') && !path.startsWith('/v1beta/')) return false
         discardBody(request)
         const error = fail('not_found', `Nothing is served at ${request.method} ${path.slice(0, 200)}.`)
-        sendError(response, error, openaiChat, context, own.corsHeaders(request.headers.origin))
+        sendError(response, error, errorsAt(place, path, request), context, own.corsHeaders(request.headers.origin))
         return true
       }
       const found = place.methods.find(({ endpoint }) => endpoint.method === request.method)
-      if (found) void visit(found, path, url.slice(path.length), request, response, context, own)
-      else refuseMethod(place, request, response, context, own)
+      if (found) void visit(speaking(found, request), path, url.slice(path.length), request, response, context, own)
+      else refuseMethod(place, path, request, response, context, own)
       return true
     },
     bodyLimit(request) {
@@ -58,7 +60,7 @@ export function createLlmRoutes(own: LlmSource): LlmRoutes {
       const path = (request.url ?? '/').split('?', 1)[0]!
       const place = find(path)
       if (place === null && !path.startsWith('/v1/') && !path.startsWith('/v1beta/')) return false
-      sendError(response, error, place?.errors ?? openaiChat, context, own.corsHeaders(request.headers.origin))
+      sendError(response, error, errorsAt(place, path, request), context, own.corsHeaders(request.headers.origin))
       return true
     },
   }
@@ -74,7 +76,7 @@ function createFinder(all: readonly Endpoint[]): (path: string) => Place | null 
         patterns.push({ pattern: path, endpoint })
         continue
       }
-      const place = plain.get(path) ?? { methods: [], errors: endpoint.errors }
+      const place = plain.get(path) ?? { methods: [] }
       place.methods.push({ endpoint, groups: noGroups })
       plain.set(path, place)
     }
@@ -87,20 +89,38 @@ function createFinder(all: readonly Endpoint[]): (path: string) => Place | null 
       const match = pattern.exec(path)
       if (match) methods.push({ endpoint, groups: match.groups ?? noGroups })
     }
-    return methods.length === 0 ? null : { methods, errors: methods[0]!.endpoint.errors }
+    return methods.length === 0 ? null : { methods }
   }
+}
+
+/** Whose errors a request gets: the endpoint's at its path, else those of the API that the path or a header names. */
+function errorsAt(place: Place | null, path: string, { headers }: IncomingMessage): ErrorWriter {
+  const endpoint = place?.methods[0]?.endpoint
+  if (endpoint !== undefined) return endpoint.errorsOf?.(headers) ?? endpoint.errors
+  if (path.startsWith('/v1beta/')) return gemini
+  const isAnthropics = path.startsWith('/v1/messages') || headers['anthropic-version'] !== undefined
+  return isAnthropics ? anthropicMessages : openaiChat
+}
+
+/** The endpoint in the words of the caller's protocol. */
+function speaking(found: Found, { headers }: IncomingMessage): Found {
+  const { endpoint } = found
+  if (endpoint.errorsOf === undefined) return found
+  return { ...found, endpoint: { ...endpoint, errors: endpoint.errorsOf(headers) } }
 }
 
 /** A method nobody serves here is a request like another: it is written down, and told what would have been right. */
 function refuseMethod(
-  { methods }: Place,
+  place: Place,
+  path: string,
   request: IncomingMessage,
   response: ServerResponse,
   context: RequestContext,
   own: LlmSource,
 ): void {
+  const { methods } = place
   const allowed = [...new Set(methods.map(({ endpoint }) => endpoint.method))].join(', ')
-  const { endpoint } = methods[0]!
+  const endpoint = { ...methods[0]!.endpoint, errors: errorsAt(place, path, request) }
   const headers = [...own.corsHeaders(request.headers.origin), 'allow', allowed]
   const error = fail('method_not_allowed', `Use ${allowed}.`)
   const ending = endWithError(error, endpoint, response, context, headers, own)

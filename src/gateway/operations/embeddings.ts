@@ -10,6 +10,7 @@ import { type AskedMembers, defineOperation } from './operation.ts'
 export const embeddings = defineOperation({
   path: '/embeddings',
   required: ['model', 'input'],
+  isSteady: true,
   translate: (candidate, asked) => (speaksGemini(candidate.provider) ? toGemini(candidate, asked) : null),
 })
 

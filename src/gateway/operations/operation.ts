@@ -17,6 +17,8 @@ export type Operation = {
   lastEvents: readonly string[]
   /** Content types of a whole answer beside JSON, e.g. subtitles. */
   isText: boolean
+  /** The same request always has the same answer, which may be kept and given again. */
+  isSteady: boolean
   /** Whether an answer that reports no tokens is worth some by its length. */
   countsText: boolean
   /** What the request itself tells of the cost, for answers that do not. */
@@ -41,6 +43,7 @@ export function defineOperation(operation: Partial<Operation> & Pick<Operation, 
     lastEvents: [],
     isText: false,
     countsText: false,
+    isSteady: false,
     ...operation,
   }
 }

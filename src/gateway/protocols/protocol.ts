@@ -154,9 +154,10 @@ export type OutboundProtocol = {
   name: string
   /**
    * The body for the provider. Parameters it cannot express are refused by name (HubError `unsupported_parameter`)
-   * when they change the meaning of the answer, else left out and named in `dropped`.
+   * when they change the meaning of the answer, else left out and named in `dropped`. `carried` names members among the
+   * extras of another protocol that found a place all the same.
    */
-  writeRequest(chat: ChatRequest, target: Target): { body: JsonObject; dropped: string[] }
+  writeRequest(chat: ChatRequest, target: Target): { body: JsonObject; dropped: string[]; carried?: string[] }
   /** Throws HubError `upstream_garbled` when the body is not an answer of this protocol. */
   readResult(wire: JsonObject): ChatResult
   createStreamReader(): StreamReader

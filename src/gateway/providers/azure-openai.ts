@@ -2,10 +2,13 @@ import { z } from 'zod'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { openaiResponses } from '../protocols/openai-responses/index.ts'
 import type { JsonObject } from '../protocols/protocol.ts'
+import { apiOption, openaiProtocols } from './api/openai-api.ts'
 import { openAzureCredential } from './auth/entra-credential.ts'
+import type { BodyEdit } from './edit-body.ts'
 import { type Address, defineProvider, noEdit, type OutboundCall } from './provider.ts'
 
 const options = z.strictObject({
+  api: apiOption,
   api_version: z
     .string()
     .regex(/^\d{4}-\d{2}-\d{2}(-preview)?$/, 'must look like 2024-10-21 or 2025-04-01-preview')
@@ -42,14 +45,12 @@ export const azureOpenai = defineProvider({
   takesImageUrls: true,
   redundantSuffixes: ['/openai/deployments', '/openai/v1', '/openai'],
   options,
-  wire: ({ api_version, deployment_names, entra_authority, entra_scope }) => ({
-    protocols: [openaiChat, openaiResponses],
+  wire: ({ api, api_version, deployment_names, entra_authority, entra_scope }) => ({
+    ...openaiProtocols(api),
     baseUrl: null,
     address(call) {
       const deployment = deployment_names === 'without_dots' ? call.model.replaceAll('.', '') : call.model
-      return api_version === null
-        ? addressNew(call, deployment)
-        : { path: addressDated(call.path, deployment, api_version), edit: noEdit, headers: [] }
+      return api_version === null ? addressNew(call, deployment) : addressDated(call, deployment, api_version)
     },
     openCredential: (secret, outside) =>
       openAzureCredential(secret, { authority: entra_authority, scope: entra_scope }, outside),
@@ -67,18 +68,25 @@ export const azureOpenai = defineProvider({
   }),
 })
 
-/** `model` in the body is the deployment. */
 function addressNew({ path, model }: OutboundCall, deployment: string): Address {
-  const set = deployment === model ? {} : { model: JSON.stringify(deployment) }
-  return { path: `/openai/v1${path}`, edit: { set, remove: [] }, headers: [] }
+  return { path: `/openai/v1${path}`, edit: nameDeployment(model, deployment), headers: [] }
+}
+
+/** Where it stands in no address, `model` in the body is the deployment. */
+function nameDeployment(model: string, deployment: string): BodyEdit {
+  return deployment === model ? noEdit : { set: { model: JSON.stringify(deployment) }, remove: [] }
 }
 
 /** Paths about files and the like belong to the resource, not to a deployment. */
 const ofResource = /^\/(?:responses|files|batches|models|fine_tuning)(?:[/?]|$)/
 
-function addressDated(path: string, deployment: string, version: string): string {
+function addressDated({ path, model }: OutboundCall, deployment: string, version: string): Address {
   const owner = ofResource.test(path) ? '/openai' : `/openai/deployments/${encodeURIComponent(deployment)}`
-  return `${owner}${path}${path.includes('?') ? '&' : '?'}api-version=${version}`
+  return {
+    path: `${owner}${path}${path.includes('?') ? '&' : '?'}api-version=${version}`,
+    edit: path.startsWith('/responses') ? nameDeployment(model, deployment) : noEdit,
+    headers: [],
+  }
 }
 
 /** The gateway in front of the service has a shape of its own: `{"statusCode":401,"message":"…"}`. */

@@ -2,7 +2,9 @@ import { z } from 'zod'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { openaiCompletions } from '../protocols/openai-completions/index.ts'
 import { openaiResponses } from '../protocols/openai-responses/index.ts'
-import { defineProvider, openApiKey, ownModels, type Protocols, sameAddress } from './provider.ts'
+import type { RelayedProtocol } from '../protocols/protocol.ts'
+import { apiOption, openaiProtocols } from './api/openai-api.ts'
+import { defineProvider, openApiKey, ownModels, sameAddress } from './provider.ts'
 
 const headerText = z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be printable ASCII without spaces')
 
@@ -10,16 +12,12 @@ const headerText = z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be printable A
 const completing =
   /^(gpt-3\.5-turbo-instruct|babbage-002|davinci-002|ft:(gpt-3\.5-turbo-instruct|babbage-002|davinci-002))/
 
-const protocols: Protocols = [
-  openaiChat,
-  openaiResponses,
-  { ...openaiCompletions, takesModel: (model) => completing.test(model) },
-]
+const completions: RelayedProtocol = { ...openaiCompletions, takesModel: (model) => completing.test(model) }
 
 export const openai = defineProvider({
   type: 'openai',
   title: 'OpenAI',
-  protocols,
+  protocols: [openaiChat, openaiResponses, completions],
   needsKey: true,
   keyHint: 'sk-…',
   takesImageUrls: true,
@@ -30,14 +28,15 @@ export const openai = defineProvider({
       .default(null)
       .describe('Sent as OpenAI-Organization.')
       .meta({ zh: '以 OpenAI-Organization 头发送。' }),
+    api: apiOption,
     project: headerText
       .nullable()
       .default(null)
       .describe('Sent as OpenAI-Project.')
       .meta({ zh: '以 OpenAI-Project 头发送。' }),
   }),
-  wire: ({ organization, project }) => ({
-    protocols,
+  wire: ({ organization, project, api }) => ({
+    ...openaiProtocols(api, completions),
     baseUrl: 'https://api.openai.com/v1',
     address: sameAddress,
     openCredential: (secret) =>

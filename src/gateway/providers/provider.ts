@@ -36,6 +36,8 @@ export type Protocols = readonly [OutboundProtocol, ...RelayedProtocol[]]
 /** A provider with its options read: all about its calls that no key has a part in. Pure, made once per change. */
 export type Wiring = {
   protocols: Protocols
+  /** The protocol that callers of others, and of the first, are translated to for this model; the first unless said. */
+  translatesTo?(providerModel: string): OutboundProtocol
   /** null: the operator must give an address. */
   baseUrl: string | null
   /** Where a call goes and the body's last changes; null when the vendor has no such endpoint. */

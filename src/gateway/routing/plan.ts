@@ -101,7 +101,7 @@ export function policyAsk(model: ServedModel, ask: RouteAsk, own: Planner, nowMs
       const seen = siblings.map((sibling) => own.traffic.pairOf(sibling).latencyMs).filter((ms) => ms !== null)
       return seen.length === 0 ? null : Math.min(...seen)
     },
-    priceNanoUsd: ({ provider, providerModel }) => own.priceOf(provider.kind.type, providerModel),
+    priceNanoUsd: ({ provider, providerModel }) => own.priceOf(provider.billedAs, providerModel),
     affinity: ask.affinity,
   }
 }

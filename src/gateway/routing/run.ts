@@ -104,7 +104,7 @@ export class RouteRun {
   close(): string {
     this.suspicion?.judge(false, tellSuspect)
     if (this.told === null && this.served !== null && this.isPlain()) {
-      return `{"plain":true,"served":${this.served.told}}`
+      return `{"plain":true,"model":${this.model.told},"policy":"${this.plan.policy.name}","served":${this.served.told}}`
     }
     return describeRoute(this.model, this.ask, this.plan, this.told ?? [], this.served)
   }

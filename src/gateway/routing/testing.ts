@@ -44,7 +44,17 @@ export function testCandidate(id: string, over: Partial<Candidate> = {}, keys: P
 }
 
 export function testModel(candidates: Candidate[], over: Partial<ServedModel> = {}): ServedModel {
-  const named = { id: 'mdl_1', name: 'm', createdAt: 0, maxOutputTokens: null, aliasOf: '', policy: '', groups: [] }
+  const told = '"m"'
+  const named = {
+    id: 'mdl_1',
+    name: 'm',
+    told,
+    createdAt: 0,
+    maxOutputTokens: null,
+    aliasOf: '',
+    policy: '',
+    groups: [],
+  }
   return { ...named, abortPolicy: '', mirror: null, candidates, ...over }
 }
 

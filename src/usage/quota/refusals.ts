@@ -21,10 +21,13 @@ export function tellHeaders(demands: readonly Demand[], standings: readonly Stan
     if (closest === null) continue
     headers.push(`x-ratelimit-limit-${unit}`, String(closest.limit))
     headers.push(`x-ratelimit-remaining-${unit}`, String(closest.remaining))
-    headers.push(`x-ratelimit-reset-${unit}`, `${Math.ceil(closest.resetMs / 1000)}s`)
+    headers.push(`x-ratelimit-reset-${unit}`, `${Math.ceil(Math.min(closest.resetMs, longestWaitMs) / 1000)}s`)
   }
   return headers
 }
+
+/** OpenAI's clients ignore a longer wait and repeat at once: the last part of a window is not worth that. */
+const longestWaitMs = 60_000
 
 const units = [
   ['rpm:', 'requests'],
@@ -61,8 +64,7 @@ export function refusalOf(
   const { place, waitMs } = longest!
   const subject = subjects[place]!
   const message = limitMessage(demands[place]!, subject)
-  // OpenAI's clients ignore a longer wait and repeat at once: the last part of a window is not worth that.
-  return { refusal: fail('rate_limited', message, { retryAfterMs: Math.min(waitMs, 60_000) }), subject }
+  return { refusal: fail('rate_limited', message, { retryAfterMs: Math.min(waitMs, longestWaitMs) }), subject }
 }
 
 function limitMessage({ kind, key, limit, ...demand }: Demand, { scope }: Subject): string {

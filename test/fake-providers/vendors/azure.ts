@@ -26,6 +26,9 @@ export function createAzure({ apiVersion, apiKey, application }: AzureOptions): 
       const isChat = apiVersion === null ? path === '/openai/v1/chat/completions' : dated !== null
       if (method === 'POST' && isChat && isVersionRight)
         return { kind: 'chat', model, stream: null, isJsonArray: false }
+      const responses = apiVersion === null ? '/openai/v1/responses' : '/openai/responses'
+      if (method === 'POST' && path === responses && isVersionRight)
+        return { kind: 'chat', model: null, stream: null, isJsonArray: false }
       const list = apiVersion === null ? '/openai/v1/models' : '/openai/models'
       return method === 'GET' && path === list && isVersionRight ? { kind: 'models' } : null
     },

@@ -59,12 +59,15 @@ export function createBedrock(options: BedrockOptions): Vendor {
 
 const errorTypes: Record<number, string> = {
   400: 'ValidationException',
+  // It says 403; a behaviour that asks for another vendor's number gets the name that means the same.
+  401: 'UnrecognizedClientException',
   403: 'AccessDeniedException',
   404: 'ResourceNotFoundException',
   408: 'ModelTimeoutException',
   424: 'ModelErrorException',
   429: 'ThrottlingException',
   503: 'ServiceUnavailableException',
+  529: 'ServiceUnavailableException',
 }
 
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html, from the reader's side. */

@@ -1,5 +1,5 @@
 import type { Usage, VendorError } from '../behaviour.ts'
-import { type AnswerPlan, asList, isObject, type Json, textOf, type VendorEvent } from './vendor.ts'
+import { type AnswerPlan, asList, isObject, type Json, textOf, unknownMember, type VendorEvent } from './vendor.ts'
 
 /** Responses as specified at https://platform.openai.com/docs/api-reference/responses. */
 export const responsesPath = '/v1/responses'
@@ -27,10 +27,29 @@ export function cannedResponse(method: string, rest: string): Json | null {
   return method === 'POST' && verb === 'cancel' ? { ...kept, status: 'cancelled' } : null
 }
 
+const knownMembers = new Set(
+  [
+    'background context_management conversation include input instructions max_output_tokens max_tool_calls metadata',
+    'model parallel_tool_calls previous_response_id prompt prompt_cache_key prompt_cache_retention reasoning',
+    'safety_identifier service_tier store stream stream_options temperature text tool_choice tools top_logprobs top_p',
+    'truncation user',
+  ].flatMap((line) => line.split(' ')),
+)
+
+/** What it gives out as its thinking, and takes back. */
+const sealed = 'gAAAAABfake'
+
+const isSpoken = ({ type, role }: Json) =>
+  role === 'assistant' || ['function_call', 'custom_tool_call', 'reasoning', 'item_reference'].includes(String(type))
+
 /** The complaint OpenAI would answer 400 with, or null. */
 export function refuseResponsesCall(body: Json): string | null {
   if (typeof body.model !== 'string') return "Missing required parameter: 'model'."
   if (body.input === undefined && body.previous_response_id === undefined) return "Missing required parameter: 'input'."
+  const unknown = unknownMember(body, knownMembers)
+  if (unknown !== null) return `Unknown parameter: '${unknown}'.`
+  if (typeof body.max_output_tokens === 'number' && body.max_output_tokens < 16)
+    return "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16."
   if (body.background === true && body.store === false) return "'background' requires 'store' to be true."
   if (typeof body.input === 'string' || body.input === undefined) return null
   const calls = new Set<unknown>()
@@ -39,8 +58,11 @@ export function refuseResponsesCall(body: Json): string | null {
     if (item.type === 'function_call') calls.add(item.call_id)
     const isAnswer = item.type === 'function_call_output' && body.previous_response_id === undefined
     if (isAnswer && !calls.has(item.call_id)) return `No tool call found for function call output ${item.call_id}.`
-    if (item.type === 'reasoning' && String(item.encrypted_content ?? '').startsWith('eyJnaCI6MS'))
+    if (item.type === 'reasoning' && (item.encrypted_content ?? sealed) !== sealed)
       return 'The encrypted content could not be verified.'
+    const next = asList(body.input)[place + 1]
+    if (item.type === 'reasoning' && (!isObject(next) || !isSpoken(next)))
+      return `Item '${item.id}' of type 'reasoning' was provided without its required following item.`
   }
   return null
 }
@@ -114,6 +136,9 @@ export function writeResponsesErrorEvent(error: VendorError & { message: string 
   return { event: 'error', data: { type: 'error', sequence_number: 99, code, message, param } }
 }
 
+/** As told when `include` asks for them; here always. */
+const logprobs = [{ token: 'Hi', logprob: -0.1, bytes: [72, 105], top_logprobs: [] }]
+
 /** Ids are the vendor's for ever, so those of two fakes differ by what they serve. */
 function stemOf({ id, model }: AnswerPlan): string {
   return `${id.replace('chatcmpl-', '')}_${model}`.replace(/\W/g, '')
@@ -128,10 +153,10 @@ function items(plan: AnswerPlan): Json[] {
   const id = (prefix: string) => `${prefix}_${stemOf(plan)}_${made.length}`
   if (plan.reasoning !== '') {
     const summary = [{ type: 'summary_text', text: plan.reasoning }]
-    made.push({ id: id('rs'), type: 'reasoning', summary, encrypted_content: 'gAAAAABfake' })
+    made.push({ id: id('rs'), type: 'reasoning', summary, encrypted_content: sealed })
   }
   const content: Json[] = []
-  if (plan.text !== '') content.push({ type: 'output_text', text: plan.text, annotations: [], logprobs: [] })
+  if (plan.text !== '') content.push({ type: 'output_text', text: plan.text, annotations: [], logprobs })
   if (plan.refusal !== null) content.push({ type: 'refusal', refusal: plan.refusal })
   if (content.length > 0) {
     made.push({ id: id('msg'), type: 'message', status: 'completed', role: 'assistant', content })

@@ -70,7 +70,7 @@ function entryOf(
     modelServed: pin.provider_model,
     providerId: provider.id,
     providerName: provider.name,
-    providerType: provider.kind.type,
+    providerType: provider.billedAs,
     status: 200,
     outcome: isFailure ? 'failure' : 'success',
     errorCode: isFailure ? 'upstream_failed' : '',

@@ -99,7 +99,7 @@ function readDocument(block: JsonObject, path: string): ChatPart[] {
   const source = objectAt(block.source, `${path}.source`)
   const name = optionalString(block, 'title', `${path}.title`)
   const file = (place: ChatFilePart['source']): ChatPart[] => [
-    { kind: 'file', source: place, name, ...extrasOf(unread(block, documentMembers)) },
+    { kind: 'file', source: place, name, at: `${path}.source`, ...extrasOf(unread(block, documentMembers)) },
   ]
   switch (oneOf(source.type, ['base64', 'text', 'content', 'url', 'file'], `${path}.source.type`)) {
     case 'base64': {

@@ -170,7 +170,7 @@ function writeFile(part: ChatFilePart): WireDocument | WireImage {
     return { type: 'document', source: { type: 'text', media_type: 'text/plain', data }, ...title }
   }
   throw fail('unsupported_parameter', `Anthropic models read PDF, text and images, not a file of type ${mediaType}`, {
-    param: 'file',
+    param: part.at ?? 'file',
   })
 }
 

@@ -144,7 +144,8 @@ function readPart(part: JsonObject, path: string): ChatPart[] {
   if (inline !== null) {
     const wire = membersAt(inline, `${path}.inlineData`)
     const mediaType = nonEmptyAt(wire.mimeType, `${path}.inlineData.mimeType`)
-    return [readBytes(mediaType, nonEmptyAt(wire.data, `${path}.inlineData.data`), textAt(wire, 'displayName', path))]
+    const data = nonEmptyAt(wire.data, `${path}.inlineData.data`)
+    return [readBytes(mediaType, data, textAt(wire, 'displayName', path), `${path}.inlineData`)]
   }
   const file = optionalAt(part, 'fileData')
   if (file !== null) {
@@ -153,14 +154,14 @@ function readPart(part: JsonObject, path: string): ChatPart[] {
     const type = textAt(wire, 'mimeType', `${path}.fileData`) ?? ''
     const source = { kind: 'url' as const, url }
     if (type.startsWith('image/')) return [{ kind: 'image', source, detail: null }]
-    return [{ kind: 'file', source, name: textAt(wire, 'displayName', path) }]
+    return [{ kind: 'file', source, name: textAt(wire, 'displayName', path), at: `${path}.fileData` }]
   }
   if (Object.keys(part).length === 0) throw wrong(path, 'must hold text, inlineData, fileData or functionResponse')
   return [{ kind: 'vendor', protocol: protocolName, value: part }]
 }
 
 /** Google's own data is base64 in either alphabet; everybody else wants the standard one. */
-function readBytes(mediaType: string, data: string, name: string | null): ChatPart {
+function readBytes(mediaType: string, data: string, name: string | null, at: string): ChatPart {
   const base64 = data.includes('-') || data.includes('_') ? data.replaceAll('-', '+').replaceAll('_', '/') : data
   if (mediaType.startsWith('image/')) {
     return { kind: 'image', source: { kind: 'base64', mediaType, base64 }, detail: null }
@@ -168,7 +169,7 @@ function readBytes(mediaType: string, data: string, name: string | null): ChatPa
   if (mediaType.startsWith('audio/')) {
     return { kind: 'audio', base64, format: audioFormats.get(mediaType) ?? mediaType.slice('audio/'.length) }
   }
-  return { kind: 'file', source: { kind: 'base64', mediaType, base64 }, name }
+  return { kind: 'file', source: { kind: 'base64', mediaType, base64 }, name, at }
 }
 
 const audioFormats = new Map([

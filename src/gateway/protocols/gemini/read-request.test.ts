@@ -161,9 +161,14 @@ describe('contents', () => {
     }).messages
     expect(message?.parts).toEqual([
       { kind: 'audio', base64: 'aa', format: 'mp3' },
-      { kind: 'file', source: { kind: 'base64', mediaType: 'application/pdf', base64: 'bb' }, name: null },
+      {
+        kind: 'file',
+        source: { kind: 'base64', mediaType: 'application/pdf', base64: 'bb' },
+        name: null,
+        at: 'contents[0].parts[1].inlineData',
+      },
       { kind: 'image', source: { kind: 'url', url: 'https://x.test/a.png' }, detail: null },
-      { kind: 'file', source: { kind: 'url', url: 'gs://b/c.pdf' }, name: null },
+      { kind: 'file', source: { kind: 'url', url: 'gs://b/c.pdf' }, name: null, at: 'contents[0].parts[3].fileData' },
     ])
   })
 })

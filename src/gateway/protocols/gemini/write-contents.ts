@@ -207,12 +207,13 @@ function audioType(part: ChatAudioPart): string {
 }
 
 function writeFile(part: ChatFilePart): WirePart {
-  if (part.source.kind !== 'id') return writeMedia(part.source, 'file')
+  const { at = 'file' } = part
+  if (part.source.kind !== 'id') return writeMedia(part.source, at)
   const { id } = part.source
   if (/^files\/[\w-]+$/.test(id)) {
     return { fileData: { fileUri: `https://generativelanguage.googleapis.com/v1beta/${id}` } }
   }
-  return writeMedia({ kind: 'url', url: id }, 'file')
+  return writeMedia({ kind: 'url', url: id }, at)
 }
 
 /** Google fetches only what it stores itself (and YouTube); any other address must be read by the hub beforehand. */

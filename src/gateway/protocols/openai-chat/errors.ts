@@ -10,6 +10,8 @@ const words: { [code: string]: { type: string; code: string | null } | undefined
   invalid_request: { type: 'invalid_request_error', code: null },
   unauthenticated: { type: 'invalid_request_error', code: 'invalid_api_key' },
   rate_limited: { type: 'rate_limit_error', code: 'rate_limit_exceeded' },
+  // Their word for an empty purse; the code stays ours, which says whose purse it is.
+  budget_exhausted: { type: 'insufficient_quota', code: 'budget_exhausted' },
   upstream_rate_limited: { type: 'rate_limit_error', code: 'rate_limit_exceeded' },
   upstream_refused: { type: 'invalid_request_error', code: null },
   upstream_unauthorized: { type: 'server_error', code: 'upstream_unauthorized' },

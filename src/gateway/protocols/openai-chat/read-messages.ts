@@ -114,7 +114,7 @@ const partReaders: { [type: string]: (wire: JsonObject, path: string) => ChatPar
     if (id !== null) return { kind: 'file', source: { kind: 'id', id }, name }
     const data = optionalString(file, 'file_data', `${path}.file.file_data`)
     if (data === null) throw wrong(`${path}.file`, 'must have file_id or file_data')
-    return { kind: 'file', source: readFileData(data, name, `${path}.file.file_data`), name }
+    return { kind: 'file', source: readFileData(data, name, `${path}.file.file_data`), name, at: `${path}.file` }
   },
 }
 

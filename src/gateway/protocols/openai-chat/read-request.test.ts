@@ -186,8 +186,18 @@ describe('messages', () => {
       },
       { kind: 'audio', base64: 'aGk=', format: 'wav' },
       { kind: 'file', source: { kind: 'id', id: 'file-1' }, name: null },
-      { kind: 'file', source: { kind: 'base64', mediaType: 'application/pdf', base64: 'aGk=' }, name: 'a.pdf' },
-      { kind: 'file', source: { kind: 'base64', mediaType: 'application/pdf', base64: 'aGk=' }, name: 'b.pdf' },
+      {
+        kind: 'file',
+        source: { kind: 'base64', mediaType: 'application/pdf', base64: 'aGk=' },
+        name: 'a.pdf',
+        at: 'messages[0].content[5].file',
+      },
+      {
+        kind: 'file',
+        source: { kind: 'base64', mediaType: 'application/pdf', base64: 'aGk=' },
+        name: 'b.pdf',
+        at: 'messages[0].content[6].file',
+      },
     ])
   })
 

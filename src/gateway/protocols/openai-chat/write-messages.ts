@@ -83,12 +83,16 @@ function writeImage(part: ChatImagePart): JsonObject {
   }
 }
 
-function writeFile({ source, name }: ChatFilePart): JsonObject {
+function writeFile({ source, name, at = 'file' }: ChatFilePart): JsonObject {
   if (source.kind === 'id') return { file_id: source.id }
   if (source.kind === 'url') {
-    throw fail('unsupported_parameter', 'OpenAI-compatible providers take a file as base64 or by id, not by URL', {
-      param: 'file',
-    })
+    throw fail(
+      'unsupported_parameter',
+      `${at}: OpenAI-compatible providers take a file as base64 or by id, not by URL`,
+      {
+        param: at,
+      },
+    )
   }
   return { filename: name ?? 'file', file_data: urlOf(source) }
 }

@@ -198,10 +198,10 @@ const partReaders: { [type: string]: (wire: JsonObject, path: string) => ChatPar
     const id = optionalString(wire, 'file_id', `${path}.file_id`)
     if (id !== null) return { kind: 'file', source: { kind: 'id', id }, name }
     const url = optionalString(wire, 'file_url', `${path}.file_url`)
-    if (url !== null) return { kind: 'file', source: readUrl(url, `${path}.file_url`), name }
+    if (url !== null) return { kind: 'file', source: readUrl(url, `${path}.file_url`), name, at: `${path}.file_url` }
     const data = optionalString(wire, 'file_data', `${path}.file_data`)
     if (data === null || data === '') throw wrong(path, 'must have file_id, file_url or file_data')
-    return { kind: 'file', source: readData(data, name, `${path}.file_data`), name }
+    return { kind: 'file', source: readData(data, name, `${path}.file_data`), name, at: `${path}.file_data` }
   },
   input_audio(wire, path) {
     const audio = objectAt(wire.input_audio, `${path}.input_audio`)

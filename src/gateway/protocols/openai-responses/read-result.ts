@@ -13,10 +13,20 @@ export function readResult(wire: JsonObject): ChatResult {
   return {
     id: asText(wire.id),
     model: asText(wire.model),
-    choices: [{ index: 0, parts, finish: readFinish(wire, hasCalls), stopSequence: null, logprobs: null }],
+    choices: [
+      { index: 0, parts, finish: readFinish(wire, hasCalls), stopSequence: null, logprobs: readLogprobs(wire.output) },
+    ],
     usage: readUsage(wire.usage, wire.service_tier),
     extras: {},
   }
+}
+
+/** As chat completions tell them; null where there are none. */
+function readLogprobs(output: unknown[]): unknown {
+  const content = output.flatMap((item: unknown) =>
+    asList(asObject(item)?.content).flatMap((part) => asList(asObject(part)?.logprobs)),
+  )
+  return content.length === 0 ? null : { content, refusal: null }
 }
 
 /** Why an answer ended: what cut it, else whether it waits for tools. */

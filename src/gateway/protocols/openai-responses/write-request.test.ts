@@ -28,7 +28,7 @@ describe('a request to OpenAI', () => {
       ],
       tool_choice: { type: 'custom', name: 'sql' },
       text: { format: { type: 'json_object' }, verbosity: 'low' },
-      max_output_tokens: 9,
+      max_output_tokens: 99,
     }
     const { body, dropped } = write(wire)
     expect(body).toMatchObject(wire)
@@ -65,6 +65,6 @@ describe('a request to OpenAI', () => {
     const { body, dropped } = write({ reasoning: { effort: 'low' } }, 'gpt-4.1')
     expect(body).not.toHaveProperty('reasoning')
     expect(body).not.toHaveProperty('include')
-    expect(dropped).toEqual(['reasoning_effort'])
+    expect(dropped).toEqual(['reasoning'])
   })
 })
