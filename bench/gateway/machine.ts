@@ -35,6 +35,20 @@ export function cpuMs(pids: number[]): number {
   return pids.reduce((sum, pid) => sum + (readStat(pid)?.ticks ?? 0), 0) * (1000 / ticksPerSecond)
 }
 
+/** The same by thread name: of Node's threads, of workers by the name they were given. Threads that ended are not in it. */
+export function threadCpuMs(pids: number[]): Map<string, number> {
+  const spent = new Map<string, number>()
+  for (const pid of pids) {
+    for (const thread of listFolder(`/proc/${pid}/task`)) {
+      const task = `/proc/${pid}/task/${thread}`
+      const name = thread === String(pid) ? 'main' : (readText(`${task}/comm`)?.trim() ?? 'ended')
+      const nanoseconds = Number(readText(`${task}/schedstat`)?.split(' ', 1)[0] ?? 0)
+      spent.set(name, (spent.get(name) ?? 0) + nanoseconds / 1_000_000)
+    }
+  }
+  return spent
+}
+
 export function residentMb(pids: number[]): number {
   return pids.reduce((sum, pid) => {
     const status = readText(`/proc/${pid}/status`)
@@ -75,6 +89,15 @@ function readStat(pid: number): { parent: number; ticks: number } | null {
   if (text === null) return null
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) }
+}
+
+/** Empty when the process is gone. */
+function listFolder(path: string): string[] {
+  try {
+    return readdirSync(path)
+  } catch {
+    return []
+  }
 }
 
 /** null when the process is gone. */

@@ -2,7 +2,10 @@ import { median, unitCostUs, type Window } from './measure.ts'
 import type { Scenario } from './scenarios.ts'
 
 /** Everything measured for one subject in one scenario; the n-th window belongs to the n-th cycle. */
-export type Series = { subject: string; scenario: Scenario; windows: Window[]; allInUs: number }
+export type Series = { subject: string; scenario: Scenario; windows: Window[]; allInUs: number; threads: ThreadShare[] }
+
+/** What one thread, or all of one name, spent for each answer or chunk of a whole scenario, as `allInUs` counts. */
+export type ThreadShare = { thread: string; us: number }
 
 export type Row = {
   scenario: string
@@ -107,6 +110,18 @@ export function renderTable(rows: readonly Row[], goals: readonly Goal[]): strin
     const measured = `${goal.measured.median.toFixed(2)} (${goal.measured.min.toFixed(2)}–${goal.measured.max.toFixed(2)})`
     lines.push(
       `${goal.isMet ? 'met   ' : 'missed'}  ${goal.name.padEnd(22)} ${goal.wanted.padEnd(6)} is ${measured}  ${goal.scenario}`,
+    )
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** The threads that cost anything, dearest first. */
+export function renderThreads(series: readonly Series[]): string {
+  const lines = ['CPU µs by thread, all in']
+  for (const { subject, scenario, threads } of series) {
+    const dear = threads.filter(({ us }) => us >= 0.05).sort((a, b) => b.us - a.us)
+    lines.push(
+      `  ${scenario.name.padEnd(36)}${subject.padEnd(11)}${dear.map(({ thread, us }) => `${thread} ${round(us)}`).join(', ')}`,
     )
   }
   return `${lines.join('\n')}\n`

@@ -14,10 +14,11 @@ import {
   requirePinnedCores,
   residentMb,
   stealSince,
+  threadCpuMs,
 } from './machine.ts'
 import { measureWindow, untilQuiet, type Window, type WindowOptions } from './measure.ts'
 import { freePort, run, type Started, start } from './processes.ts'
-import { renderTable, type Series, summarise } from './report.ts'
+import { renderTable, renderThreads, type Series, summarise } from './report.ts'
 import { type Scenario, scenarios } from './scenarios.ts'
 import { subjects } from './subjects/index.ts'
 import type { Bench, RunningSubject, Subject } from './subjects/subject.ts'
@@ -27,6 +28,7 @@ const usage = `npm run bench [-- flags]
   --subjects a,b     of ${subjects.map((subject) => subject.name).join(', ')}
   --only TEXT        scenarios whose name holds this text
   --windows N        windows for each subject in each scenario (4)
+  --threads          shows the CPU time of each thread: the serving one, the store's, the collector's
   --profile          leaves a CPU profile of gatehouse in bench/gateway/.work/profile (its numbers are then not comparable)
 `
 
@@ -34,7 +36,14 @@ const folder = fileURLToPath(new URL('.', import.meta.url))
 const workFolder = `${folder}.work`
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
-type Flags = { isQuick: boolean; only: string | null; windows: number; isProfiled: boolean; chosen: Subject[] }
+type Flags = {
+  isQuick: boolean
+  only: string | null
+  windows: number
+  isProfiled: boolean
+  showsThreads: boolean
+  chosen: Subject[]
+}
 
 function readFlags(argv: string[]): Flags {
   const { values } = parseArgs({
@@ -45,6 +54,7 @@ function readFlags(argv: string[]): Flags {
       only: { type: 'string' },
       windows: { type: 'string' },
       profile: { type: 'boolean', default: false },
+      threads: { type: 'boolean', default: false },
     },
   })
   const names = values.subjects?.split(',') ?? subjects.map((subject) => subject.name)
@@ -53,7 +63,8 @@ function readFlags(argv: string[]): Flags {
   const windows = Number(values.windows ?? (values.quick ? 2 : 4))
   if (!Number.isInteger(windows) || windows < 1) throw new Error(`--windows wants a whole number from 1.\n\n${usage}`)
   const chosen = subjects.filter((subject) => names.includes(subject.name))
-  return { isQuick: values.quick, only: values.only ?? null, windows, isProfiled: values.profile, chosen }
+  const { quick: isQuick, only = null, profile: isProfiled, threads: showsThreads } = values
+  return { isQuick, only, windows, isProfiled, showsThreads, chosen }
 }
 
 async function startMock(): Promise<Started & { port: number }> {
@@ -65,7 +76,13 @@ async function startMock(): Promise<Started & { port: number }> {
   return { ...(await start('mock', { core: cores.load, command, logFile, isReady })), port }
 }
 
-type Measured = { name: string; running: RunningSubject; windows: Window[]; cpuAtStartMs: number }
+type Measured = {
+  name: string
+  running: RunningSubject
+  windows: Window[]
+  cpuAtStartMs: number
+  threadsAtStart: Map<string, number>
+}
 
 /** All subjects take turns, in another order every cycle, so that drift and neighbours fall on all of them alike. */
 async function measureScenario(
@@ -79,6 +96,7 @@ async function measureScenario(
     running: subject,
     windows: [],
     cpuAtStartMs: cpuMs(processTree(subject.pid)),
+    threadsAtStart: threadCpuMs(processTree(subject.pid)),
   }))
   for (let cycle = 0; cycle < cycles; cycle++) {
     for (const one of shuffle(measured)) one.windows.push(await measureWindow(one.name, one.running, scenario, options))
@@ -88,8 +106,13 @@ async function measureScenario(
     await untilQuiet(one.running)
     const spentMs = cpuMs(processTree(one.running.pid)) - one.cpuAtStartMs
     const answers = one.windows.reduce((sum, window) => sum + window.allAnswers, 0)
-    const units = answers * (scenario.unit === 'request' ? 1 : 100)
-    series.push({ subject: one.name, scenario, windows: one.windows, allInUs: (spentMs * 1000) / Math.max(1, units) })
+    const units = Math.max(1, answers * (scenario.unit === 'request' ? 1 : 100))
+    const threads = [...threadCpuMs(processTree(one.running.pid))].map(([thread, ms]) => ({
+      thread,
+      us: ((ms - (one.threadsAtStart.get(thread) ?? 0)) * 1000) / units,
+    }))
+    const { name: subject, windows } = one
+    series.push({ subject, scenario, windows, allInUs: (spentMs * 1000) / units, threads })
   }
   return series
 }
@@ -159,6 +182,7 @@ async function main(argv: string[]): Promise<void> {
   const footer = `resident MB: ${memory.map(([name, mb]) => `${name} ${mb}`).join(', ')}; steal ${(results.stealShare * 100).toFixed(1)} %\n`
   const table = renderTable(rows, goals) + footer
   console.log(table)
+  if (flags.showsThreads) console.log(renderThreads(series))
   // Only a whole run is worth keeping beside the code; the others are for whoever just ran them.
   const isWhole = !flags.isQuick && flags.only === null && !flags.isProfiled && flags.chosen.length === subjects.length
   const target = isWhole ? `${folder}results` : workFolder

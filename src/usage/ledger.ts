@@ -99,7 +99,7 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
     try {
       await store.settle(
         rows.map(({ row }) => row),
-        `[${rows.map(({ entry }) => valuesOf(entry.body)).join(',')}]`,
+        rows.map(({ entry }) => valuesOf(entry.body)),
       )
       settledTotal.inc(rows.length)
       stored?.(rows.map(({ row }) => row))

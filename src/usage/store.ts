@@ -1,5 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { bumpRevision, insertMany, readRevision } from '../platform/database/index.ts'
+import { addMany, bumpRevision, insertMany, type ManyValues, readRevision } from '../platform/database/index.ts'
 import { rollUp } from './roll-up.ts'
 import {
   columnsOf,
@@ -64,11 +64,11 @@ const priceColumns = columnsOf<PriceRow>({
 
 /** Every query of this room. */
 export function createUsageStore(db: Kysely<UsageTables>) {
-  async function settle(rows: readonly SummedRow[], json: string): Promise<number> {
+  async function settle(rows: readonly SummedRow[], values: readonly ManyValues[]): Promise<number> {
     const byId = new Map<string, SummedRow>()
     for (const row of rows) if (!byId.has(row.id)) byId.set(row.id, row)
     return db.transaction().execute(async (trx) => {
-      const inserted = await insertMany(trx, 'request_logs', logColumns, json, {
+      const inserted = await insertMany(trx, 'request_logs', logColumns, values, {
         ignoreConflictOn: 'id',
         returning: 'id',
       })
@@ -81,14 +81,17 @@ export function createUsageStore(db: Kysely<UsageTables>) {
   return {
     /**
      * Stores rows and adds those that were new to the hourly sums, in one transaction: a row handed in twice, in one
-     * call or in two, is stored and counted once. `json` is a JSON array of the rows' values in the order of
+     * call or in two, is stored and counted once. `texts` are JSON arrays of the rows' values in the order of
      * `logColumns`; `rows` are the same rows as far as sums look at them. Returns how many were new.
      */
-    settle: (rows: readonly SummedRow[], json: string) => settle(rows, json),
+    settle: (rows: readonly SummedRow[], texts: readonly string[]) => settle(rows, texts),
 
     /** The same for whole rows. */
     storeRows: (rows: readonly RequestLogRow[]) =>
-      settle(rows, JSON.stringify(rows.map((row) => logColumns.map((column) => row[column])))),
+      settle(
+        rows,
+        rows.map((row) => logColumns.map((column) => row[column])),
+      ),
 
     /** Newest first; `attempt_log` and `route_log` are left out, they are read one request at a time. */
     listLogs(filter: LogFilter, before: LogPosition | null, limit: number) {
@@ -177,23 +180,5 @@ const listColumns = logColumns.filter((column) => column !== 'attempt_log' && co
 
 /** Adds `sums`, which may be negative, to those of the same keys. They are to be in the order of `rollUp`. */
 export async function addToHours(trx: Transaction<UsageTables>, sums: readonly HourlyRow[]): Promise<void> {
-  // Bounded by the parameters of one statement.
-  for (let start = 0; start < sums.length; start += 100) {
-    await trx
-      .insertInto('usage_hourly')
-      .values(sums.slice(start, start + 100))
-      .onConflict((conflict) =>
-        conflict
-          .columns([...hourlyKeys])
-          .doUpdateSet(
-            Object.fromEntries(
-              hourlyMeasures.map((name) => [
-                name,
-                sql`${sql.ref(`usage_hourly.${name}`)} + ${sql.ref(`excluded.${name}`)}`,
-              ]),
-            ),
-          ),
-      )
-      .execute()
-  }
+  await addMany(trx, 'usage_hourly', hourlyKeys, hourlyMeasures, sums)
 }

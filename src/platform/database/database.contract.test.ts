@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { openDatabase } from './connect.ts'
 import type { Database } from './database.ts'
 import { isUniqueViolation } from './faults.ts'
-import { insertMany } from './insert-many.ts'
+import { addMany, insertMany } from './insert-many.ts'
 import { bumpRevision, readRevision } from './revisions.ts'
 import { engines } from './testing.ts'
 import { silentLog } from './testing-log.ts'
@@ -11,6 +11,7 @@ import { silentLog } from './testing-log.ts'
 type Tables = {
   items: { id: string; label: string; amount: number; ratio: number | null; bytes: Buffer | null }
   wide: Record<string, string | number | null>
+  sums: { who: string; at: number; n: number; ms_sum: number }
 }
 
 const hour = 3_600_000
@@ -311,11 +312,67 @@ describe.each(engines())('a store on $name', ({ name, open, address }) => {
       expect(stored[columns[2]!]).toBe('nul \uFFFD and half a pair \uFFFD.')
     })
 
+    test('what is the same in every row of a batch is stored as it was', async () => {
+      const same = ["it's; drop table items; --", -42, null, '', 0, Number.MAX_SAFE_INTEGER, '数 "x" \\']
+      for (const [round, value] of same.entries()) {
+        const column = columns[typeof value === 'number' ? 1 : 2]!
+        const ids = Array.from({ length: 60 }, (_, index) => `same-${round}-${index}`)
+        const inserted = await insert(ids.map((id) => row(id).map((was, at) => (columns[at] === column ? value : was))))
+        expect(inserted.sort()).toEqual(ids.sort())
+        const stored = await db.selectFrom('wide').select(column).where(columns[0]!, '=', ids[7]!).execute()
+        expect(stored).toEqual([{ [column]: value }])
+      }
+    })
+
+    test('texts of rows are taken for rows', async () => {
+      const texts = ['t1', 't2'].map((id) => JSON.stringify(row(id)))
+      const inserted = await insertMany(db, 'wide', columns, texts, {
+        ignoreConflictOn: columns[0]!,
+        returning: columns[0]!,
+      })
+      expect(inserted).toEqual(['t1', 't2'])
+      const stored = await db.selectFrom('wide').selectAll().where(columns[0]!, '=', 't2').executeTakeFirstOrThrow()
+      expect(columns.map((column) => stored[column])).toEqual(row('t2'))
+    })
+
     test('nothing to insert is no statement, and a name that is not ours is refused', async () => {
       expect(await insert([])).toEqual([])
       await expect(
         insertMany(db, 'wide; drop table items', columns, [row('x')], { ignoreConflictOn: 'id', returning: 'id' }),
       ).rejects.toThrow('Not a name of ours')
+    })
+  })
+
+  describe('addMany', () => {
+    const sum = (who: string, at: number, n: number, ms: number) => ({ who, at, n, ms_sum: ms })
+    const add = (rows: ReturnType<typeof sum>[]) =>
+      addMany(db, 'sums', ['who', 'at'] as const, ['n', 'ms_sum'] as const, rows)
+    const stored = () => db.selectFrom('sums').selectAll().orderBy('who').execute()
+
+    beforeAll(async () => {
+      await db.schema
+        .createTable('sums')
+        .addColumn('who', 'text', (column) => column.notNull())
+        .addColumn('at', 'bigint', (column) => column.notNull())
+        .addColumn('n', 'bigint', (column) => column.notNull())
+        .addColumn('ms_sum', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('sums_key', ['who', 'at'])
+        .execute()
+    })
+
+    test('inserts what is not there and adds to what is', async () => {
+      await add([sum('a', now, 1, 5), sum('b', now, 2, 0)])
+      await add([sum('a', now, 3, 7), sum('b', now, -2, 1), sum('c', now, 1, 2 ** 50)])
+      expect(await stored()).toEqual([sum('a', now, 4, 12), sum('b', now, 0, 1), sum('c', now, 1, 2 ** 50)])
+    })
+
+    test('adds a batch to itself, however many of its rows share a value', async () => {
+      const many = Array.from({ length: 60 }, (_, index) => sum(`many-${index}`, now, 1, 3))
+      await add(many)
+      await add(many)
+      const rows = (await stored()).filter(({ who }) => who.startsWith('many-'))
+      expect(rows).toHaveLength(60)
+      expect(new Set(rows.map(({ n, ms_sum }) => `${n} ${ms_sum}`))).toEqual(new Set(['2 6']))
     })
   })
 

@@ -5,7 +5,7 @@
 export { type DatabaseOptions, openDatabase } from './connect.ts'
 export type { Database, Engine } from './database.ts'
 export { isUniqueViolation } from './faults.ts'
-export { type InsertManyOptions, insertMany } from './insert-many.ts'
+export { addMany, type InsertManyOptions, insertMany, type ManyValues } from './insert-many.ts'
 export { type MigrateOptions, type MigrationState, migrate, migrateDown, migrationStatus } from './migrate.ts'
 export type { AnyDatabase, AnyTransaction, Migration } from './migration.ts'
 export { bumpRevision, type RevisionTables, readRevision } from './revisions.ts'

@@ -1,4 +1,4 @@
-import { CompiledQuery, type Kysely, type RawBuilder, SqliteAdapter, sql, type Transaction } from 'kysely'
+import { CompiledQuery, type Kysely, SqliteAdapter, type Transaction } from 'kysely'
 import { ManyRows } from './sqlite-thread.ts'
 
 export type InsertManyOptions = {
@@ -8,60 +8,101 @@ export type InsertManyOptions = {
   returning: string
 }
 
+/** The values of a row in the order of the columns, or the same as the text of a JSON array. */
+export type ManyValues = readonly (string | number | null)[] | string
+
+// biome-ignore lint/suspicious/noExplicitAny: rooms pass databases over their own tables
+type Db = Kysely<any> | Transaction<any>
+
 /**
- * Inserts all `rows` (values in the order of `columns`) in one round trip with one JSON parameter, however many there
- * are, and returns `returning` of those that were new. Who has that JSON passes it as it is. The statement's text depends on table and columns alone, so it
- * is prepared once. SQLite's thread runs it for each row, which costs half of taking the rows out of the JSON in SQL.
- * NUL and broken surrogates, which PostgreSQL refuses in text, become U+FFFD there.
+ * Inserts all `rows` in one round trip, however many there are, and returns `returning` of those that were new. Texts go
+ * on as they are where the engine is SQLite, whose thread runs the statement for each row: that costs half of taking the
+ * rows out of JSON in SQL. NUL and broken surrogates, which PostgreSQL refuses in text, become U+FFFD.
  */
 export async function insertMany(
-  // biome-ignore lint/suspicious/noExplicitAny: rooms pass databases over their own tables
-  db: Kysely<any> | Transaction<any>,
+  db: Db,
   table: string,
   columns: readonly string[],
-  rows: readonly (readonly (string | number | null)[])[] | string,
-  options: InsertManyOptions,
+  rows: readonly ManyValues[],
+  { ignoreConflictOn, returning }: InsertManyOptions,
 ): Promise<string[]> {
-  for (const name of [table, ...columns, options.ignoreConflictOn, options.returning]) assertIdentifier(name)
+  assertNames([table, ...columns, ignoreConflictOn, returning])
   if (rows.length === 0) return []
-  const into = sql.table(table)
-  const names = sql.join(columns.map((column) => sql.ref(column)))
-  const conflict = sql`on conflict (${sql.ref(options.ignoreConflictOn)}) do nothing`
-  if (db.getExecutor().adapter instanceof SqliteAdapter) {
-    const places = sql.raw(columns.map(() => '?').join(', '))
-    const { sql: text } = sql`insert into ${into} (${names}) values (${places}) ${conflict}`.compile(db)
-    const many = new ManyRows(typeof rows === 'string' ? rows : toJson(rows), columns.indexOf(options.returning))
-    const done = await db.executeQuery<{ inserted: string }>(CompiledQuery.raw(text, [many]))
-    return done.rows.map((row) => row.inserted)
-  }
-  const result = await sql<{ inserted: string }>`
-    insert into ${into} (${names}) ${fromPostgresJson(table, columns, typeof rows === 'string' ? JSON.parse(rows) : rows)} ${conflict}
-    returning ${sql.ref(options.returning)} as inserted
-  `.execute(db)
-  return result.rows.map((row) => row.inserted)
+  const conflict = `on conflict ("${ignoreConflictOn}") do nothing`
+  const done = isSqlite(db)
+    ? await runOnSqlite(db, table, columns, rows, conflict, columns.indexOf(returning))
+    : await runOnPostgres(db, table, columns, rows, `${conflict} returning "${returning}" as inserted`)
+  return done.rows.map((row) => row.inserted)
 }
 
-/** Only a text that holds one can have this escape; the bytes may also be a backslash and letters, which costs time only. */
-function toJson(rows: readonly (readonly unknown[])[]): string {
-  const json = JSON.stringify(rows)
-  return json.includes('\\u0000') ? JSON.stringify(rows.map((row) => row.map(cleanText))) : json
+/**
+ * Adds `measures` to those of the rows that have the same `keys`, a unique key of the table; inserts rows whose keys are
+ * not there. All in one round trip, in the order given.
+ */
+export async function addMany<Column extends string>(
+  db: Db,
+  table: string,
+  keys: readonly Column[],
+  measures: readonly Column[],
+  rows: readonly Readonly<Record<Column, string | number | null>>[],
+): Promise<void> {
+  const columns = [...keys, ...measures]
+  assertNames([table, ...columns])
+  if (rows.length === 0) return
+  const sums = measures.map((name) => `"${name}" = "${table}"."${name}" + excluded."${name}"`)
+  const conflict = `on conflict (${quote(keys)}) do update set ${sums.join(', ')}`
+  const values = rows.map((row) => columns.map((column) => row[column]))
+  if (isSqlite(db)) await runOnSqlite(db, table, columns, values, conflict, 0)
+  else await runOnPostgres(db, table, columns, values, conflict)
+}
+
+type Inserted = { inserted: string }
+
+function runOnSqlite(
+  db: Db,
+  table: string,
+  columns: readonly string[],
+  rows: readonly ManyValues[],
+  after: string,
+  give: number,
+) {
+  const texts = rows.map((row) => (typeof row === 'string' ? row : toJson(row)))
+  const many = new ManyRows({ before: `insert into "${table}" (${quote(columns)}) values`, after, rows: texts, give })
+  return db.executeQuery<Inserted>(CompiledQuery.raw(`${many.before} (…) ${after}`, [many]))
 }
 
 /** Rows as objects: PostgreSQL takes each column's type from the table itself. */
-function fromPostgresJson(
-  table: string,
-  columns: readonly string[],
-  rows: readonly (readonly unknown[])[],
-): RawBuilder<unknown> {
-  const records = rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, cleanText(row[index])])))
-  const names = sql.join(columns.map((column) => sql.ref(column)))
-  return sql`select ${names} from json_populate_recordset(null::${sql.table(table)}, ${JSON.stringify(records)}::json)`
+function runOnPostgres(db: Db, table: string, columns: readonly string[], rows: readonly ManyValues[], after: string) {
+  const records = rows.map((row) => {
+    const values: readonly unknown[] = typeof row === 'string' ? JSON.parse(row) : row
+    return Object.fromEntries(columns.map((column, index) => [column, cleanText(values[index])]))
+  })
+  const names = quote(columns)
+  const text = `insert into "${table}" (${names})
+    select ${names} from json_populate_recordset(null::"${table}", $1::json) ${after}`
+  return db.executeQuery<Inserted>(CompiledQuery.raw(text, [JSON.stringify(records)]))
+}
+
+function isSqlite(db: Db): boolean {
+  return db.getExecutor().adapter instanceof SqliteAdapter
+}
+
+/** Only a text that holds one can have this escape; the bytes may also be a backslash and letters, which costs time only. */
+function toJson(row: readonly unknown[]): string {
+  const json = JSON.stringify(row)
+  return json.includes('\\u0000') || json.includes('\\ud') ? JSON.stringify(row.map(cleanText)) : json
 }
 
 function cleanText(value: unknown): unknown {
   return typeof value === 'string' ? value.toWellFormed().replaceAll('\u0000', '\uFFFD') : (value ?? null)
 }
 
-function assertIdentifier(name: string) {
-  if (!/^[a-z_]+$/.test(name)) throw new Error(`Not a name of ours for a table or column: ${name}`)
+function quote(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ')
+}
+
+function assertNames(names: readonly string[]): void {
+  for (const name of names) {
+    if (!/^[a-z_][a-z0-9_]*$/.test(name)) throw new Error(`Not a name of ours for a table or column: ${name}`)
+  }
 }

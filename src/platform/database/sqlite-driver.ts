@@ -140,7 +140,7 @@ function createConnection({ writer, reader, where, lock }: SqliteThreads): Sqlit
       const { sql, parameters } = query
       const many = parameters[0] instanceof ManyRows ? parameters[0] : null
       const request: SqliteRequest = many
-        ? { kind: 'many', sql, rows: many.json, give: many.give, inTransaction }
+        ? { kind: 'many', before: many.before, after: many.after, rows: many.rows, give: many.give, inTransaction }
         : { kind: 'run', sql, parameters, inTransaction }
       const result = await (!inTransaction && !many && isRead(query) ? ask(reader, request) : write(request))
       const rows = toRows<Row>(result)

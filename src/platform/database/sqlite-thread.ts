@@ -8,10 +8,11 @@ export type SqliteRequest =
   | { kind: 'open' | 'begin' | 'commit' | 'rollback' | 'close' }
   | { kind: 'run'; sql: string; parameters: readonly unknown[]; inTransaction: boolean }
   /**
-   * Runs one writing statement for each row of a JSON array of arrays. The reply has the `give`-th value of each row that
-   * changed something: asking SQLite for it by RETURNING costs a table of its own for every row.
+   * Runs one writing statement for each row, itself a JSON array of plain values: `before`, the row's places, `after`. The
+   * reply has the `give`-th value of each row that changed something: asking SQLite for it by RETURNING costs a table of
+   * its own for every row.
    */
-  | { kind: 'many'; sql: string; rows: string; give: number; inTransaction: boolean }
+  | (ManyRowsOptions & { kind: 'many'; inTransaction: boolean })
   /** Opens a stream; the reply's `stream` names it, `next` reads on until a short reply, `end` gives it back. */
   | { kind: 'stream'; sql: string; parameters: readonly unknown[]; inTransaction: boolean }
   | { kind: 'next'; stream: number; count: number }
@@ -25,13 +26,23 @@ export type SqliteResult = {
   stream?: number
 }
 
-/** As the only parameter of a statement: run it for each of these rows, a JSON array of arrays of plain values. */
+export type ManyRowsOptions = { before: string; after: string; rows: readonly string[]; give: number }
+
+/**
+ * As the only parameter of a statement: run it for each of these rows. They stay texts of their own: joined to one, V8
+ * would ask the system for the memory of every batch anew and give it back.
+ */
 export class ManyRows {
-  readonly json: string
+  readonly before: string
+  readonly after: string
+  /** JSON arrays of plain values. */
+  readonly rows: readonly string[]
   /** Which value to give back of the rows that changed something. */
   readonly give: number
-  constructor(json: string, give: number) {
-    this.json = json
+  constructor({ before, after, rows, give }: ManyRowsOptions) {
+    this.before = before
+    this.after = after
+    this.rows = rows
     this.give = give
   }
 }

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
+import { placesFor } from './sqlite-places.ts'
 import type { SqliteReply, SqliteRequest, SqliteResult, SqliteThreadOptions } from './sqlite-thread.ts'
 
 type Statement = Sqlite.Statement<unknown[], unknown[]>
@@ -17,6 +18,8 @@ const nothing: SqliteResult = { columns: [], rows: [] }
 let db: Sqlite.Database
 let schemaVersion: Sqlite.Statement<[], number>
 const cache = new Map<string, Prepared>()
+const manyCacheSize = 16
+const manyCache = new Map<string, Statement>()
 const streams = new Map<number, Stream>()
 let lastStream = 0
 
@@ -53,7 +56,7 @@ function answer(request: SqliteRequest): SqliteResult {
       return run(request.sql, request.parameters)
     case 'many':
       if (request.inTransaction) assertTransaction()
-      return runMany(request.sql, JSON.parse(request.rows) as unknown[][], request.give, request.inTransaction)
+      return runMany(request)
     case 'stream':
       return openStream(request.sql, request.parameters, request.inTransaction)
     case 'next':
@@ -112,15 +115,31 @@ function run(sql: string, parameters: readonly unknown[]): SqliteResult {
 }
 
 /** Numbers are bound as they are: the columns' own integer affinity makes whole ones integers again. */
-function runMany(sql: string, rows: readonly unknown[][], give: number, inTransaction: boolean): SqliteResult {
-  const { statement } = prepare(sql)
+function runMany({ before, after, rows, give, inTransaction }: Extract<SqliteRequest, { kind: 'many' }>): SqliteResult {
+  const all = rows.map((text) => JSON.parse(text) as unknown[])
+  const places = placesFor(all)
+  const statement = prepareMany(`${before} (${places.sql}) ${after}`)
   const given: unknown[][] = []
   const runAll = () => {
-    for (const values of rows) if (statement.run(...values).changes > 0) given.push([values[give]])
+    for (const values of all) {
+      const { changes } = statement.run(...places.bound.map((at) => values[at]))
+      if (changes > 0) given.push([values[give]])
+    }
   }
   if (inTransaction) runAll()
   else db.transaction(runAll)()
   return { columns: ['inserted'], rows: given, changes: given.length }
+}
+
+/** Batches that are alike come one after another; they must not push other statements out. */
+function prepareMany(sql: string): Statement {
+  let statement = manyCache.get(sql)
+  if (statement === undefined) {
+    statement = prepareOn(db, sql)
+    manyCache.set(sql, statement)
+    if (manyCache.size > manyCacheSize) manyCache.delete(manyCache.keys().next().value as string)
+  }
+  return statement
 }
 
 function prepare(sql: string): Prepared {
