@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { z } from 'zod'
 import type { Principal, Role } from '../kernel/principal.ts'
 
@@ -43,6 +44,10 @@ export type RouteCall<Params = unknown, Query = unknown, Body = unknown> = {
   userAgent: string
   /** The Accept header, '' when absent. */
   accept: string
+  /** As they came, for what has no member of its own here. */
+  headers: IncomingHttpHeaders
+  /** Aborts when the answer is over, sent or cut: for handlers that wait or stream. Made when first asked for. */
+  readonly closed: AbortSignal
 }
 
 type Parsed<S> = S extends z.ZodType ? z.infer<S> : undefined

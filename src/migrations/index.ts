@@ -10,6 +10,7 @@ import { responsesMigration } from './0008-responses.ts'
 import { routingMigration } from './0009-routing.ts'
 import { abortPolicyMigration } from './0010-abort-policy.ts'
 import { transformsMigration } from './0011-transforms.ts'
+import { servicesMigration } from './0019-services.ts'
 
 export type { Migration }
 
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   routingMigration,
   abortPolicyMigration,
   transformsMigration,
+  servicesMigration,
 ]
