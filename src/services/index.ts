@@ -45,6 +45,8 @@ export type Services = {
   stop(): Promise<void>
   /** One round of hearing and judging, as the loop makes it each second; for tests. */
   round(): Promise<void>
+  /** How many wait for changes here. */
+  watchers(): number
   /** Resolves when nothing is under way in the background. */
   idle(): Promise<void>
 }
@@ -160,6 +162,7 @@ export function createServices(options: ServicesOptions, config: ServicesConfig)
       catalogue.stop()
     },
     round: keepWatch.round,
+    watchers: watches.count,
     async idle() {
       await Promise.all([changes.idle(), documents.idle(), polling.idle()])
     },

@@ -32,6 +32,7 @@ export type RegistryNode = {
   /** Every announcement that was heard here, oldest first. */
   heard: { name: AnnouncementName; news: unknown }[]
   metrics(): Promise<string>
+  watchers(): number
   /** Stops it as the hub does; a test that does not is helped. */
   stop(): Promise<void>
 }
@@ -118,7 +119,16 @@ export async function openRegistryNode(url: string, options: NodeOptions = {}): 
     await database.close()
   }
   onTestFinished(stop)
-  return { services, app, database, clock, heard, stop, metrics: async () => (await metrics.render()).text }
+  return {
+    services,
+    app,
+    database,
+    clock,
+    heard,
+    stop,
+    metrics: async () => (await metrics.render()).text,
+    watchers: services.watchers,
+  }
 }
 
 /** Lets seconds pass as they do: each with its round, which has ended before the next begins. */
