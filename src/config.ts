@@ -20,6 +20,7 @@ import { auditConfig, authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
+import { servicesConfig } from './services/config.ts'
 import { limitsConfig, usageConfig } from './usage/config.ts'
 
 export { mask, type Setting } from './config/settings.ts'
@@ -38,6 +39,7 @@ export const configSchema = z.strictObject({
   gateway: gatewayConfig,
   usage: usageConfig,
   limits: limitsConfig,
+  services: servicesConfig,
 })
 
 export type Config = z.infer<typeof configSchema>

@@ -22,6 +22,7 @@ import { createUpstreams } from './platform/fetch.ts'
 import type { LogControl } from './platform/log.ts'
 import { openLog, openPlatform, type Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
+import { createServices, type Services, type ServicesTables } from './services/index.ts'
 import {
   createUsage,
   type MirrorTables,
@@ -38,7 +39,7 @@ export type Hub = {
   stop(): Promise<void>
 }
 
-type Tables = IdentityTables & GatewayTables & PinnedTables & UsageTables & QuotaTables & MirrorTables
+type Tables = IdentityTables & GatewayTables & PinnedTables & UsageTables & QuotaTables & MirrorTables & ServicesTables
 
 export type HubOptions = {
   /** Adds the demo provider and its traffic. */
@@ -57,6 +58,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
   let server: HubServer | undefined
   let health: Health | undefined
   let resting: Gateway | undefined
+  let services: Services | undefined
 
   async function start() {
     log.info('Starting Gatehouse', { version })
@@ -73,10 +75,13 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     const checks = rooms.health
     health = checks
     resting = gateway
+    const plugins = rooms.services
+    services = plugins
     for (const [room, stop] of [
       [() => usage.start(), () => usage.stop()],
       [() => identity.start(), () => identity.stop()],
       [() => gateway.start(), () => gateway.stop()],
+      [() => plugins.start(), () => plugins.stop()],
       [() => checks.start(), () => checks.stop()],
     ] as const) {
       // Pushed first: a start that fails half way is stopped like one that did not.
@@ -100,6 +105,24 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     bus.on('budget.threshold', ({ scope, scopeId, period, percent }) =>
       log.warn(`The budget of ${scope} ${scopeId} for this ${period} is used to ${percent} %`),
     )
+    bus.on('service.instance.changed', ({ service, instanceId, from, to, reason }) =>
+      log[to === 'critical' || to === 'gone' ? 'warn' : 'info'](
+        `The instance ${instanceId} of the service ${service} is ${to}: ${reason}`,
+        { from, to },
+      ),
+    )
+    bus.on('service.protected', ({ isProtected, silent, total }) =>
+      isProtected
+        ? log.error(
+            `${silent} of ${total} plugin instances fell silent together; they are kept: look at this hub's network`,
+          )
+        : log.info('Plugin instances are judged one by one again'),
+    )
+    bus.on('service.openapi.broke', ({ service, breaks }) =>
+      log.warn(`The new OpenAPI document of ${service} breaks callers: ${breaks.slice(0, 3).join('; ')}`, {
+        count: breaks.length,
+      }),
+    )
 
     log.info('Starting application server')
     server = await createApp({
@@ -122,7 +145,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       bodyLimit: gateway.llm.bodyLimit,
       upgrades: gateway.realtime,
       dataPaths: [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic })],
-      rooms: [identity.routes, gateway.routes, usage.routes, checks.routes],
+      rooms: [identity.routes, gateway.routes, usage.routes, plugins.routes, checks.routes],
     })
     // A start that fails from here on must not leave a socket that keeps the process alive.
     closers.push(() => server?.drain(0))
@@ -241,12 +264,41 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       log,
       version,
     })
+    const pluginUpstreams = createUpstreams({
+      // Plugins may live in any network of the operator's; metadata addresses stay shut.
+      allow: ['0.0.0.0/0', '::/0'],
+      connectTimeoutMs: config.network.connect_timeout_seconds * 1000,
+      log,
+    })
+    closers.push(() => pluginUpstreams.close())
+    const services = createServices(
+      {
+        ...{ db, secrets, bus, leases, clock, log, metrics, upstreams: pluginUpstreams },
+        serviceTokens: identity.serviceTokens,
+        byServiceCredential: identity.byServiceCredential,
+        reservedNames: new Set([
+          ...reservedNames,
+          ...[identity.routes, gateway.routes, usage.routes, health.routes].flat().flatMap(firstSegment),
+        ]),
+        checkAddress(host, port) {
+          if (port !== config.server.port || !isLoopbackHost(host)) return
+          throw fail(
+            'invalid_request',
+            `${host}:${port} is this hub itself; register the address the plugin listens on`,
+            {
+              param: 'port',
+            },
+          )
+        },
+      },
+      config.services,
+    )
     const demo = createDemo({
       clock,
       providers: openSyntheticProviders({ db, clock }),
       usage: openSyntheticUsage({ db, clock }),
     })
-    return { identity, gateway, usage, health, demo }
+    return { identity, gateway, usage, health, services, demo }
   }
 
   return {
@@ -262,6 +314,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       log.info('Stopping: no new work, running answers may finish')
       health?.setReady(false)
       resting?.rest()
+      services?.endWatches()
       const cut = await server?.drain(config.server.drain_seconds * 1000)
       if (cut) log.warn('Some answers were cut: they did not end within server.drain_seconds', { count: cut })
       await closeAll(closers)
@@ -269,6 +322,35 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       log.flush()
     },
   }
+}
+
+/** First segments below /api that are the contract's, whether or not this version has routes there. */
+const reservedNames = [
+  ...['registry', 'gateway', 'admin', 'api', 'v1', 'v2', 'auth', 'tenants', 'users', 'keys', 'audit', 'health'],
+  ...['providers', 'models', 'model-providers', 'routes', 'logs', 'prices', 'limits', 'budgets', 'stats', 'export'],
+  ...[
+    'sources',
+    'sessions',
+    'risk',
+    'metrics',
+    'system',
+    'alerts',
+    'alert-rules',
+    'silences',
+    'channels',
+    'deliveries',
+  ],
+  ...['hooks', 'incidents', 'sla', 'on-call', 'runbooks', 'doctor', 'config', 'backups', 'maintenance', 'services'],
+]
+
+/** `keys` of `/api/keys/:id`. */
+function firstSegment({ path }: { path: string }): string[] {
+  const found = /^\/api\/([^/:*]+)/.exec(path)
+  return found === null ? [] : [found[1]!]
+}
+
+function isLoopbackHost(host: string): boolean {
+  return /^(localhost|127\.[\d.]+|0\.0\.0\.0|\[?::1\]?|\[?::\]?)$/i.test(host)
 }
 
 function notClaimed() {

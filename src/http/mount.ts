@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import cors from '@fastify/cors'
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -152,6 +152,10 @@ function mountRoute(
         isLoopback: context.isLoopback,
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 512),
         accept: request.headers.accept ?? '',
+        headers: request.headers,
+        get closed() {
+          return signalOfEnd(reply.raw)
+        },
       })
       if (!isReply(result)) return reply.code(status).send(status === 204 ? undefined : result)
       reply.code(result.status).headers(result.headers)
@@ -160,6 +164,13 @@ function mountRoute(
       return reply.send(result.body)
     },
   })
+}
+
+function signalOfEnd(response: ServerResponse): AbortSignal {
+  const ended = new AbortController()
+  if (response.closed) ended.abort()
+  else response.once('close', () => ended.abort())
+  return ended.signal
 }
 
 /** `/a/:id` stays; `/a/:id*` becomes Fastify's wildcard, and `rest` the name it is known by. */

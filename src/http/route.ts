@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { z } from 'zod'
 import type { Principal, Role } from '../kernel/principal.ts'
 
@@ -52,6 +53,10 @@ export type RouteCall<Params = unknown, Query = unknown, Body = unknown> = {
   accept: string
   /** Tells the audit log what the edge cannot know. Absent where nothing is written down. */
   audit?(note: AuditNote): void
+  /** As they came, for what has no member of its own here. */
+  headers: IncomingHttpHeaders
+  /** Aborts when the answer is over, sent or cut: for handlers that wait or stream. Made when first asked for. */
+  readonly closed: AbortSignal
 }
 
 /** A role may do what those below it may. */

@@ -54,6 +54,12 @@ export const errorCatalogue = {
     retry: false,
   },
   conflict: { status: 409, title: 'It already exists', titleZh: '资源已存在', retry: false },
+  reserved_name: {
+    status: 409,
+    title: 'The hub needs that name for itself',
+    titleZh: '该名称为系统保留',
+    retry: false,
+  },
   already_set_up: { status: 409, title: 'The hub already has an owner', titleZh: '系统已完成初始化', retry: false },
   body_too_large: { status: 413, title: 'The body is too large', titleZh: '请求体过大', retry: false },
   unsupported_media_type: {

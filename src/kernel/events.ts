@@ -38,6 +38,14 @@ export type Announcements = {
   }
   /** A provider no longer accepts one of its keys: nobody uses it until a person revives or replaces it. */
   'provider.key.died': { providerId: string; provider: string; keyId: string; name: string; reason: string }
+  /** A plugin service came, was changed by registration or by hand, or was removed; every node reads it again. */
+  'service.changed': { service: string; tenantId: string; change: 'registered' | 'changed' | 'removed' }
+  /** An instance of a plugin service changed its state; told by the node that found out. */
+  'service.instance.changed': { service: string; instanceId: string; from: string; to: string; reason: string }
+  /** So many instances fell silent together that the hub doubts itself and keeps them all; or that is over. */
+  'service.protected': { isProtected: boolean; silent: number; total: number }
+  /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
+  'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
 }
 
 export type AnnouncementName = keyof Announcements

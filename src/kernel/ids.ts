@@ -17,6 +17,10 @@ export const idPrefixes = {
   request: 'req',
   limit: 'lim',
   budget: 'bud',
+  service: 'svc',
+  instance: 'ins',
+  endpoint: 'sep',
+  registrationToken: 'rgt',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -13,6 +13,7 @@ import { transformsMigration } from './0011-transforms.ts'
 import { programsMigration } from './0017-programs.ts'
 import { auditMigration } from './0018-audit.ts'
 import { mirrorsMigration } from './0012-mirrors.ts'
+import { servicesMigration } from './0019-services.ts'
 
 export type { Migration }
 
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   programsMigration,
   auditMigration,
   mirrorsMigration,
+  servicesMigration,
 ]

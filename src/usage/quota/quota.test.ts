@@ -340,7 +340,16 @@ async function callRoute(
     query: route.query?.parse(input.query ?? {}),
     body: route.body?.parse(input.body),
   }
-  const edge = { requestId: '', traceId: '', clientIp: '', isLoopback: true, userAgent: '', accept: '' }
+  const edge = {
+    requestId: '',
+    traceId: '',
+    clientIp: '',
+    isLoopback: true,
+    userAgent: '',
+    accept: '',
+    headers: {},
+    closed: new AbortController().signal,
+  }
   const answer = await route.handle({ principal, ...parsed, ...edge })
   return route.reply ? route.reply.parse(answer) : answer
 }

@@ -1,0 +1,85 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { RouteCall } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { fail } from '../kernel/errors.ts'
+import type { Principal } from '../kernel/principal.ts'
+import type { Beats } from './registry/beats.ts'
+import type { Catalogue } from './registry/catalogue.ts'
+import type { Changes } from './registry/changes.ts'
+import type { Hearing } from './registry/hearing.ts'
+import type { KeepWatch } from './registry/keep-watch.ts'
+import type { PluginDocuments } from './registry/openapi.ts'
+import type { ServiceRecord } from './registry/records.ts'
+import type { Registration } from './registry/register.ts'
+import type { RegistrationTokens } from './registry/tokens.ts'
+import type { Watches } from './registry/watches.ts'
+import { mayChange, maySee, showService, type Viewer } from './views.ts'
+
+export type RegistryRouteParts = {
+  catalogue: Catalogue
+  registration: Registration
+  changes: Changes
+  beats: Beats
+  hearing: Hearing
+  keepWatch: KeepWatch
+  documents: PluginDocuments
+  tokens: RegistrationTokens
+  watches: Watches
+  /** Whose API key these headers hold: a service's own token among them. Null without one, throws for a bad one. */
+  byServiceCredential(headers: IncomingHttpHeaders): Principal | null | Promise<Principal | null>
+  count: { beat(outcome: 'heard' | 'refused'): void; registration(outcome: 'accepted' | 'refused'): void }
+  deregisterAfterSeconds: number
+  clock: Clock
+  random?: () => number
+}
+
+/** The verbs that all routes of this room share: who calls, what it sees, how it is shown. */
+export type Desk = ReturnType<typeof openDesk>
+
+export function openDesk(parts: RegistryRouteParts) {
+  const { catalogue, hearing, deregisterAfterSeconds } = parts
+  return {
+    /** A person, the holder of ADMIN_KEY, or a plugin service with its own token; `unauthenticated` for all others. */
+    async viewerOf(call: Pick<RouteCall, 'principal' | 'headers'>): Promise<Viewer> {
+      if (call.principal !== null) return { principal: call.principal, service: '' }
+      const principal = await parts.byServiceCredential(call.headers)
+      if (principal === null) {
+        throw fail('unauthenticated', 'send "Authorization: Bearer" with a service token, a session token or ADMIN_KEY')
+      }
+      if (principal.service !== '') return { principal, service: principal.service }
+      // The token may have been issued by another node a moment ago.
+      if (catalogue.ofKey(principal.keyId) === undefined) await catalogue.apply()
+      const own = catalogue.ofKey(principal.keyId)
+      if (own === undefined) throw fail('forbidden', 'this API key belongs to no plugin service; use a service token')
+      return { principal, service: own.row.name }
+    },
+    /** By the service's name or id, or an instance's id. What `viewer` may not see is not there. */
+    async find(nameOrId: string, viewer: Viewer): Promise<ServiceRecord> {
+      const look = () => catalogue.find(nameOrId) ?? catalogue.ofInstance(nameOrId)
+      // It may have come to another node a moment ago.
+      if (look() === undefined) await catalogue.apply()
+      const record = look()
+      if (record !== undefined && maySee(viewer, record)) return record
+      const own = viewer.service === '' ? '' : '; register it: POST /api/registry/register'
+      throw fail('not_found', `there is no service ${nameOrId}${own}`, { param: 'id' })
+    },
+    show: (record: ServiceRecord, viewer: Viewer) => showService(record, viewer, { hearing, deregisterAfterSeconds }),
+    /** `forbidden` for whoever sees it and may not speak for it. */
+    assertOwn(record: ServiceRecord, viewer: Viewer): void {
+      if (viewer.service === record.row.name || mayChange(viewer, record)) return
+      throw fail(
+        'forbidden',
+        `only ${record.row.name} itself, with its service token, and its administrators may do that`,
+      )
+    },
+    nextBeat() {
+      const intervalMs = parts.keepWatch.intervalMs()
+      const { random = Math.random } = parts
+      return {
+        interval_seconds: Math.round(intervalMs) / 1000,
+        // Earlier by up to a fifth, never later: who follows it is never late.
+        next_heartbeat_seconds: Math.round(intervalMs * (0.8 + 0.2 * random())) / 1000,
+      }
+    },
+  }
+}
