@@ -5,15 +5,7 @@ import type { Role } from '../kernel/principal.ts'
  * Everything in it is plain data; a new object stands for every change.
  */
 
-export const instanceStates = [
-  'starting',
-  'passing',
-  'warning',
-  'critical',
-  'draining',
-  'maintenance',
-  'gone',
-] as const
+export const instanceStates = ['starting', 'passing', 'warning', 'critical', 'draining', 'maintenance', 'gone'] as const
 export type InstanceState = (typeof instanceStates)[number]
 
 export type Instance = {
