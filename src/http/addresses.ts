@@ -3,9 +3,15 @@ import ipaddr from 'ipaddr.js'
 import { fail } from '../kernel/errors.ts'
 
 /** Who is at the other end: the address, and whether the connection truly begins on this machine. */
-export type Peer = { clientIp: string; isLoopback: boolean }
+export type Peer = {
+  clientIp: string
+  isLoopback: boolean
+  /** The socket's own address: the caller's, or the last proxy's. */
+  speakerIp: string
+  /** Whether the speaker is one of the trusted proxies, so that what it says of the caller is believed. */
+  isSpeakerTrusted: boolean
+}
 
-type SocketFacts = { peer: Peer; trusted: boolean }
 type Block = [ipaddr.IPv4 | ipaddr.IPv6, number]
 
 /**
@@ -16,7 +22,7 @@ type Block = [ipaddr.IPv4 | ipaddr.IPv6, number]
 export function createPeerReader(trustedProxies: readonly string[]): (request: IncomingMessage) => Peer {
   const blocks = trustedProxies.map(parseBlock)
   // A kept-alive connection asks many times; its own facts never change.
-  const known = new WeakMap<IncomingMessage['socket'], SocketFacts>()
+  const known = new WeakMap<IncomingMessage['socket'], Peer>()
 
   const isTrusted = (ip: string): boolean => {
     if (blocks.length === 0 || !ipaddr.isValid(ip)) return false
@@ -24,22 +30,23 @@ export function createPeerReader(trustedProxies: readonly string[]): (request: I
     return blocks.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits))
   }
 
-  const factsOf = (socket: IncomingMessage['socket']): SocketFacts => {
+  const factsOf = (socket: IncomingMessage['socket']): Peer => {
     let facts = known.get(socket)
     if (facts === undefined) {
-      const clientIp = normaliseIp(socket.remoteAddress ?? '')
-      facts = { peer: { clientIp, isLoopback: isLoopbackIp(clientIp) }, trusted: isTrusted(clientIp) }
+      const speakerIp = normaliseIp(socket.remoteAddress ?? '')
+      const isSpeakerTrusted = isTrusted(speakerIp)
+      facts = { clientIp: speakerIp, isLoopback: isLoopbackIp(speakerIp), speakerIp, isSpeakerTrusted }
       known.set(socket, facts)
     }
     return facts
   }
 
   return (request) => {
-    const { peer, trusted } = factsOf(request.socket)
+    const peer = factsOf(request.socket)
     const headers = request.headers
     const said = headers['x-forwarded-for'] ?? headers.forwarded ?? headers['x-real-ip']
     if (said === undefined) return peer
-    if (!trusted) return peer.isLoopback ? { clientIp: peer.clientIp, isLoopback: false } : peer
+    if (!peer.isSpeakerTrusted) return peer.isLoopback ? { ...peer, isLoopback: false } : peer
     let clientIp = peer.clientIp
     const hops = forwardedHops(headers)
     for (let i = hops.length - 1; i >= 0 && isTrusted(clientIp); i--) {
@@ -47,7 +54,7 @@ export function createPeerReader(trustedProxies: readonly string[]): (request: I
       if (hop === '') break
       clientIp = hop
     }
-    return { clientIp, isLoopback: peer.isLoopback && isLoopbackIp(clientIp) }
+    return { ...peer, clientIp, isLoopback: peer.isLoopback && isLoopbackIp(clientIp) }
   }
 }
 

@@ -14,6 +14,9 @@ export type RequestContext = {
   traceId: string
   clientIp: string
   isLoopback: boolean
+  /** The socket's own address, and whether it is a trusted proxy's. */
+  speakerIp: string
+  isSpeakerTrusted: boolean
   /** Epoch ms UTC. */
   startedAt: number
   /** The clock's monotonic ms. */
@@ -40,6 +43,8 @@ export function createContextReader(options: { clock: Clock; trustedProxies: rea
       traceId: readTraceId(headers, callerRequestId),
       clientIp: peer.clientIp,
       isLoopback: peer.isLoopback,
+      speakerIp: peer.speakerIp,
+      isSpeakerTrusted: peer.isSpeakerTrusted,
       startedAt,
       startedMono: clock.monotonic(),
       whenClosed: null,

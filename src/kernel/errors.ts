@@ -102,6 +102,37 @@ export const errorCatalogue = {
     titleZh: '当前没有可用的上游',
     retry: true,
   },
+  service_not_found: { status: 404, title: 'There is no such service', titleZh: '服务不存在', retry: false },
+  service_not_allowed: {
+    status: 403,
+    title: 'This caller may not use that service',
+    titleZh: '无权调用此服务',
+    retry: false,
+  },
+  service_unavailable: {
+    status: 503,
+    title: 'No instance of the service takes calls now',
+    titleZh: '该服务当前没有可用实例',
+    retry: true,
+  },
+  service_unreachable: {
+    status: 502,
+    title: 'An instance of the service cannot be reached',
+    titleZh: '无法连接服务实例',
+    retry: true,
+  },
+  service_garbled: {
+    status: 502,
+    title: 'An instance of the service answered something unreadable',
+    titleZh: '服务实例的响应无法解析',
+    retry: true,
+  },
+  service_timeout: {
+    status: 504,
+    title: 'An instance of the service did not answer in time',
+    titleZh: '服务实例响应超时',
+    retry: true,
+  },
   unavailable: { status: 503, title: 'A part of the hub is not available', titleZh: '系统组件暂不可用', retry: true },
   ledger_unavailable: {
     status: 503,

@@ -134,6 +134,47 @@ export function isRefusedAddress(thrown: unknown): boolean {
 // A probe for HTTP/2 would do the same to the first calls, hence `allowH2` here too.
 const poolOptions = { connections: null, pipelining: 1, allowH2: false, keepAliveTimeout: 60_000 } as const
 
+/** The connections to one instance of a plugin service. */
+export type InstancePool = {
+  dispatcher: Dispatcher
+  /**
+   * Whether a connection is breaking at this moment. What ends an answer of unstated length then is a reset and not
+   * its end, although undici tells both alike.
+   */
+  isBreaking(): boolean
+}
+
+/**
+ * Connections to one origin for somebody who keeps its own list of them, each with its own time to connect. Addresses
+ * are guarded as everywhere; proxy variables of the environment are not inherited.
+ */
+export function openInstancePool(
+  origin: string,
+  options: Pick<UpstreamOptions, 'allow' | 'connectTimeoutMs' | 'lookup'>,
+): InstancePool {
+  const connect = createGuardedConnector(options, createAddressGuard(options.allow).refusal)
+  let breaking = 0
+  const watched: buildConnector.connector = (target, done) =>
+    connect(target, (error, socket) => {
+      if (error !== null) return done(error, null)
+      // Ours is the first listener, undici's comes after it within the same event.
+      socket.on('error', () => {
+        breaking++
+        queueMicrotask(() => breaking--)
+      })
+      done(null, socket)
+    })
+  const dispatcher = new Pool(origin, {
+    ...poolOptions,
+    // Servers that do not say how long they keep a connection mostly keep it for five seconds (uvicorn, node): a call
+    // sent at that very moment is lost, and most calls may not be repeated.
+    keepAliveTimeout: 4000,
+    maxHeaderSize: 64 * 1024,
+    connect: watched,
+  })
+  return { dispatcher, isBreaking: () => breaking > 0 }
+}
+
 function openDirect(origin: string, connect: buildConnector.connector): Dispatcher {
   return new Pool(origin, { ...poolOptions, connect })
 }
@@ -144,7 +185,7 @@ function openProxied(proxy: string, origin: string, { connectTimeoutMs }: Upstre
 }
 
 function createGuardedConnector(
-  { connectTimeoutMs, lookup = lookUpAll, metrics }: UpstreamOptions,
+  { connectTimeoutMs, lookup = lookUpAll, metrics }: Pick<UpstreamOptions, 'connectTimeoutMs' | 'lookup' | 'metrics'>,
   refusalOf: (address: string) => string | null,
 ): buildConnector.connector {
   const outcomes = metrics?.counter('gatehouse_upstream_connects_total', 'Connections opened to upstreams.', [

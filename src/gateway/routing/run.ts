@@ -1,10 +1,10 @@
+import type { CallVerdict, Pass } from '../../kernel/breaker.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { hashUnit } from '../../kernel/hash-unit.ts'
 import type { UpstreamFailure } from '../chat.ts'
 import type { Candidate, ServedModel } from '../models.ts'
 import { blameFor, Suspicion } from './attribution.ts'
-import type { CallVerdict, Pass } from './breaker.ts'
 import { describeRoute, type ToldAttempt } from './decision.ts'
-import { hashUnit } from './hash-unit.ts'
 import type { Plan, RouteAsk } from './plan.ts'
 import type { Pair, Traffic } from './traffic.ts'
 

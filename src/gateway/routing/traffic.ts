@@ -1,7 +1,7 @@
+import { Breaker, type BreakerSettings } from '../../kernel/breaker.ts'
+import { createRetryBudget, type RetryBudget } from '../../kernel/retry-budget.ts'
 import type { Candidate, RoutingTable } from '../models.ts'
-import { Breaker, type BreakerSettings } from './breaker.ts'
 import { KeyLadder, type KeyState } from './key-ladder.ts'
-import { createRetryBudget, type RetryBudget } from './retry-budget.ts'
 
 /** What this node has seen of its candidates: who is busy, how fast, and who is better left alone. */
 export type Traffic = {

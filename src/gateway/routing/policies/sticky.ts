@@ -1,5 +1,5 @@
+import { hashUnit } from '../../../kernel/hash-unit.ts'
 import type { Candidate } from '../../models.ts'
-import { hashUnit } from '../hash-unit.ts'
 import { definePolicy, drawByWeight, sortBy } from './policy.ts'
 
 /**

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { testBreaker as settings } from '../gateway/routing/testing.ts'
 import { Breaker, type CallVerdict, type Pass } from './breaker.ts'
-import { testBreaker as settings } from './testing.ts'
 
 /** What a reader of the settings expects, kept the slow and plain way. */
 type Model = {
