@@ -2,7 +2,8 @@ import type { Arrow } from './imports.ts'
 
 /** From the ground up; an arrow may stay in its layer's part or point to a lower layer, never upwards. */
 const layers: readonly (readonly string[])[] = [
-  ['kernel'],
+  // `plugin` runs in the processes of plugin services: it knows nothing of ours.
+  ['kernel', 'plugin'],
   ['platform'],
   ['http'],
   [
@@ -25,9 +26,9 @@ const roomArrows: readonly (readonly [from: string, to: string])[] = [
 const outside: readonly { packages: RegExp; also: readonly string[] }[] = [
   {
     packages: /^node:(fs|fs\/promises|net|tls|dns|dns\/promises|dgram|child_process|worker_threads|cluster)$/,
-    also: [],
+    also: ['plugin'],
   },
-  { packages: /^node:(http|https|http2)$/, also: ['http'] },
+  { packages: /^node:(http|https|http2)$/, also: ['http', 'plugin'] },
   {
     packages: /^(undici|pg|pg-cursor|mysql2|better-sqlite3|ioredis|pino|pino-pretty|pino-roll|prom-client)$/,
     also: [],

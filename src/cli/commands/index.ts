@@ -6,7 +6,8 @@ import { keys } from './keys.ts'
 import { migrate } from './migrate.ts'
 import { reset } from './reset.ts'
 import { serve } from './serve.ts'
+import { services } from './services.ts'
 import { usage } from './usage.ts'
 
 /** Every command, in the order of the help text. */
-export const commands: readonly Command[] = [serve, migrate, config, keys, demo, usage, audit, reset]
+export const commands: readonly Command[] = [serve, migrate, config, keys, services, demo, usage, audit, reset]

@@ -1,0 +1,95 @@
+import type { HubLink, HubRequest } from './hub-link.ts'
+
+export type ChatMessage = { role: 'system' | 'user' | 'assistant' | 'tool'; content: string } & Record<string, unknown>
+/** Of OpenAI's chat completions; what is not named here passes as it is. */
+export type ChatRequest = { model: string; messages: ChatMessage[] } & Record<string, unknown>
+export type ChatAnswer = {
+  id: string
+  model: string
+  choices: { index: number; message: { role: string; content: string | null }; finish_reason: string | null }[]
+  usage?: { prompt_tokens: number; completion_tokens: number; total_tokens: number }
+}
+export type ChatPiece = {
+  id: string
+  model: string
+  choices: { index: number; delta: { role?: string; content?: string | null }; finish_reason: string | null }[]
+}
+
+/**
+ * The hub's models and the plugin's own usage, called as the plugin: its own limits, budgets and ledger rows. For more
+ * than this, give `baseUrl` and `token()` to a vendor's SDK.
+ */
+export type HubClient = {
+  /** For the `baseURL` of an OpenAI SDK. */
+  baseUrl: string
+  /** For its `apiKey`. Throws before the plugin has registered. */
+  token(): string
+  chat(request: ChatRequest, options?: { signal?: AbortSignal }): Promise<ChatAnswer>
+  /** The pieces as they come; leaving the loop ends the call. */
+  chatStream(request: ChatRequest, options?: { signal?: AbortSignal }): AsyncGenerator<ChatPiece, void, undefined>
+  embed(request: {
+    model: string
+    input: string | string[]
+  }): Promise<{ data: { index: number; embedding: number[] }[] }>
+  models(): Promise<string[]>
+}
+
+const answerTimeoutMs = 600_000
+
+export function createHubClient(link: HubLink, readToken: () => string | null): HubClient {
+  function token(): string {
+    const known = readToken()
+    if (known === null) throw new Error('this plugin has not registered yet: it has no token to call the hub with')
+    return known
+  }
+  const post = (path: string, body: unknown, signal?: AbortSignal): HubRequest => ({
+    ...{ method: 'POST', path, token: token(), body, timeoutMs: answerTimeoutMs },
+    ...(signal ? { signal } : {}),
+  })
+
+  return {
+    baseUrl: `${link.url}/v1`,
+    token,
+    chat: async (request, { signal } = {}) =>
+      link.ask<ChatAnswer>(post('/v1/chat/completions', { ...request, stream: false }, signal)),
+
+    async *chatStream(request, { signal } = {}) {
+      const answer = await link.open(post('/v1/chat/completions', { ...request, stream: true }, signal))
+      try {
+        for await (const data of readEvents(answer)) {
+          if (data === '[DONE]') return
+          const piece = JSON.parse(data) as ChatPiece & { error?: { message?: string } }
+          if (piece.error) throw new Error(piece.error.message ?? 'the stream ended with an error')
+          yield piece
+        }
+        throw new Error('the stream was cut before its end')
+      } finally {
+        answer.destroy()
+      }
+    },
+
+    embed: async (request) => link.ask(post('/v1/embeddings', request)),
+    models: async () => {
+      const list = await link.ask<{ data: { id: string }[] }>({ method: 'GET', path: '/v1/models', token: token() })
+      return list.data.map(({ id }) => id)
+    },
+  }
+}
+
+/** The data of each event: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
+async function* readEvents(bytes: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  let data: string[] = []
+  for await (const chunk of bytes) {
+    rest += decoder.decode(chunk, { stream: true })
+    const lines = rest.split(/\r\n|\n|\r(?!$)/)
+    rest = lines.pop()!
+    for (const line of lines) {
+      if (line === '') {
+        if (data.length > 0) yield data.join('\n')
+        data = []
+      } else if (line.startsWith('data:')) data.push(line.slice(line.startsWith('data: ') ? 6 : 5))
+    }
+  }
+}
