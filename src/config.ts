@@ -20,6 +20,7 @@ import { authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
+import { prometheusConfig, telemetryConfig } from './telemetry/config.ts'
 import { limitsConfig, usageConfig } from './usage/config.ts'
 
 export { mask, type Setting } from './config/settings.ts'
@@ -37,6 +38,8 @@ export const configSchema = z.strictObject({
   gateway: gatewayConfig,
   usage: usageConfig,
   limits: limitsConfig,
+  telemetry: telemetryConfig,
+  prometheus: prometheusConfig,
 })
 
 export type Config = z.infer<typeof configSchema>

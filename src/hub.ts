@@ -16,6 +16,7 @@ import { createUpstreams } from './platform/fetch.ts'
 import type { LogControl } from './platform/log.ts'
 import { openLog, openPlatform, type Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
+import { createTelemetry } from './telemetry/index.ts'
 import { createUsage, openSyntheticUsage, type QuotaTables, type UsageTables } from './usage/index.ts'
 import { version } from './version.ts'
 
@@ -56,7 +57,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
 
     log.info('Initializing')
     const rooms = buildRooms(platform)
-    const { identity, gateway, usage, demo } = rooms
+    const { identity, gateway, usage, telemetry, demo } = rooms
     const checks = rooms.health
     health = checks
     for (const [room, stop] of [
@@ -64,6 +65,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       [() => identity.start(), () => identity.stop()],
       [() => gateway.start(), () => gateway.stop()],
       [() => checks.start(), () => checks.stop()],
+      [() => telemetry.start(), () => telemetry.stop()],
     ] as const) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(stop)
@@ -106,7 +108,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       bodyLimit: gateway.llm.bodyLimit,
       upgrades: gateway.realtime,
       dataPaths: [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic })],
-      rooms: [identity.routes, gateway.routes, usage.routes, checks.routes],
+      rooms: [identity.routes, gateway.routes, usage.routes, checks.routes, telemetry.routes],
     })
     // A start that fails from here on must not leave a socket that keeps the process alive.
     closers.push(() => server?.drain(0))
@@ -218,12 +220,21 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       log,
       version,
     })
+    for (const secret of [config.prometheus.authorization, config.prometheus.remote_write_authorization]) {
+      // The scheme in front of it is no secret.
+      log.scrubber.add(secret.replace(/^\S+ /, ''))
+    }
+    const telemetry = createTelemetry(
+      { metrics, clock, log, upstreams, version, dataDir: config.data.dir },
+      config.telemetry,
+      config.prometheus,
+    )
     const demo = createDemo({
       clock,
       providers: openSyntheticProviders({ db, clock }),
       usage: openSyntheticUsage({ db, clock }),
     })
-    return { identity, gateway, usage, health, demo }
+    return { identity, gateway, usage, health, telemetry, demo }
   }
 
   return {
