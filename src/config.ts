@@ -21,6 +21,7 @@ import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } fro
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
 import { servicesConfig } from './services/config.ts'
+import { prometheusConfig, telemetryConfig } from './telemetry/config.ts'
 import { limitsConfig, usageConfig } from './usage/config.ts'
 
 export { mask, type Setting } from './config/settings.ts'
@@ -40,6 +41,8 @@ export const configSchema = z.strictObject({
   usage: usageConfig,
   limits: limitsConfig,
   services: servicesConfig,
+  telemetry: telemetryConfig,
+  prometheus: prometheusConfig,
 })
 
 export type Config = z.infer<typeof configSchema>

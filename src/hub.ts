@@ -23,6 +23,7 @@ import type { LogControl } from './platform/log.ts'
 import { openLog, openPlatform, type Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
 import { createServices, type Services, type ServicesTables } from './services/index.ts'
+import { createTelemetry } from './telemetry/index.ts'
 import {
   createUsage,
   type MirrorTables,
@@ -71,7 +72,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
 
     log.info('Initializing')
     const rooms = buildRooms(platform)
-    const { identity, gateway, usage, demo } = rooms
+    const { identity, gateway, usage, telemetry, demo } = rooms
     const checks = rooms.health
     health = checks
     resting = gateway
@@ -83,6 +84,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       [() => gateway.start(), () => gateway.stop()],
       [() => plugins.start(), () => plugins.stop()],
       [() => checks.start(), () => checks.stop()],
+      [() => telemetry.start(), () => telemetry.stop()],
     ] as const) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(stop)
@@ -145,7 +147,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       bodyLimit: gateway.llm.bodyLimit,
       upgrades: gateway.realtime,
       dataPaths: [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic })],
-      rooms: [identity.routes, gateway.routes, usage.routes, plugins.routes, checks.routes],
+      rooms: [identity.routes, gateway.routes, usage.routes, plugins.routes, checks.routes, telemetry.routes],
     })
     // A start that fails from here on must not leave a socket that keeps the process alive.
     closers.push(() => server?.drain(0))
@@ -293,12 +295,21 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       },
       config.services,
     )
+    for (const secret of [config.prometheus.authorization, config.prometheus.remote_write_authorization]) {
+      // The scheme in front of it is no secret.
+      log.scrubber.add(secret.replace(/^\S+ /, ''))
+    }
+    const telemetry = createTelemetry(
+      { metrics, clock, log, upstreams, version, dataDir: config.data.dir },
+      config.telemetry,
+      config.prometheus,
+    )
     const demo = createDemo({
       clock,
       providers: openSyntheticProviders({ db, clock }),
       usage: openSyntheticUsage({ db, clock }),
     })
-    return { identity, gateway, usage, health, services, demo }
+    return { identity, gateway, usage, health, services, telemetry, demo }
   }
 
   return {

@@ -61,6 +61,7 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   readJsonBodies(app)
+  readFormBodies(app)
 
   const openContext = createContextReader({ clock, trustedProxies: [] })
   const contextFor = (request: FastifyRequest) => contextOf(request.raw) ?? openContext(request.raw)
@@ -135,6 +136,10 @@ function mountRoute(
       principals.set(request, await admitted(route.access, options, request, contextFor(request).clientIp))
     },
     async preValidation(request) {
+      if (request.body instanceof Form) {
+        if (route.takesForm !== true) throw fail('unsupported_media_type', 'send the body as application/json')
+        request.body = request.body.values
+      }
       if (rest === undefined) return
       const { '*': value, ...others } = request.params as Record<string, string>
       request.params = { ...others, [rest]: value }
@@ -218,6 +223,27 @@ async function admitted(
   }
   if (rank[principal.role] < rank[access]) throw fail('forbidden', `this takes the role ${access}`)
   return principal
+}
+
+/** A form as it was read, until it is known whether the route takes one. */
+class Form {
+  readonly values: Record<string, string | string[]> = {}
+  constructor(text: string) {
+    const fields = new URLSearchParams(text)
+    for (const name of new Set(fields.keys())) {
+      const all = fields.getAll(name)
+      this.values[name] = all.length === 1 ? all[0]! : all
+    }
+  }
+}
+
+function readFormBodies(app: FastifyInstance): void {
+  app.addContentTypeParser(
+    /^application\/x-www-form-urlencoded(?:;|$)/i,
+    { parseAs: 'string', bodyLimit: 1024 * 1024 },
+    (_request: FastifyRequest, body: string, done: (error: Error | null, value?: unknown) => void) =>
+      done(null, new Form(body)),
+  )
 }
 
 function readJsonBodies(app: FastifyInstance): void {

@@ -19,6 +19,8 @@ export type Route = {
   params?: z.ZodType
   query?: z.ZodType
   body?: z.ZodType
+  /** The body may come as a form too; a name that is there several times becomes a list. */
+  takesForm?: true
   /** Shape of the success reply; what is not in it is not sent. Absent for 204. */
   reply?: z.ZodType
   /** Success status, 200 unless said. */

@@ -23,7 +23,14 @@ export type Metrics = {
   beforeRender(fill: () => void): void
   /** The exposition text, at most a second old. */
   render(): Promise<{ contentType: string; text: string }>
+  /**
+   * Every family with its samples, for whoever keeps them. A sample is the same object each time, with the value of now:
+   * it can be known again without reading its labels.
+   */
+  collect(): FamilyReading[]
 }
+
+export type FamilyReading = { name: string; help: string; type: Kind; samples: readonly Sample[] }
 
 export type Family<N extends string, Series> = { with(labels: Record<N, string>): Series }
 export type CounterSeries = { inc(by?: number): void }
@@ -37,8 +44,10 @@ export const durationBuckets = [
 
 const renderEveryMs = 1000
 
-type Sample = { labels: Record<string, string | number>; value: number; metricName?: string }
+/** `metricName` is set where it is not that of the family, as in `…_bucket`. */
+export type Sample = { labels: Record<string, string | number>; value: number; metricName?: string }
 type Kind = 'counter' | 'gauge' | 'histogram'
+type Member<Series> = { series: Series; read(): readonly Sample[] }
 
 export function createMetrics({
   clock = systemClock,
@@ -49,17 +58,26 @@ export function createMetrics({
 } = {}): Metrics {
   const registry = new Registry()
   const fills: (() => void)[] = []
+  const families: { name: string; help: string; type: Kind; read(): readonly Sample[] }[] = []
+  let filledAt = Number.NEGATIVE_INFINITY
   let rendered: { at: number; text: Promise<string> } | null = null
+
+  /** What is measured since it was last asked, such as the lag of the event loop, must not be asked by each reader anew. */
+  function fill(now: number): void {
+    if (now - filledAt < renderEveryMs) return
+    filledAt = now
+    for (const each of fills) each()
+  }
 
   function family<N extends string, Series>(
     kind: Kind,
     name: string,
     help: string,
     labelNames: readonly N[],
-    create: (labels: Record<string, string>) => { series: Series; read(): Sample[] },
+    create: (labels: Record<string, string>) => Member<Series>,
   ): Family<N, Series> {
     checkName(kind, name, help, labelNames)
-    const members = new Map<string, { series: Series; read(): Sample[] }>()
+    const members = new Map<string, Member<Series>>()
     const member = (values: string[]) => {
       const key = values.join('\u0000')
       const known = members.get(key)
@@ -68,13 +86,15 @@ export function createMetrics({
       members.set(key, made)
       return made.series
     }
+    const read = () => [...members.values()].flatMap((each) => each.read())
     // prom-client's own metrics look each label set up again at every count (0.7 µs); its registry renders anything
     // that has `get`, so the counting is ours and the format is its.
     const renderable = {
       name,
       help,
-      get: async () => ({ name, help, type: kind, values: [...members.values()].flatMap((each) => each.read()) }),
+      get: async () => ({ name, help, type: kind, values: read() }),
     }
+    families.push({ name, help, type: kind, read })
     registry.registerMetric(renderable as unknown as Parameters<Registry['registerMetric']>[0])
     if (labelNames.length === 0) member([])
     return {
@@ -90,27 +110,27 @@ export function createMetrics({
   const metrics: Metrics = {
     counter: (name, help, labelNames = []) =>
       family('counter', name, help, labelNames, (labels) => {
-        let value = 0
+        const sample = { labels, value: 0 }
         const inc = (by = 1) => {
-          if (by > 0) value += by
+          if (by > 0) sample.value += by
         }
-        return { series: { inc }, read: () => [{ labels, value }] }
+        return { series: { inc }, read: () => [sample] }
       }),
     gauge: (name, help, labelNames = []) =>
       family('gauge', name, help, labelNames, (labels) => {
-        let value = 0
+        const sample = { labels, value: 0 }
         const series: GaugeSeries = {
           set: (next) => {
-            value = next
+            sample.value = next
           },
           inc: (by = 1) => {
-            value += by
+            sample.value += by
           },
           dec: (by = 1) => {
-            value -= by
+            sample.value -= by
           },
         }
-        return { series, read: () => [{ labels, value }] }
+        return { series, read: () => [sample] }
       }),
     histogram: (name, help, labelNames, buckets) =>
       family('histogram', name, help, labelNames, (labels) => createDistribution(name, labels, buckets)),
@@ -118,10 +138,14 @@ export function createMetrics({
     async render() {
       const now = clock.monotonic()
       if (rendered === null || now - rendered.at >= renderEveryMs) {
-        for (const fill of fills) fill()
+        fill(now)
         rendered = { at: now, text: registry.metrics() }
       }
       return { contentType: registry.contentType, text: await rendered.text }
+    },
+    collect() {
+      fill(clock.monotonic())
+      return families.map(({ name, help, type, read }) => ({ name, help, type, samples: read() }))
     },
   }
   const overflow = metrics.counter(
@@ -141,16 +165,21 @@ function createDistribution(name: string, labels: Record<string, string>, bucket
     counts[i]!++
     sum += value
   }
+  const samples: Sample[] = [...buckets, '+Inf'].map((le) => ({
+    ...{ metricName: `${name}_bucket`, labels: { ...labels, le }, value: 0 },
+  }))
+  const total: Sample = { metricName: `${name}_sum`, labels, value: 0 }
+  const number: Sample = { metricName: `${name}_count`, labels, value: 0 }
+  const all = [...samples, total, number]
   const read = () => {
     let count = 0
-    const samples: Sample[] = []
-    for (const [i, bound] of [...buckets, '+Inf'].entries()) {
+    for (const [i, sample] of samples.entries()) {
       count += counts[i]!
-      samples.push({ metricName: `${name}_bucket`, labels: { ...labels, le: bound }, value: count })
+      sample.value = count
     }
-    samples.push({ metricName: `${name}_sum`, labels, value: sum })
-    samples.push({ metricName: `${name}_count`, labels, value: count })
-    return samples
+    total.value = sum
+    number.value = count
+    return all
   }
   return { series: { observe }, read }
 }

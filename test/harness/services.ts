@@ -42,6 +42,37 @@ export async function provideNginx(): Promise<Provided<string>> {
   })
 }
 
+/** The path of a Prometheus that can be started, promtool beside it; nothing is started here. */
+export async function providePrometheus(): Promise<Provided<string>> {
+  return provide('Prometheus', 'GATEHOUSE_TEST_PROMETHEUS', async () => {
+    const named = process.env.GATEHOUSE_TEST_PROMETHEUS
+    return named ?? findOrInstall(() => findProgram('prometheus', ['/usr/local/bin']), 'prometheus')
+  })
+}
+
+/** A Prometheus of its own, empty, that takes samples by remote write and scrapes what `config` says. */
+export async function startPrometheus(program: string, config = 'scrape_configs: []\n'): Promise<Service> {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-prometheus-'))
+  const file = join(folder, 'prometheus.yml')
+  writeFileSync(file, config)
+  return serve({
+    folder,
+    url: (port) => `http://127.0.0.1:${port}`,
+    isReady: async (port) => (await fetch(`http://127.0.0.1:${port}/-/ready`).catch(() => null))?.ok === true,
+    spawn: (port) =>
+      spawnGuarded(
+        [
+          program,
+          ...[`--config.file=${file}`, `--storage.tsdb.path=${join(folder, 'data')}`],
+          ...[`--web.listen-address=127.0.0.1:${port}`, '--web.enable-remote-write-receiver'],
+          // Samples of tests are of any age.
+          ...['--storage.tsdb.retention.time=100y', '--log.level=error'],
+        ],
+        { folder, stopSignal: 'TERM' },
+      ),
+  })
+}
+
 /** A PostgreSQL server of its own: role and database `gatehouse`, a password, no durability. */
 export async function startPostgres(): Promise<Service> {
   const bin = findOrInstall(findPostgres, 'postgresql')
