@@ -136,6 +136,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     leases,
     secrets,
     upstreams,
+    mailer,
     openCache,
     pingRedis,
   }: Platform<Tables>) {
@@ -150,12 +151,8 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       config.limits,
     )
     const identity = createIdentity({
-      db,
-      secrets,
-      bus,
-      clock,
-      log,
-      metrics,
+      ...{ db, secrets, bus, clock, log, metrics, counter, mailer, upstreams },
+      publicUrl: config.server.public_url,
       adminKey: config.auth.admin_key,
       config: config.auth,
     })

@@ -16,7 +16,7 @@ import { answeredRequestId, contextOf, createContextReader, type RequestContext 
 import { mountDocs } from './docs-pages.ts'
 import { parseJson } from './json.ts'
 import { openapiOptions, problemReply } from './openapi.ts'
-import { errorHeaders, problemContentType, toProblem } from './problem.ts'
+import { errorHeaders, problemContentType, readLanguage, toProblem } from './problem.ts'
 import { toRefusal } from './refusal.ts'
 import { isReply } from './reply.ts'
 import type { Route } from './route.ts'
@@ -143,6 +143,7 @@ function mountRoute(
         isLoopback: context.isLoopback,
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 512),
         accept: request.headers.accept ?? '',
+        language: readLanguage(request.headers['accept-language']),
       })
       if (!isReply(result)) return reply.code(status).send(status === 204 ? undefined : result)
       reply.code(result.status).headers(result.headers)

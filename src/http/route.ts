@@ -43,6 +43,8 @@ export type RouteCall<Params = unknown, Query = unknown, Body = unknown> = {
   userAgent: string
   /** The Accept header, '' when absent. */
   accept: string
+  /** What the caller reads, by its Accept-Language; null when it says neither. */
+  language: 'en' | 'zh' | null
 }
 
 type Parsed<S> = S extends z.ZodType ? z.infer<S> : undefined

@@ -1,41 +1,61 @@
 /**
  * Who is calling, and what it may do: people with passwords and sessions, programs with API keys, the holder of
  * ADMIN_KEY, and how the first owner comes to be. Everything a request needs is kept in memory, so that a store that is
- * away closes no door that was open. Not here: what a model may cost or how often it may be called (usage), nor tenants.
+ * away closes no door that was open. Tenants, and who may see what of them, are here too. Not here: what a model may
+ * cost or how often it may be called (usage).
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
+import { everything } from '../kernel/scope.ts'
 import type { Bus } from '../platform/bus/bus.ts'
+import type { Counter } from '../platform/counter/counter.ts'
 import { readRevision } from '../platform/database/index.ts'
+import type { Upstreams } from '../platform/fetch.ts'
 import type { Log } from '../platform/log.ts'
+import type { Mailer } from '../platform/mail.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { createAuthenticator, readCredential } from './authenticate.ts'
 import type { AuthConfig } from './config.ts'
+import { createInvitationStore } from './invitation-store.ts'
+import { createInvitations } from './invitations.ts'
 import { createKeyRing } from './key-ring.ts'
 import { createKeyStore } from './key-store.ts'
 import { createKeys, type Keys } from './keys.ts'
+import { createLockout } from './lockout.ts'
 import { createLogin } from './login.ts'
+import { createMails } from './mails.ts'
+import { createOpenidProvider } from './openid-provider.ts'
+import { createPasswordChange } from './password-change.ts'
 import { createPasswords } from './passwords.ts'
+import { createResetStore } from './reset-store.ts'
 import { identityRoutes } from './routes.ts'
+import { createSecondFactor } from './second-factor.ts'
+import { createSecondFactorStore } from './second-factor-store.ts'
 import { createSessionStore } from './session-store.ts'
 import { createSessions } from './sessions.ts'
 import { createSetup } from './setup.ts'
+import { createSingleSignOn } from './single-sign-on.ts'
+import { createSingleSignOnStore } from './single-sign-on-store.ts'
 import { createStore, type IdentityRevision, type IdentityTables } from './store.ts'
-import { createUsers, type Users } from './users.ts'
+import { createTenantStore } from './tenant-store.ts'
+import { createTenants, type Tenant } from './tenants.ts'
+import { createUserStore } from './user-store.ts'
+import { createUsers } from './users.ts'
 
 export type { AuthConfig } from './config.ts'
 export type { Key, Keys } from './keys.ts'
 export type { IdentityTables } from './store.ts'
-export type { Users } from './users.ts'
+export type { Tenant } from './tenants.ts'
 
 export type Identity = {
   routes: ReturnType<typeof identityRoutes>
   keys: Keys
-  users: Users
+  /** A tenant as this node knows it: synchronous, follows the store within a second. */
+  tenant(id: string): Tenant | undefined
   /** For model paths: synchronous for a key in memory. */
   byApiKey(text: string): Principal | Promise<Principal>
   byControlCredential(headers: IncomingHttpHeaders): Principal | null | Promise<Principal | null>
@@ -60,9 +80,16 @@ export type IdentityOptions = {
   clock: Clock
   log: Log
   metrics: Metrics
+  /** Counts failed log-ins. */
+  counter: Counter
+  mailer: Mailer
+  /** The way out to the OpenID provider. */
+  upstreams: Pick<Upstreams, 'send'>
+  /** Where people reach the hub; '' when it does not know. */
+  publicUrl: string
   /** '' when there is none. */
   adminKey: string
-  config: Pick<AuthConfig, 'access_token_minutes' | 'refresh_token_days'>
+  config: Omit<AuthConfig, 'admin_key'>
 }
 
 const flushEveryMs = 60_000
@@ -76,20 +103,51 @@ export function createIdentity(options: IdentityOptions): Identity {
   const keyStore = createKeyStore(db, store)
   const ring = createKeyRing({ keyStore, hasOwner: () => store.hasOwner(), revision: revision('keys'), clock, log })
   const keys = createKeys({ keyStore, ring, secrets, bus, clock, log })
+  const userStore = createUserStore(db, store)
+  const tenants = createTenants({
+    tenantStore: createTenantStore(db, store),
+    revision: revision('keys'),
+    applyKeys: () => ring.apply(),
+    endSessionsOf: (scope, tenantId) => sessions.endTenant(scope, tenantId),
+    ...{ bus, clock, log },
+  })
+  const secondFactor = createSecondFactor({
+    secondFactorStore: createSecondFactorStore(db),
+    requiredFor: config.require_totp_for,
+    ...{ tenants, secrets, clock, log },
+  })
   const sessions = createSessions({
     sessionStore: createSessionStore(db, store),
     revision: revision('sessions'),
-    secrets,
-    bus,
-    clock,
-    log,
+    ...{ secrets, bus, clock, log },
     accessTokenMs: config.access_token_minutes * 60_000,
     refreshTokenMs: config.refresh_token_days * 24 * 3_600_000,
+    isTenantOpen: tenants.isOpen,
+    mustLogInAnew: async (user) => secondFactor.isRequired(user) && !(await secondFactor.isEnrolled(user.id)),
   })
   const passwords = createPasswords()
+  const mails = createMails({ mailer: options.mailer, publicUrl: options.publicUrl })
+  const lockout = createLockout({ counter: options.counter, clock, log, metrics })
   const setup = createSetup({ store, ring, secrets, passwords, sessions, bus, clock, log, adminKey })
-  const login = createLogin({ store, passwords, sessions, clock })
-  const users = createUsers({ store, ring, passwords, sessions, bus, clock })
+  const login = createLogin({
+    ...{ userStore, tenants, secondFactor, lockout, passwords, sessions, secrets, clock, metrics },
+  })
+  const users = createUsers({ userStore, tenants, secondFactor, ring, passwords, sessions, bus, clock, log })
+  const invitations = createInvitations({
+    invitationStore: createInvitationStore(db, store),
+    ...{ userStore, users, tenants, login, mails, passwords, ring, secrets, bus, clock, log },
+    hours: config.invitation_hours,
+  })
+  const passwordChange = createPasswordChange({
+    resetStore: createResetStore(db),
+    ...{ userStore, tenants, login, lockout, passwords, sessions, mails, secrets, clock, log, metrics },
+  })
+  const singleSignOn = createSingleSignOn({
+    config: config.oidc,
+    provider: openProvider(options),
+    singleSignOnStore: createSingleSignOnStore(db),
+    ...{ userStore, users, tenants, login, secrets, clock, log },
+  })
   const { noteUse } = keys
   const { byToken: bySessionToken } = sessions
   const authenticator = createAuthenticator({ secrets, ring, keyStore, noteUse, bySessionToken, adminKey, clock })
@@ -106,9 +164,24 @@ export function createIdentity(options: IdentityOptions): Identity {
   }
 
   return {
-    routes: identityRoutes({ setup, login, sessions, users, keys, clock }),
+    routes: identityRoutes({
+      ...{
+        setup,
+        login,
+        sessions,
+        users,
+        keys,
+        clock,
+        tenants,
+        secondFactor,
+        invitations,
+        passwordChange,
+        singleSignOn,
+      },
+      canMail: mails.isOn,
+    }),
     keys,
-    users,
+    tenant: tenants.known,
     byApiKey: authenticator.byApiKey,
     byControlCredential: authenticator.byControlCredential,
     readCredential,
@@ -116,16 +189,16 @@ export function createIdentity(options: IdentityOptions): Identity {
     setupToken: setup.token,
     isStale: ring.isStale,
     async tenantOf(scope, id) {
-      const row = scope === 'key' ? await keyStore.find(id, {}) : await store.findUser(id)
+      const row = scope === 'key' ? await keyStore.find(id, {}) : await userStore.find(everything, id)
       return row?.tenant_id ?? null
     },
 
     async start() {
       assertSameMasterKey(await store.rememberKeyId(secrets.keyId), secrets.keyId)
       await setup.start()
-      await Promise.all([ring.ready(), sessions.ready()])
+      await Promise.all([ring.ready(), sessions.ready(), tenants.ready()])
       unsubscribe = bus.on('config.changed', ({ kind }) => {
-        if (kind === 'keys') void Promise.all([ring.reload(), sessions.reload()])
+        if (kind === 'keys') void Promise.all([ring.reload(), sessions.reload(), tenants.reload()])
       })
       const known = metrics.gauge('gatehouse_identity_known_keys', 'API keys held in memory').with({})
       const stale = metrics.gauge('gatehouse_identity_keys_stale', '1 while keys are served without the store').with({})
@@ -134,7 +207,11 @@ export function createIdentity(options: IdentityOptions): Identity {
         stale.set(ring.isStale() ? 1 : 0)
       })
       void every(flushEveryMs, keys.flushUses)
-      void every(forgetEveryMs, sessions.forgetOld)
+      void every(forgetEveryMs, async () => {
+        await sessions.forgetOld()
+        await invitations.forgetOld()
+        await passwordChange.forgetOld()
+      })
     },
 
     async stop() {
@@ -142,9 +219,17 @@ export function createIdentity(options: IdentityOptions): Identity {
       stopping.abort()
       ring.stop()
       sessions.stop()
+      tenants.stop()
+      await passwordChange.stop()
       await keys.flushUses()
     },
   }
+}
+
+function openProvider({ config: { oidc }, publicUrl, upstreams, clock, log }: IdentityOptions) {
+  if (oidc.issuer === '') return null
+  const redirectUrl = oidc.redirect_url || `${publicUrl.replace(/\/$/, '')}/login/oidc`
+  return createOpenidProvider({ config: oidc, redirectUrl, upstreams, clock, log })
 }
 
 function assertSameMasterKey(stored: string, ours: string): void {

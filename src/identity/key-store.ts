@@ -2,7 +2,7 @@ import { type Insertable, type Selectable, sql, type Updateable } from 'kysely'
 import type { Connection, IdentityTables, Store } from './store.ts'
 
 export type KeyRow = Selectable<IdentityTables['api_keys']>
-/** A key as it counts: `owner_enabled` is 0 when the person it belongs to was disabled. */
+/** A key as it counts: `owner_enabled` is 0 when the person or the tenant it belongs to was disabled. */
 export type EffectiveKeyRow = KeyRow & { owner_enabled: number | null }
 /** Whose keys are meant; an absent member does not narrow. */
 export type KeyScope = { tenantId?: string; userId?: string }
@@ -24,8 +24,9 @@ export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
     db
       .selectFrom('api_keys')
       .leftJoin('users', 'users.id', 'api_keys.user_id')
+      .leftJoin('tenants', 'tenants.id', 'api_keys.tenant_id')
       .selectAll('api_keys')
-      .select('users.enabled as owner_enabled')
+      .select(sql<number>`case when users.enabled = 0 or tenants.enabled = 0 then 0 else 1 end`.as('owner_enabled'))
 
   const scoped = (scope: KeyScope) =>
     db

@@ -10,6 +10,8 @@ import { responsesMigration } from './0008-responses.ts'
 import { routingMigration } from './0009-routing.ts'
 import { abortPolicyMigration } from './0010-abort-policy.ts'
 import { transformsMigration } from './0011-transforms.ts'
+import { peopleMigration } from './0015-people.ts'
+import { singleSignOnMigration } from './0016-single-sign-on.ts'
 
 export type { Migration }
 
@@ -26,4 +28,6 @@ export const migrations: readonly Migration[] = [
   routingMigration,
   abortPolicyMigration,
   transformsMigration,
+  peopleMigration,
+  singleSignOnMigration,
 ]

@@ -44,7 +44,7 @@ async function call(usage: Usage, method: string, path: string, input: Partial<R
     query: route.query?.parse(input.query ?? {}),
     body: route.body?.parse(input.body),
   }
-  const edge = { requestId: '', traceId: '', clientIp: '', isLoopback: true, userAgent: '', accept: '' }
+  const edge = { requestId: '', traceId: '', clientIp: '', isLoopback: true, userAgent: '', accept: '', language: null }
   return route.reply?.parse(await route.handle({ principal, ...parsed, ...edge }))
 }
 

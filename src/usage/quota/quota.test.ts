@@ -340,7 +340,7 @@ async function callRoute(
     query: route.query?.parse(input.query ?? {}),
     body: route.body?.parse(input.body),
   }
-  const edge = { requestId: '', traceId: '', clientIp: '', isLoopback: true, userAgent: '', accept: '' }
+  const edge = { requestId: '', traceId: '', clientIp: '', isLoopback: true, userAgent: '', accept: '', language: null }
   const answer = await route.handle({ principal, ...parsed, ...edge })
   return route.reply ? route.reply.parse(answer) : answer
 }
