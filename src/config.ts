@@ -10,17 +10,17 @@ import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
 import { type Environment, readEnvironment } from './config/environment.ts'
 import { explainIssue } from './config/explain.ts'
-import { checkFolder, checkSecrets } from './config/preflight.ts'
+import { checkFolder, checkSecrets, checkTogether } from './config/preflight.ts'
 import { describe, listSettings, type Setting } from './config/settings.ts'
 import { readToml } from './config/toml.ts'
 import { ConfigError, type Finding, type Words } from './config/words.ts'
 import { gatewayConfig } from './gateway/config.ts'
 import { serverConfig } from './http/config.ts'
 import { auditConfig, authConfig } from './identity/config.ts'
-import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } from './platform/config.ts'
+import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
-import { servicesConfig } from './services/config.ts'
+import { serviceProxyConfig, servicesConfig } from './services/config.ts'
 import { prometheusConfig, telemetryConfig } from './telemetry/config.ts'
 import { limitsConfig, usageConfig } from './usage/config.ts'
 
@@ -35,12 +35,14 @@ export const configSchema = z.strictObject({
   redis: redisConfig,
   log: logConfig,
   network: networkConfig,
+  mail: mailConfig,
   auth: authConfig,
   audit: auditConfig,
   gateway: gatewayConfig,
   usage: usageConfig,
   limits: limitsConfig,
   services: servicesConfig,
+  service_proxy: serviceProxyConfig,
   telemetry: telemetryConfig,
   prometheus: prometheusConfig,
 })
@@ -112,7 +114,7 @@ export function loadConfig(options: LoadOptions): Loaded {
   }
   const parsed = configSchema.safeParse(raw, { reportInput: true })
   if (!parsed.success) findings.push(...parsed.error.issues.flatMap((issue) => explainIssue(issue, settings, whereOf)))
-  else findings.push(...checkSecrets(parsed.data, env, whereOf))
+  else findings.push(...checkSecrets(parsed.data, env, whereOf), ...checkTogether(parsed.data, whereOf))
 
   if (!parsed.success || findings.some((finding) => finding.level === 'error')) throw new ConfigError(findings)
   return { config: parsed.data, origins, warnings: findings, file: file.path }

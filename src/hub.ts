@@ -1,36 +1,18 @@
-import type { IncomingMessage } from 'node:http'
-import { join } from 'node:path'
 import { createApp } from './app.ts'
 import type { Loaded } from './config.ts'
-import { createDemo, createDemoServer } from './demo/index.ts'
-import {
-  createGateway,
-  type Gateway,
-  type GatewayTables,
-  openSyntheticProviders,
-  type PinnedTables,
-} from './gateway/index.ts'
-import { createHealth, type Health } from './health/index.ts'
-import { contextOf } from './http/context.ts'
+import { createDemoServer } from './demo/index.ts'
+import type { Gateway } from './gateway/index.ts'
+import type { Health } from './health/index.ts'
 import type { HubServer } from './http/listen.ts'
-import { createIdentity, type IdentityTables } from './identity/index.ts'
+import { joinUpgrades } from './http/upgrades.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
 import { fail } from './kernel/errors.ts'
 import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
-import { createUpstreams } from './platform/fetch.ts'
 import type { LogControl } from './platform/log.ts'
-import { openLog, openPlatform, type Platform } from './platform/open.ts'
-import { createSpools } from './platform/spool.ts'
-import { createServices, type Services, type ServicesTables } from './services/index.ts'
-import { createTelemetry } from './telemetry/index.ts'
-import {
-  createUsage,
-  type MirrorTables,
-  openSyntheticUsage,
-  type QuotaTables,
-  type UsageTables,
-} from './usage/index.ts'
+import { openLog, openPlatform } from './platform/open.ts'
+import { buildRooms, type Tables } from './rooms.ts'
+import type { Services } from './services/index.ts'
 import { version } from './version.ts'
 
 export type Hub = {
@@ -39,8 +21,6 @@ export type Hub = {
   /** Takes no new work, lets running answers end, brings the ledger home, closes everything. */
   stop(): Promise<void>
 }
-
-type Tables = IdentityTables & GatewayTables & PinnedTables & UsageTables & QuotaTables & MirrorTables & ServicesTables
 
 export type HubOptions = {
   /** Adds the demo provider and its traffic. */
@@ -71,7 +51,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     await migrate(database, migrations, { log, version })
 
     log.info('Initializing')
-    const rooms = buildRooms(platform)
+    const rooms = buildRooms(platform, { config, clock, log, closers })
     const { identity, gateway, usage, telemetry, demo } = rooms
     const checks = rooms.health
     health = checks
@@ -144,10 +124,14 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       admit: ({ isLoopback }, { url }) =>
         isLoopback || identity.isClaimed() || url === '/livez' || url === '/readyz' ? null : notClaimed(),
       refuse: gateway.llm.refuse,
-      bodyLimit: gateway.llm.bodyLimit,
-      upgrades: gateway.realtime,
-      dataPaths: [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic })],
-      rooms: [identity.routes, gateway.routes, usage.routes, plugins.routes, checks.routes, telemetry.routes],
+      bodyLimit: (request) => rooms.serviceProxy.bodyLimit(request) ?? gateway.llm.bodyLimit(request),
+      upgrades: joinUpgrades([gateway.realtime, rooms.serviceProxy.upgrades]),
+      dataPaths: [
+        gateway.llm.serve,
+        createDemoServer({ clock, isLoaded: gateway.hasSynthetic }),
+        rooms.serviceProxy.serve,
+      ],
+      rooms: rooms.routes,
     })
     // A start that fails from here on must not leave a socket that keeps the process alive.
     closers.push(() => server?.drain(0))
@@ -167,149 +151,6 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     }
     log.info(`Listening on ${url}`, { address: url })
     return { url, port }
-  }
-
-  function buildRooms({
-    metrics,
-    database,
-    bus,
-    counter,
-    leases,
-    secrets,
-    upstreams,
-    openCache,
-    pingRedis,
-  }: Platform<Tables>) {
-    const db = database.kysely
-    const usage = createUsage(
-      {
-        ...{ db, bus, counter, leases, clock, log, metrics, dataDir: config.data.dir },
-        longestCallMs: config.gateway.deadline_seconds * 1000 + 60_000,
-        ownDaily: {
-          mirror: Math.round(config.gateway.mirror_daily_usd * 1e9),
-          canary: Math.round(config.gateway.canary_daily_usd * 1e9),
-        },
-        tenantOf: (scope, id) => identity.tenantOf(scope, id),
-      },
-      config.usage,
-      config.limits,
-    )
-    const identity = createIdentity({
-      db,
-      secrets,
-      bus,
-      clock,
-      log,
-      metrics,
-      adminKey: config.auth.admin_key,
-      config: config.auth,
-      audit: { retentionDays: config.audit.retention_days, folder: join(config.data.dir, 'audit') },
-    })
-    const imageFetch = createUpstreams({
-      allow: config.gateway.image_allow_private,
-      connectTimeoutMs: config.network.connect_timeout_seconds * 1000,
-      proxy: config.network.proxy,
-      log,
-    })
-    closers.push(() => imageFetch.close())
-    const gateway = createGateway(
-      {
-        db,
-        secrets,
-        upstreams,
-        imageFetch,
-        quota: usage.quota,
-        prices: usage.prices,
-        priceOf: usage.priceOfMillions,
-        storedRoute: usage.routeOf,
-        keepMirror: usage.keepMirror,
-        tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
-        bus,
-        openCache,
-        leases,
-        ledger: usage,
-        authenticate(request) {
-          const refuse = (error: unknown) =>
-            usage.quota.refuseStranger(error, contextOf(request as IncomingMessage)?.clientIp ?? '')
-          try {
-            const credential = identity.readCredential(request.headers, request.url ?? '')
-            if (credential === null) throw fail('unauthenticated', 'Send an API key: Authorization: Bearer sk-gh-…')
-            const known = identity.byApiKey(credential)
-            return known instanceof Promise ? known.catch(refuse) : known
-          } catch (error) {
-            return refuse(error)
-          }
-        },
-        checkScope: identity.checkScope,
-        corsHeaders: createCorsHeaders(config.server.cors_origins),
-        guardSecret: (secret) => log.scrubber.add(secret),
-        maxBodyBytes: config.server.max_body_bytes,
-        spools: createSpools({
-          folder: join(config.data.dir, 'spool'),
-          maxTotalBytes: config.gateway.max_spooled_bytes,
-        }),
-        clock,
-        log,
-        metrics,
-      },
-      config.gateway,
-    )
-    const health = createHealth({
-      database,
-      pingRedis,
-      providers: gateway.providerHealth,
-      ledger: usage,
-      dataDir: config.data.dir,
-      clock,
-      bus,
-      metrics,
-      log,
-      version,
-    })
-    const pluginUpstreams = createUpstreams({
-      // Plugins may live in any network of the operator's; metadata addresses stay shut.
-      allow: ['0.0.0.0/0', '::/0'],
-      connectTimeoutMs: config.network.connect_timeout_seconds * 1000,
-      log,
-    })
-    closers.push(() => pluginUpstreams.close())
-    const services = createServices(
-      {
-        ...{ db, secrets, bus, leases, clock, log, metrics, upstreams: pluginUpstreams },
-        serviceTokens: identity.serviceTokens,
-        byServiceCredential: identity.byServiceCredential,
-        reservedNames: new Set([
-          ...reservedNames,
-          ...[identity.routes, gateway.routes, usage.routes, health.routes].flat().flatMap(firstSegment),
-        ]),
-        checkAddress(host, port) {
-          if (port !== config.server.port || !isLoopbackHost(host)) return
-          throw fail(
-            'invalid_request',
-            `${host}:${port} is this hub itself; register the address the plugin listens on`,
-            {
-              param: 'port',
-            },
-          )
-        },
-      },
-      config.services,
-    )
-    for (const secret of [config.prometheus.authorization, config.prometheus.remote_write_authorization]) {
-      // The scheme in front of it is no secret.
-      log.scrubber.add(secret.replace(/^\S+ /, ''))
-    }
-    const telemetry = createTelemetry(
-      { metrics, clock, log, upstreams, version, dataDir: config.data.dir },
-      config.telemetry,
-      config.prometheus,
-    )
-    const demo = createDemo({
-      clock,
-      providers: openSyntheticProviders({ db, clock }),
-      usage: openSyntheticUsage({ db, clock }),
-    })
-    return { identity, gateway, usage, health, services, telemetry, demo }
   }
 
   return {
@@ -335,35 +176,6 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
   }
 }
 
-/** First segments below /api that are the contract's, whether or not this version has routes there. */
-const reservedNames = [
-  ...['registry', 'gateway', 'admin', 'api', 'v1', 'v2', 'auth', 'tenants', 'users', 'keys', 'audit', 'health'],
-  ...['providers', 'models', 'model-providers', 'routes', 'logs', 'prices', 'limits', 'budgets', 'stats', 'export'],
-  ...[
-    'sources',
-    'sessions',
-    'risk',
-    'metrics',
-    'system',
-    'alerts',
-    'alert-rules',
-    'silences',
-    'channels',
-    'deliveries',
-  ],
-  ...['hooks', 'incidents', 'sla', 'on-call', 'runbooks', 'doctor', 'config', 'backups', 'maintenance', 'services'],
-]
-
-/** `keys` of `/api/keys/:id`. */
-function firstSegment({ path }: { path: string }): string[] {
-  const found = /^\/api\/([^/:*]+)/.exec(path)
-  return found === null ? [] : [found[1]!]
-}
-
-function isLoopbackHost(host: string): boolean {
-  return /^(localhost|127\.[\d.]+|0\.0\.0\.0|\[?::1\]?|\[?::\]?)$/i.test(host)
-}
-
 function notClaimed() {
   return fail('setup_required', 'The hub has no owner yet: claim it on its own machine, or set ADMIN_KEY.')
 }
@@ -379,14 +191,4 @@ async function closeAll(closers: (() => Promise<unknown> | unknown)[]): Promise<
     }
   }
   if (failures.length > 0) throw new AggregateError(failures, 'some parts did not close')
-}
-
-/** What lets a page of an allowed origin read an answer of the raw paths; the control app has its own. */
-function createCorsHeaders(origins: readonly string[]): (origin: string | undefined) => string[] {
-  const allowed = new Set(origins)
-  const isAny = allowed.has('*')
-  return (origin) => {
-    if (origin === undefined || !(isAny || allowed.has(origin))) return []
-    return ['access-control-allow-origin', isAny ? '*' : origin, 'vary', 'origin']
-  }
 }

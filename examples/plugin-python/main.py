@@ -38,7 +38,7 @@ def live(port):
         except urllib.error.URLError as error:  # the hub is not there yet, or has forgotten us
             print("not registered:", getattr(error, "read", lambda: error)(), file=sys.stderr)
             instance, wait = None, 2
-    if instance: ask(f"/api/registry/deregister/{NAME}?instance_id={instance}", open(TOKEN_FILE).read(), {})
+    if instance: ask("/api/registry/deregister/" + NAME, open(TOKEN_FILE).read(), {"instance_id": instance})
 
 server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PLUGIN_PORT", "8010"))), Handler)
 signal.signal(signal.SIGTERM, lambda *_: (stopping.set(), threading.Thread(target=server.shutdown).start()))

@@ -52,6 +52,50 @@ export function checkSecrets(
     })
 }
 
+/** Settings that mean nothing without others. */
+export function checkTogether(
+  config: {
+    server: { public_url: string }
+    mail: { url: string }
+    auth: { oidc: { issuer: string; client_id: string; redirect_url: string } }
+  },
+  whereOf: (name: string) => string,
+): Finding[] {
+  const { server, mail, auth } = config
+  const missing = (name: string, needs: string, whyEn: string, whyZh: string): Finding => ({
+    level: 'error',
+    where: whereOf(name),
+    setting: name,
+    cause: {
+      en: `${name} is set, but ${needs} is not: ${whyEn}.`,
+      zh: `已设置 ${name}，但未设置 ${needs}：${whyZh}。`,
+    },
+    remedy: { en: `Set ${needs}, or leave ${name} empty.`, zh: `请设置 ${needs}，或将 ${name} 留空。` },
+  })
+  const findings: Finding[] = []
+  if (mail.url !== '' && server.public_url === '') {
+    const zh = '邮件中的链接不能取自请求的 Host 头'
+    findings.push(missing('mail.url', 'server.public_url', 'links in mails are never made from what a caller says', zh))
+  }
+  if (auth.oidc.issuer !== '' && auth.oidc.client_id === '') {
+    findings.push(
+      missing(
+        'auth.oidc.issuer',
+        'auth.oidc.client_id',
+        'the provider has to know who asks',
+        '身份提供方需要知道是谁在请求',
+      ),
+    )
+  }
+  if (auth.oidc.issuer !== '' && auth.oidc.redirect_url === '' && server.public_url === '') {
+    const zh = '身份提供方需要知道登录后回到何处'
+    findings.push(
+      missing('auth.oidc.issuer', 'server.public_url', 'the provider has to know where people go back to', zh),
+    )
+  }
+  return findings
+}
+
 function isGuessable(secret: string): boolean {
   return knownSecrets.includes(secret.toLowerCase()) || secret.length < leastSecretLength || new Set(secret).size < 6
 }

@@ -2,8 +2,8 @@ import type { Dispatcher } from 'undici'
 import { HubError } from '../kernel/errors.ts'
 import { mayUseModel, type Principal } from '../kernel/principal.ts'
 import type { Secrets } from '../platform/secrets.ts'
-import { type MirrorSettings, readMirror } from './own-calls/mirror-settings.ts'
 import { demoType } from '../usage/index.ts'
+import { type MirrorSettings, readMirror } from './own-calls/mirror-settings.ts'
 import {
   type Credential,
   type CredentialKeeper,

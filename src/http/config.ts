@@ -28,6 +28,15 @@ export const serverConfig = z
     port: z.int().min(0).max(65535).default(8000).describe('Port to listen on; 0 takes any free one.').meta({
       zh: '监听端口；0 表示任意空闲端口。',
     }),
+    public_url: z
+      .string()
+      .refine((text) => text === '' || isWebAddress(text), {
+        error: 'This is not an address such as https://hub.example.com',
+        params: { zh: '不是形如 https://hub.example.com 的地址' },
+      })
+      .default('')
+      .describe('Address at which people reach the hub; links in mails and single sign-on need it.')
+      .meta({ zh: '用户访问本系统所用的地址；邮件中的链接与单点登录需要它。' }),
     trusted_proxies: z
       .array(addressBlock)
       .default([])
@@ -70,4 +79,10 @@ function isOrigin(text: string): boolean {
   } catch {
     return false
   }
+}
+
+function isWebAddress(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, search, hash, username } = new URL(text)
+  return /^https?:$/.test(protocol) && search === '' && hash === '' && username === ''
 }

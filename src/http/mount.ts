@@ -17,7 +17,7 @@ import { answeredRequestId, contextOf, createContextReader, type RequestContext 
 import { mountDocs } from './docs-pages.ts'
 import { parseJson } from './json.ts'
 import { openapiOptions, problemReply, securityOf } from './openapi.ts'
-import { errorHeaders, problemContentType, toProblem } from './problem.ts'
+import { errorHeaders, problemContentType, readLanguage, toProblem } from './problem.ts'
 import { toRefusal } from './refusal.ts'
 import { isReply } from './reply.ts'
 import { type Route, rank } from './route.ts'
@@ -161,6 +161,7 @@ function mountRoute(
         get closed() {
           return signalOfEnd(reply.raw)
         },
+        language: readLanguage(request.headers['accept-language']),
       })
       if (!isReply(result)) return reply.code(status).send(status === 204 ? undefined : result)
       reply.code(result.status).headers(result.headers)

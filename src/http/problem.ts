@@ -59,13 +59,18 @@ export function sendProblem(
 }
 
 function prefersChinese(acceptLanguage: string | undefined): boolean {
-  if (acceptLanguage === undefined || !/zh/i.test(acceptLanguage)) return false
-  let best = { language: '', weight: 0 }
-  for (const part of acceptLanguage.split(',')) {
-    const [language = '', ...parameters] = part.trim().toLowerCase().split(';')
+  return readLanguage(acceptLanguage) === 'zh'
+}
+
+/** Which of our languages an Accept-Language header likes best; null for none of them. */
+export function readLanguage(acceptLanguage: string | undefined): 'en' | 'zh' | null {
+  let best: { language: 'en' | 'zh' | null; weight: number } = { language: null, weight: 0 }
+  for (const part of (acceptLanguage ?? '').slice(0, 500).split(',')) {
+    const [tag = '', ...parameters] = part.trim().toLowerCase().split(';')
     const weight = parameters.map((p) => /^\s*q=([\d.]+)/.exec(p)?.[1]).find((q) => q !== undefined)
     const value = weight === undefined ? 1 : Number(weight)
+    const language = (['zh', 'en'] as const).find((ours) => tag === ours || tag.startsWith(`${ours}-`)) ?? null
     if (value > best.weight) best = { language, weight: value }
   }
-  return best.language === 'zh' || best.language.startsWith('zh-')
+  return best.language
 }

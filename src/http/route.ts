@@ -59,6 +59,8 @@ export type RouteCall<Params = unknown, Query = unknown, Body = unknown> = {
   headers: IncomingHttpHeaders
   /** Aborts when the answer is over, sent or cut: for handlers that wait or stream. Made when first asked for. */
   readonly closed: AbortSignal
+  /** What the caller reads, by its Accept-Language; null when it says neither. */
+  language: 'en' | 'zh' | null
 }
 
 /** A role may do what those below it may. */

@@ -13,6 +13,20 @@ export type Upgrades = {
   drain(limitMs: number): Promise<number>
 }
 
+/** Several as one: the first whose path it is serves it. */
+export function joinUpgrades(all: readonly Upgrades[]): Upgrades {
+  return {
+    isOurs: (request) => all.some((each) => each.isOurs(request)),
+    serve(request, ...rest) {
+      all.find((each) => each.isOurs(request))?.serve(request, ...rest)
+    },
+    async drain(limitMs) {
+      const ended = await Promise.all(all.map((each) => each.drain(limitMs)))
+      return ended.reduce((sum, count) => sum + count, 0)
+    },
+  }
+}
+
 /** Answers a request for an upgrade with an error and ends the connection. */
 export function refuseUpgrade(socket: Duplex, error: HubError, body: unknown, headers: readonly string[] = []): void {
   if (socket.destroyed || !socket.writable) return

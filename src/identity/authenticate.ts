@@ -131,7 +131,8 @@ function assertService(principal: Principal): Principal {
 /** Texts whose hash is remembered; guesses of strangers are among them, so there is an end to it. */
 const mostHashes = 20_000
 
-const adminPrincipal: Principal = Object.freeze({
+/** Whoever holds ADMIN_KEY, and the hub where it acts on its own account. */
+export const adminPrincipal: Principal = Object.freeze({
   kind: 'admin_key',
   id: 'admin',
   role: 'super_admin',

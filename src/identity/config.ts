@@ -1,4 +1,84 @@
 import { z } from 'zod'
+import { roles } from '../kernel/principal.ts'
+
+const mapping = z.array(
+  z.string().refine((text) => /^.+=[^=]+$/.test(text), {
+    error: 'This is not of the form "value of the claim=what it means here"',
+    params: { zh: '格式应为 "声明的值=在本系统中的含义"' },
+  }),
+)
+
+/** `[auth.oidc]`: log-in by an OpenID provider. */
+const oidcConfig = z
+  .strictObject({
+    issuer: z
+      .string()
+      .refine((text) => text === '' || isIssuer(text), {
+        error: 'This is not an https:// address (http:// is for loopback only)',
+        params: { zh: '不是 https:// 地址（http:// 仅限本机）' },
+      })
+      .default('')
+      .describe('Issuer of the OpenID provider people may log in with; empty: none.')
+      .meta({ zh: '可用于登录的 OpenID 提供方（issuer）；留空则停用。' }),
+    client_id: z.string().default('').describe('The name under which the provider knows the hub.').meta({
+      zh: '在提供方注册的客户端 ID。',
+    }),
+    client_secret: z
+      .string()
+      .default('')
+      .describe('The secret that goes with it; empty for a public client (PKCE is always used).')
+      .meta({ zh: '客户端密钥；公共客户端留空（始终使用 PKCE）。', secret: true }),
+    scopes: z
+      .array(z.string().regex(/^[!#-[\]-~]+$/))
+      .default(['openid', 'email', 'profile'])
+      .describe('What the provider is asked for.')
+      .meta({ zh: '向提供方请求的范围。' }),
+    redirect_url: z
+      .string()
+      .refine((text) => text === '' || URL.canParse(text), {
+        error: 'This is not an address such as https://hub.example.com/login/oidc',
+        params: { zh: '不是形如 https://hub.example.com/login/oidc 的地址' },
+      })
+      .default('')
+      .describe('Page the provider sends people back to, as registered there; empty: /login/oidc of server.public_url.')
+      .meta({ zh: '登录后返回的页面（须在提供方登记）；留空为 server.public_url 下的 /login/oidc。' }),
+    auto_provision: z
+      .boolean()
+      .default(false)
+      .describe('Whether people nobody has invited are made at their first log-in.')
+      .meta({ zh: '首次登录时是否自动创建未受邀的用户。' }),
+    role_claim: z
+      .string()
+      .default('')
+      .describe('Claim that says what somebody may do here; empty: roles are given here.')
+      .meta({ zh: '决定角色的声明；留空则在本系统中授予角色。' }),
+    role_map: mapping
+      .default([])
+      .describe(
+        'Values of role_claim that are let in, with their role, as in "hub-admins=tenant_admin"; no others are.',
+      )
+      .meta({ zh: 'role_claim 的允许取值及其角色，例如 "hub-admins=tenant_admin"；其余一律拒绝。' })
+      .refine((all) => all.every((entry) => roles.some((role) => entry.endsWith(`=${role}`))), {
+        error: `Each entry must end in one of ${roles.map((role) => `=${role}`).join(', ')}`,
+        params: { zh: '每一项须以角色名结尾' },
+      }),
+    tenant_claim: z
+      .string()
+      .default('')
+      .describe("Claim that says whose person somebody is; empty: new people belong to the hub's own tenant.")
+      .meta({ zh: '决定租户的声明；留空则新用户归属 hub 租户。' }),
+    tenant_map: mapping
+      .default([])
+      .describe('Values of tenant_claim that are let in, with the name of their tenant; no others are.')
+      .meta({ zh: 'tenant_claim 的允许取值及其租户名；其余一律拒绝。' }),
+    replaces_totp: z
+      .boolean()
+      .default(false)
+      .describe('Whether the provider sees to second factors, so that the hub does not ask for its own.')
+      .meta({ zh: '是否由提供方负责第二因素，本系统不再另行要求。' }),
+  })
+  .describe('Log-in by an OpenID provider.')
+  .meta({ zh: '通过 OpenID 提供方登录。' })
 
 function widest(of: string, zh: string) {
   return z
@@ -54,6 +134,19 @@ export const authConfig = z
     self_service_models: widest('models', '模型'),
     self_service_services: widest('plugin services', '插件服务'),
     self_service_endpoints: widest('paths', '接口路径'),
+    require_totp_for: z
+      .array(z.enum(roles))
+      .default([])
+      .describe('Roles that must log in with a second factor; tenants may ask it of more in their config.')
+      .meta({ zh: '必须使用第二因素登录的角色；租户可在其 config 中要求更多角色。' }),
+    invitation_hours: z
+      .number()
+      .min(1)
+      .max(24 * 90)
+      .default(72)
+      .describe('How long an invitation can be accepted.')
+      .meta({ zh: '邀请的有效期（小时）。' }),
+    oidc: oidcConfig.prefault({}),
   })
   .describe('How people and programs prove who they are.')
   .meta({ zh: '身份认证。' })
@@ -74,3 +167,10 @@ export const auditConfig = z
 
 export type AuthConfig = z.infer<typeof authConfig>
 export type AuditConfig = z.infer<typeof auditConfig>
+export type OidcConfig = AuthConfig['oidc']
+
+function isIssuer(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname } = new URL(text)
+  return protocol === 'https:' || (protocol === 'http:' && /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname))
+}

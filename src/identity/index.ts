@@ -1,7 +1,8 @@
 /**
  * Who is calling, and what it may do: people with passwords and sessions, programs with API keys, the holder of
  * ADMIN_KEY, and how the first owner comes to be. Everything a request needs is kept in memory, so that a store that is
- * away closes no door that was open. Not here: what a model may cost or how often it may be called (usage), nor tenants.
+ * away closes no door that was open. Tenants, and who may see what of them, are here too. Not here: what a model may
+ * cost or how often it may be called (usage).
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Kysely } from 'kysely'
@@ -10,23 +11,36 @@ import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { idPrefixes } from '../kernel/ids.ts'
 import type { Principal } from '../kernel/principal.ts'
+import { everything } from '../kernel/scope.ts'
 import type { Bus } from '../platform/bus/bus.ts'
+import type { Counter } from '../platform/counter/counter.ts'
 import { readRevision } from '../platform/database/index.ts'
+import type { Upstreams } from '../platform/fetch.ts'
 import type { Log } from '../platform/log.ts'
+import type { Mailer } from '../platform/mail.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { type Audit, createAudit } from './audit/index.ts'
 import type { AuditTables } from './audit/store.ts'
 import { createAuthenticator, readCredential } from './authenticate.ts'
-import { type AuthConfig, authConfig } from './config.ts'
+import type { AuthConfig } from './config.ts'
+import { createInvitationStore } from './invitation-store.ts'
+import { createInvitations } from './invitations.ts'
 import { readKeyPolicy } from './key-policy.ts'
 import { createKeyRing } from './key-ring.ts'
 import { type CheckScope, createScopeCheck } from './key-scope.ts'
 import { createKeyStore } from './key-store.ts'
 import { createKeys, type Keys } from './keys.ts'
+import { createLockout } from './lockout.ts'
 import { createLogin } from './login.ts'
+import { createMails } from './mails.ts'
+import { createOpenidProvider } from './openid-provider.ts'
+import { createPasswordChange } from './password-change.ts'
 import { createPasswords } from './passwords.ts'
+import { createResetStore } from './reset-store.ts'
 import { identityRoutes } from './routes.ts'
+import { createSecondFactor } from './second-factor.ts'
+import { createSecondFactorStore } from './second-factor-store.ts'
 import { createServiceAccounts } from './service-accounts.ts'
 import { serviceAccountRoutes } from './service-accounts-routes.ts'
 import { createServiceAccountStore } from './service-accounts-store.ts'
@@ -34,20 +48,26 @@ import { createServiceTokens, type ServiceTokens } from './service-tokens.ts'
 import { createSessionStore } from './session-store.ts'
 import { createSessions } from './sessions.ts'
 import { createSetup } from './setup.ts'
+import { createSingleSignOn } from './single-sign-on.ts'
+import { createSingleSignOnStore } from './single-sign-on-store.ts'
 import { createStore, type IdentityRevision, type IdentityTables } from './store.ts'
-import { createUsers, type Users } from './users.ts'
+import { createTenantStore } from './tenant-store.ts'
+import { createTenants, type Tenant } from './tenants.ts'
+import { createUserStore } from './user-store.ts'
+import { createUsers } from './users.ts'
 
 export { type Audit, type AuditRange, type AuditVerdict, verifyAudit, verifyAuditFile } from './audit/index.ts'
 export type { AuthConfig } from './config.ts'
 export type { Key, Keys } from './keys.ts'
 export type { ServiceTokens } from './service-tokens.ts'
 export type { IdentityTables } from './store.ts'
-export type { Users } from './users.ts'
+export type { Tenant } from './tenants.ts'
 
 export type Identity = {
   routes: Route[]
   keys: Keys
-  users: Users
+  /** A tenant as this node knows it: synchronous, follows the store within a second. */
+  tenant(id: string): Tenant | undefined
   /** For model paths: synchronous for a key in memory. */
   byApiKey(text: string): Principal | Promise<Principal>
   /** For control routes; with 'service' the own token of a plugin service comes in too. */
@@ -82,10 +102,16 @@ export type IdentityOptions = {
   clock: Clock
   log: Log
   metrics: Metrics
+  /** Counts failed log-ins. */
+  counter: Counter
+  mailer: Mailer
+  /** The way out to the OpenID provider. */
+  upstreams: Pick<Upstreams, 'send'>
+  /** Where people reach the hub; '' when it does not know. */
+  publicUrl: string
   /** '' when there is none. */
   adminKey: string
-  /** What is not named is as the defaults say. */
-  config: Pick<AuthConfig, 'access_token_minutes' | 'refresh_token_days'> & Partial<AuthConfig>
+  config: Omit<AuthConfig, 'admin_key'>
   /** Without, nothing of the audit log is ever moved to files. */
   audit?: { retentionDays: number; folder: string }
 }
@@ -102,34 +128,65 @@ export function createIdentity(options: IdentityOptions): Identity {
   const keyStore = createKeyStore(db, store)
   const ring = createKeyRing({ keyStore, hasOwner: () => store.hasOwner(), revision: revision('keys'), clock, log })
   const keys = createKeys({ keyStore, ring, secrets, bus, clock, log })
+  const userStore = createUserStore(db, store)
+  const tenants = createTenants({
+    tenantStore: createTenantStore(db, store),
+    revision: revision('keys'),
+    applyKeys: () => ring.apply(),
+    endSessionsOf: (scope, tenantId) => sessions.endTenant(scope, tenantId),
+    ...{ bus, clock, log },
+  })
+  const secondFactor = createSecondFactor({
+    secondFactorStore: createSecondFactorStore(db),
+    requiredFor: config.require_totp_for,
+    ...{ tenants, secrets, clock, log },
+  })
   const sessions = createSessions({
     sessionStore: createSessionStore(db, store),
     revision: revision('sessions'),
-    secrets,
-    bus,
-    clock,
-    log,
+    ...{ secrets, bus, clock, log },
     accessTokenMs: config.access_token_minutes * 60_000,
     refreshTokenMs: config.refresh_token_days * 24 * 3_600_000,
+    isTenantOpen: tenants.isOpen,
+    mustLogInAnew: async (user) => secondFactor.isRequired(user) && !(await secondFactor.isEnrolled(user.id)),
   })
   const passwords = createPasswords()
+  const mails = createMails({ mailer: options.mailer, publicUrl: options.publicUrl })
+  const lockout = createLockout({ counter: options.counter, clock, log, metrics })
   const setup = createSetup({ store, ring, secrets, passwords, sessions, bus, clock, log, adminKey })
-  const login = createLogin({ store, passwords, sessions, clock })
   const audit = createAudit({
     ...{ db: db as unknown as Kysely<AuditTables>, secrets, clock, log },
     ...(options.audit ?? { retentionDays: 0, folder: '' }),
-    nameOf: async (userId) => (await store.findUser(userId))?.email ?? '',
+    nameOf: async (userId) => (await userStore.find(everything, userId))?.email ?? '',
   })
   const accountStore = createServiceAccountStore(db, store)
   const serviceAccounts = createServiceAccounts({
     accountStore,
-    tenantOfUser: async (id) => (await store.findUser(id))?.tenant_id ?? null,
+    tenantOfUser: async (id) => (await userStore.find(everything, id))?.tenant_id ?? null,
     ring,
     bus,
     clock,
   })
-  const keyPolicy = readKeyPolicy({ ...authConfig.parse({}), ...config })
-  const users = createUsers({ store, ring, passwords, sessions, bus, clock })
+  const keyPolicy = readKeyPolicy(config)
+  const login = createLogin({
+    ...{ userStore, tenants, secondFactor, lockout, passwords, sessions, secrets, clock, metrics },
+  })
+  const users = createUsers({ userStore, tenants, secondFactor, ring, passwords, sessions, bus, clock, log })
+  const invitations = createInvitations({
+    invitationStore: createInvitationStore(db, store),
+    ...{ userStore, users, tenants, login, mails, passwords, ring, secrets, bus, clock, log },
+    hours: config.invitation_hours,
+  })
+  const passwordChange = createPasswordChange({
+    resetStore: createResetStore(db),
+    ...{ userStore, tenants, login, lockout, passwords, sessions, mails, secrets, clock, log, metrics },
+  })
+  const singleSignOn = createSingleSignOn({
+    config: config.oidc,
+    provider: openProvider(options),
+    singleSignOnStore: createSingleSignOnStore(db),
+    ...{ userStore, users, tenants, login, secrets, clock, log },
+  })
   const { noteUse } = keys
   const { byToken: bySessionToken } = sessions
   const authenticator = createAuthenticator({ secrets, ring, keyStore, noteUse, bySessionToken, adminKey, clock })
@@ -147,12 +204,16 @@ export function createIdentity(options: IdentityOptions): Identity {
 
   return {
     routes: [
-      ...identityRoutes({ setup, login, sessions, users, keys, serviceAccounts, keyPolicy, clock }),
+      ...identityRoutes({
+        ...{ setup, login, sessions, users, keys, serviceAccounts, keyPolicy, clock, tenants },
+        ...{ secondFactor, invitations, passwordChange, singleSignOn },
+        canMail: mails.isOn,
+      }),
       ...serviceAccountRoutes(serviceAccounts),
       ...audit.routes,
     ],
     keys,
-    users,
+    tenant: tenants.known,
     byApiKey: authenticator.byApiKey,
     byControlCredential: authenticator.byControlCredential,
     byServiceCredential: authenticator.byServiceCredential,
@@ -167,16 +228,16 @@ export function createIdentity(options: IdentityOptions): Identity {
       if (scope === 'user' && id.startsWith(`${idPrefixes.serviceAccount}_`)) {
         return (await accountStore.find(id, undefined))?.tenant_id ?? null
       }
-      const row = scope === 'key' ? await keyStore.find(id, {}) : await store.findUser(id)
+      const row = scope === 'key' ? await keyStore.find(id, {}) : await userStore.find(everything, id)
       return row?.tenant_id ?? null
     },
 
     async start() {
       assertSameMasterKey(await store.rememberKeyId(secrets.keyId), secrets.keyId)
       await setup.start()
-      await Promise.all([ring.ready(), sessions.ready()])
+      await Promise.all([ring.ready(), sessions.ready(), tenants.ready()])
       unsubscribe = bus.on('config.changed', ({ kind }) => {
-        if (kind === 'keys') void Promise.all([ring.reload(), sessions.reload()])
+        if (kind === 'keys') void Promise.all([ring.reload(), sessions.reload(), tenants.reload()])
       })
       const known = metrics.gauge('gatehouse_identity_known_keys', 'API keys held in memory').with({})
       const stale = metrics.gauge('gatehouse_identity_keys_stale', '1 while keys are served without the store').with({})
@@ -185,7 +246,11 @@ export function createIdentity(options: IdentityOptions): Identity {
         stale.set(ring.isStale() ? 1 : 0)
       })
       void every(flushEveryMs, keys.flushUses)
-      void every(forgetEveryMs, sessions.forgetOld)
+      void every(forgetEveryMs, async () => {
+        await sessions.forgetOld()
+        await invitations.forgetOld()
+        await passwordChange.forgetOld()
+      })
       void every(settleEveryMs, audit.settle)
       void every(forgetEveryMs, async () => void (await audit.archive()))
     },
@@ -195,10 +260,18 @@ export function createIdentity(options: IdentityOptions): Identity {
       stopping.abort()
       ring.stop()
       sessions.stop()
+      tenants.stop()
+      await passwordChange.stop()
       await keys.flushUses()
       await audit.settle()
     },
   }
+}
+
+function openProvider({ config: { oidc }, publicUrl, upstreams, clock, log }: IdentityOptions) {
+  if (oidc.issuer === '') return null
+  const redirectUrl = oidc.redirect_url || `${publicUrl.replace(/\/$/, '')}/login/oidc`
+  return createOpenidProvider({ config: oidc, redirectUrl, upstreams, clock, log })
 }
 
 function assertSameMasterKey(stored: string, ours: string): void {

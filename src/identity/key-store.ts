@@ -44,10 +44,11 @@ export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
     db
       .selectFrom('api_keys')
       .leftJoin('users', 'users.id', 'api_keys.user_id')
+      .leftJoin('tenants', 'tenants.id', 'api_keys.tenant_id')
       .leftJoin('service_accounts', 'service_accounts.id', 'api_keys.service_account_id')
       .selectAll('api_keys')
       .select([
-        'users.enabled as owner_enabled',
+        sql<number>`case when users.enabled = 0 or tenants.enabled = 0 then 0 else 1 end`.as('owner_enabled'),
         'service_accounts.enabled as account_enabled',
         'service_accounts.name as account_name',
       ])

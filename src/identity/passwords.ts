@@ -1,8 +1,9 @@
 import { hash, verify } from '@node-rs/argon2'
 import { fail } from '../kernel/errors.ts'
+import { commonPasswords } from './common-passwords.ts'
 
 export type Passwords = {
-  /** Refuses what is too short, too long, or the address itself, with `invalid_request` on `param`. */
+  /** Refuses what is too short, too long, too well known, or the address itself, with `invalid_request` on `param`. */
   check(password: string, email: string, param: string): void
   /** The argon2id hash that is stored; every byte of the password counts. */
   hash(password: string): Promise<string>
@@ -12,8 +13,9 @@ export type Passwords = {
 
 // OWASP's first choice for argon2id: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
-const minCharacters = 10
-const maxBytes = 1024
+const minCharacters = 8
+const maxCharacters = 4096
+const leastDifferent = 4
 
 /**
  * Password rules and hashes. At most `parallel` hashes run at a time (each takes 19 MiB and a thread of the pool that
@@ -28,21 +30,32 @@ export function createPasswords({ parallel = 2, queued = 64 } = {}): Passwords {
       const fault = findFault(password, email)
       if (fault !== null) throw fail('invalid_request', `the password ${fault}`, { param })
     },
-    hash: (password) => enter(() => hash(Buffer.from(password), cost)),
+    hash: (password) => enter(() => hash(bytesOf(password), cost)),
     async matches(stored, password) {
-      if (Buffer.byteLength(password) > maxBytes) return false
+      if (password.length > 2 * maxCharacters) return false
       decoy ??= hash(Buffer.from('no such user'), cost)
       const against = stored ?? (await decoy)
-      const isMatch = await enter(() => verify(against, Buffer.from(password)))
+      const isMatch = await enter(() => verify(against, bytesOf(password)))
       return isMatch && stored !== null
     },
   }
 }
 
+/** Keyboards write one character in several ways: é may be one code point or two. All of it counts, in one form. */
+function bytesOf(password: string): Buffer {
+  return Buffer.from(password.normalize('NFC'))
+}
+
 function findFault(password: string, email: string): string | null {
-  if ([...password].length < minCharacters) return `must have at least ${minCharacters} characters`
-  if (Buffer.byteLength(password) > maxBytes) return `must not be longer than ${maxBytes} bytes`
-  if (password.trim().toLowerCase() === email.trim().toLowerCase()) return 'must not be the e-mail address'
+  const text = password.normalize('NFC')
+  const characters = [...text]
+  if (characters.length < minCharacters) return `must have at least ${minCharacters} characters`
+  if (characters.length > maxCharacters) return `must not be longer than ${maxCharacters} characters`
+  const plain = text.trim().toLowerCase()
+  const address = email.trim().toLowerCase()
+  if (plain === address || plain === address.slice(0, address.lastIndexOf('@'))) return 'must not be the e-mail address'
+  if (new Set(characters).size < leastDifferent) return `must have at least ${leastDifferent} different characters`
+  if (commonPasswords.has(plain)) return 'is one that everybody tries first; take one of your own'
   return null
 }
 

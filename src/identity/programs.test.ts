@@ -197,7 +197,7 @@ describe.each(engines())('keys of programs on $name', ({ address }) => {
 
   test('a policy bounds what people make for themselves, administrators it does not', async () => {
     const node = await open({
-      config: {
+      settings: {
         self_service_max_keys: 2,
         self_service_max_days: 30,
         self_service_models: ['gpt-4o*', 'mini'],
@@ -223,7 +223,7 @@ describe.each(engines())('keys of programs on $name', ({ address }) => {
   })
 
   test('the last place is taken once, however many ask for it at the same time', async () => {
-    const node = await open({ config: { self_service_max_keys: 3 } })
+    const node = await open({ settings: { self_service_max_keys: 3 } })
     const { joe } = await people(node)
     const made = await Promise.all(
       Array.from({ length: 8 }, () => ask(node, 'POST', '/api/keys', { name: 'k' }, joe.token)),
@@ -236,7 +236,7 @@ describe.each(engines())('keys of programs on $name', ({ address }) => {
     const before = await openNode(url, admin)
     const { joe } = await people(before)
     const mine = await ask(before, 'POST', '/api/keys', { name: 'k' }, joe.token)
-    const node = await openNode(url, { ...admin, config: { self_service_keys: false } })
+    const node = await openNode(url, { ...admin, settings: { self_service_keys: false } })
     expect((await ask(node, 'POST', '/api/keys', { name: 'k' }, joe.token)).status).toBe(403)
     expect((await ask(node, 'POST', `/api/keys/${mine.id}/rotate`, {}, joe.token)).status).toBe(403)
     expect((await ask(node, 'DELETE', `/api/keys/${mine.id}`, undefined, joe.token)).status).toBe(204)

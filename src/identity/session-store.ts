@@ -1,5 +1,7 @@
-import type { Insertable, Selectable, Transaction } from 'kysely'
+import type { ExpressionBuilder, Insertable, Selectable, Transaction } from 'kysely'
+import type { Scope } from '../kernel/scope.ts'
 import type { Connection, IdentityTables, Store, UserRow } from './store.ts'
+import { coversUser } from './user-store.ts'
 
 export type SessionRow = Selectable<IdentityTables['sessions']>
 export type NewSession = Insertable<IdentityTables['sessions']>
@@ -11,6 +13,14 @@ export type Rotation =
   | { kind: 'unknown' }
 
 export type SessionStore = ReturnType<typeof createSessionStore>
+
+/** Sessions outlive their person, so only a scope below everything asks who that is. */
+function coversSession(scope: Scope) {
+  return (row: ExpressionBuilder<IdentityTables, 'sessions'>) =>
+    scope.kind === 'everything'
+      ? row.lit(true)
+      : row('user_id', 'in', row.selectFrom('users').select('users.id').where(coversUser(scope)))
+}
 
 export function createSessionStore(db: Connection, store: Pick<Store, 'change'>) {
   const end = (trx: Transaction<IdentityTables>, families: readonly string[], now: number) =>
@@ -49,11 +59,12 @@ export function createSessionStore(db: Connection, store: Pick<Store, 'change'>)
       }),
 
     /** The newest token of each session of a user that is neither ended nor over. */
-    listOpen: (userId: string, now: number): Promise<SessionRow[]> =>
+    listOpen: (scope: Scope, userId: string, now: number): Promise<SessionRow[]> =>
       db
         .selectFrom('sessions')
         .selectAll()
         .where('user_id', '=', userId)
+        .where(coversSession(scope))
         .where('rotated_at', 'is', null)
         .where('revoked_at', 'is', null)
         .where('expires_at', '>', now)
@@ -64,17 +75,32 @@ export function createSessionStore(db: Connection, store: Pick<Store, 'change'>)
       families.length === 0 ? Promise.resolve() : store.change('sessions', (trx) => end(trx, families, now)),
 
     /** Families of a user whose access tokens may still be valid. */
-    async familiesOf(userId: string, usedSince: number): Promise<string[]> {
+    async familiesOf(scope: Scope, userId: string, usedSince: number): Promise<string[]> {
       const rows = await db
         .selectFrom('sessions')
         .select('family')
         .distinct()
         .where('user_id', '=', userId)
+        .where(coversSession(scope))
         .where('revoked_at', 'is', null)
         .where('expires_at', '>', usedSince)
         .execute()
       return rows.map((row) => row.family)
     },
+
+    /** Ends all sessions of the people of a tenant. */
+    revokeTenant: (scope: Scope, tenantId: string, now: number): Promise<unknown> =>
+      store.change('sessions', (trx) =>
+        trx
+          .updateTable('sessions')
+          .set({ revoked_at: now })
+          .where('user_id', 'in', (query) =>
+            query.selectFrom('users').select('users.id').where('tenant_id', '=', tenantId),
+          )
+          .where(coversSession(scope))
+          .where('revoked_at', 'is', null)
+          .execute(),
+      ),
 
     async revokedSince(since: number): Promise<Set<string>> {
       const rows = await db

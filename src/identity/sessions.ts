@@ -5,6 +5,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { fail, type HubError } from '../kernel/errors.ts'
 import { createId } from '../kernel/ids.ts'
 import { type Principal, type Role, roles } from '../kernel/principal.ts'
+import { everything, type Scope } from '../kernel/scope.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Log } from '../platform/log.ts'
 import type { Secrets } from '../platform/secrets.ts'
@@ -25,11 +26,13 @@ export type Sessions = {
   byToken(token: string): Principal | Promise<Principal>
   /** The session behind a principal of `byToken`; '' for any other. */
   idOf(principal: Principal): string
-  list(userId: string): Promise<SessionRow[]>
+  list(scope: Scope, userId: string): Promise<SessionRow[]>
   /** Ends sessions by id; refused here at once, on other nodes within two seconds. */
   end(ids: readonly string[]): Promise<void>
   /** Ends all sessions of a user but `exceptId`. */
   endAllOf(userId: string, exceptId?: string): Promise<void>
+  /** Ends the sessions of all people of a tenant. */
+  endTenant(scope: Scope, tenantId: string): Promise<void>
   ready(): Promise<void>
   reload(): Promise<void>
   /** Removes what is long over, a thousand rows at a time. */
@@ -52,6 +55,10 @@ export function createSessions(own: {
   log: Log
   accessTokenMs: number
   refreshTokenMs: number
+  /** Whether people of a tenant are let in; asked for every request, in memory. */
+  isTenantOpen(tenantId: string): boolean
+  /** Whether a person has to log in anew, because more is asked of it than when the session began. */
+  mustLogInAnew(user: UserRow): Promise<boolean>
 }): Sessions {
   const { sessionStore, secrets, bus, clock, log, accessTokenMs, refreshTokenMs } = own
   const key = secrets.derive('session')
@@ -91,6 +98,7 @@ export function createSessions(own: {
   function accept(found: Verified): Principal {
     if (clock.now() >= found.expiresAt) throw over()
     if (endedHere.has(found.sessionId) || ended.get().has(found.sessionId)) throw over()
+    if (!own.isTenantOpen(found.principal.tenantId)) throw over()
     return found.principal
   }
 
@@ -148,7 +156,12 @@ export function createSessions(own: {
         ip: origin.ip,
         user_agent: origin.userAgent,
       }))
-      if (outcome.kind === 'rotated') return tokensFor(outcome.user, outcome.family, successor)
+      if (outcome.kind === 'rotated') {
+        const { user, family } = outcome
+        if (own.isTenantOpen(user.tenant_id) && !(await own.mustLogInAnew(user)))
+          return tokensFor(user, family, successor)
+        await end([family])
+      }
       if (outcome.kind === 'reused') {
         log.warn('A refresh token was used twice; its session has been ended', { userId: outcome.userId })
         await end([outcome.family])
@@ -166,11 +179,16 @@ export function createSessions(own: {
     },
 
     idOf: (principal) => idByPrincipal.get(principal) ?? '',
-    list: (userId) => sessionStore.listOpen(userId, clock.now()),
+    list: (scope, userId) => sessionStore.listOpen(scope, userId, clock.now()),
     end,
     async endAllOf(userId, exceptId) {
-      const families = await sessionStore.familiesOf(userId, clock.now() - accessTokenMs)
+      const families = await sessionStore.familiesOf(everything, userId, clock.now() - accessTokenMs)
       await end(families.filter((id) => id !== exceptId))
+    },
+    async endTenant(scope, tenantId) {
+      await sessionStore.revokeTenant(scope, tenantId, clock.now())
+      await ended.refresh()
+      bus.announce('config.changed', { kind: 'keys' })
     },
     ready: () => ended.ready(),
     reload: () => ended.refresh(),

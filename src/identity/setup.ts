@@ -9,6 +9,7 @@ import type { KeyRing } from './key-ring.ts'
 import type { Passwords } from './passwords.ts'
 import type { Origin, Sessions, Tokens } from './sessions.ts'
 import type { Store, UserRow } from './store.ts'
+import { newUserRow } from './user-store.ts'
 
 export type Setup = {
   /** Makes a fresh token when the hub has no owner; one made earlier ends. */
@@ -61,15 +62,10 @@ export function createSetup(own: {
       passwords.check(wish.password, wish.email, 'password')
       const now = clock.now()
       const owner: UserRow = {
-        id: createId('user', now),
-        email: wish.email,
-        name: wish.name,
-        password_hash: await passwords.hash(wish.password),
-        role: 'super_admin',
-        tenant_id: '',
-        enabled: 1,
-        created_at: now,
-        updated_at: now,
+        ...newUserRow({
+          ...{ id: createId('user', now), email: wish.email, name: wish.name, role: 'super_admin', tenantId: '', now },
+          passwordHash: await passwords.hash(wish.password),
+        }),
         last_login_at: now,
       }
       if (!(await store.claim(owner))) throw denied()

@@ -1,8 +1,8 @@
-import type { Insertable, Kysely, Selectable, Transaction, Updateable } from 'kysely'
+import type { Insertable, Kysely, Selectable, Transaction } from 'kysely'
 import type { Role } from '../kernel/principal.ts'
 import { bumpRevision, type RevisionTables } from '../platform/database/index.ts'
 import type { AuditTables } from './audit/store.ts'
-import { deleteKeys, type KeyTables } from './key-tables.ts'
+import type { KeyTables } from './key-tables.ts'
 
 export type IdentityTables = {
   users: {
@@ -16,7 +16,48 @@ export type IdentityTables = {
     created_at: number
     updated_at: number
     last_login_at: number | null
+    /** A second name to log in with; null for none. */
+    username: string | null
+    /** `en`, `zh`, or '' for what the browser says. */
+    language: Language | ''
+    /** Failed tries are counted from here on: an administrator unlocks by moving it. */
+    unlocked_at: number
   }
+  tenants: {
+    id: string
+    name: string
+    display_name: string
+    enabled: number
+    /** A JSON object. */
+    config: string
+    /** '' for every service, else a JSON array of names. */
+    enabled_services: string
+    created_at: number
+    updated_at: number
+  }
+  invitations: {
+    id: string
+    token_hash: string
+    email: string
+    role: Role
+    tenant_id: string
+    /** The person who asked, '' for the holder of ADMIN_KEY. */
+    invited_by: string
+    created_at: number
+    expires_at: number
+  }
+  password_resets: { token_hash: string; user_id: string; created_at: number; expires_at: number }
+  second_factors: {
+    user_id: string
+    /** Sealed. */
+    secret: string
+    /** null while enrolment waits for its first code. */
+    confirmed_at: number | null
+    last_step: number
+    created_at: number
+  }
+  recovery_codes: { user_id: string; code_hash: string }
+  user_identities: { issuer: string; subject: string; user_id: string; created_at: number }
   sessions: {
     id: string
     family: string
@@ -35,6 +76,7 @@ export type IdentityTables = {
   AuditTables &
   RevisionTables
 
+export type Language = 'en' | 'zh'
 export type UserRow = Selectable<IdentityTables['users']>
 export type Connection = Kysely<IdentityTables>
 
@@ -47,7 +89,7 @@ const keyIdSetting = 'secrets.key_id'
 
 export type Store = ReturnType<typeof createStore>
 
-/** Users and what the hub remembers of itself. Keys and sessions have stores of their own beside this one. */
+/** What the hub remembers of itself, and its first owner. People, tenants, keys and sessions have stores of their own. */
 export function createStore(db: Connection) {
   /** Work that every node has to hear of. */
   const change = <T>(revision: IdentityRevision, work: (trx: Transaction<IdentityTables>) => Promise<T>) =>
@@ -110,52 +152,5 @@ export function createStore(db: Connection) {
         .execute()
       return (await setting(keyIdSetting)) ?? ours
     },
-
-    findUser: (id: string) => db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst(),
-    findUserByEmail: (email: string) =>
-      db.selectFrom('users').selectAll().where('email', '=', email).executeTakeFirst(),
-    listUsers: (limit: number, before?: string) =>
-      db
-        .selectFrom('users')
-        .selectAll()
-        .$if(before !== undefined, (query) => query.where('id', '<', before!))
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .execute(),
-    insertUser: (user: Insertable<IdentityTables['users']>) => db.insertInto('users').values(user).execute(),
-    noteLogin: (id: string, at: number) =>
-      db.updateTable('users').set({ last_login_at: at }).where('id', '=', id).execute(),
-    setPassword: (id: string, password_hash: string, updated_at: number) =>
-      db.updateTable('users').set({ password_hash, updated_at }).where('id', '=', id).execute(),
-
-    /** False, and nothing changed, when it would leave the hub without an enabled super_admin. */
-    patchUser: (id: string, patch: Updateable<IdentityTables['users']>) =>
-      change('keys', async (trx) => {
-        const weakens = patch.enabled === 0 || (patch.role !== undefined && patch.role !== 'super_admin')
-        if (weakens && (await isLastAdmin(trx, id))) return false
-        await trx.updateTable('users').set(patch).where('id', '=', id).execute()
-        return true
-      }),
-    /** Removes a user with sessions and keys; false for the last enabled super_admin. */
-    deleteUser: (id: string) =>
-      change('keys', async (trx) => {
-        if (await isLastAdmin(trx, id)) return false
-        await deleteKeys(trx, { userId: id })
-        await trx.deleteFrom('users').where('id', '=', id).execute()
-        return true
-      }),
   }
-}
-
-/** Locks the rows it judges by, so that two administrators cannot remove each other at once. */
-async function isLastAdmin(trx: Transaction<IdentityTables>, id: string): Promise<boolean> {
-  // An update that changes nothing locks these rows on PostgreSQL; SQLite has one writer anyway.
-  const admins = await trx
-    .updateTable('users')
-    .set({ role: 'super_admin' })
-    .where('role', '=', 'super_admin')
-    .where('enabled', '=', 1)
-    .returning('id')
-    .execute()
-  return admins.length === 1 && admins[0]!.id === id
 }

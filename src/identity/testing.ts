@@ -5,13 +5,18 @@ import { createControlApp } from '../http/mount.ts'
 import { createManualClock } from '../kernel/clock.ts'
 import { migrations } from '../migrations/index.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
+import type { Counter } from '../platform/counter/counter.ts'
+import { createMemoryCounter } from '../platform/counter/memory.ts'
 import { openDatabase } from '../platform/database/connect.ts'
 import type { Database } from '../platform/database/database.ts'
 import { migrate } from '../platform/database/index.ts'
 import { silentLog } from '../platform/database/testing-log.ts'
-import { createMetrics } from '../platform/metrics.ts'
+import { createUpstreams } from '../platform/fetch.ts'
+import type { Mail, Mailer } from '../platform/mail.ts'
+import { createMetrics, type Metrics } from '../platform/metrics.ts'
 import { createSecrets } from '../platform/secrets.ts'
-import { createIdentity, type Identity, type IdentityOptions, type IdentityTables } from './index.ts'
+import { authConfig } from './config.ts'
+import { createIdentity, type Identity, type IdentityTables } from './index.ts'
 
 export type TestNode = {
   identity: Identity
@@ -19,6 +24,9 @@ export type TestNode = {
   database: Database<IdentityTables>
   db: Kysely<IdentityTables>
   clock: ReturnType<typeof createManualClock>
+  metrics: Metrics
+  /** What the hub wrote to people, when `canMail`. */
+  mails: Mail[]
 }
 
 export const ownerLogin = { email: 'Owner@Example.com', password: 'correct horse battery' }
@@ -31,14 +39,19 @@ export async function openNode(
     adminKey = '',
     clock = createManualClock(),
     masterKey = testMasterKey,
-    config = {},
+    canMail = false,
+    settings = {},
+    counter = createMemoryCounter({ clock }),
     audit = { retentionDays: 0, folder: '' },
   }: {
-    config?: Partial<IdentityOptions['config']>
-    audit?: NonNullable<IdentityOptions['audit']>
     adminKey?: string
     clock?: ReturnType<typeof createManualClock>
     masterKey?: Buffer
+    canMail?: boolean
+    /** Members of `[auth]`. */
+    settings?: object
+    counter?: Counter
+    audit?: { retentionDays: number; folder: string }
   } = {},
 ): Promise<TestNode> {
   const database = await openDatabase<IdentityTables>({ url, dataDir: '', poolSize: 4, log: silentLog })
@@ -46,6 +59,9 @@ export async function openNode(
   await migrate(database, migrations, { log: silentLog })
   const metrics = createMetrics()
   const log = silentLog
+  const mails: Mail[] = []
+  const upstreams = createUpstreams({ allow: ['127.0.0.0/8', '::1/128'], connectTimeoutMs: 5000, log })
+  onTestFinished(() => upstreams.close())
   const identity = createIdentity({
     db: database.kysely,
     secrets: createSecrets(masterKey),
@@ -53,8 +69,12 @@ export async function openNode(
     clock,
     log,
     metrics,
+    counter,
+    mailer: createTray(mails, canMail),
+    upstreams,
+    publicUrl: 'https://hub.example.com',
     adminKey,
-    config: { access_token_minutes: 30, refresh_token_days: 7, ...config },
+    config: authConfig.parse(settings),
     audit,
   })
   await identity.start()
@@ -70,7 +90,17 @@ export async function openNode(
     clock,
   })
   await app.ready()
-  return { identity, app, database, db: database.kysely, clock }
+  return { identity, app, database, db: database.kysely, clock, metrics, mails }
+}
+
+/** Keeps what would be sent; the real mailer is tested against a real server, beside it. */
+function createTray(mails: Mail[], isConfigured: boolean): Mailer {
+  return {
+    isConfigured,
+    send: async (mail) => void mails.push(mail),
+    post: (mail) => void mails.push(mail),
+    close: async () => {},
+  }
 }
 
 /** Every member that some answer of this room has. */
@@ -85,33 +115,67 @@ export type AnswerBody = {
   access_token: string
   refresh_token: string
   expires_in: number
+  name: string
+  email: string
+  language: string
+  username: string | null
+  is_active: boolean
+  config: object
+  enabled_services: string[] | null
+  display_name: string
+  totp_enabled: boolean
+  mfa_required: boolean
+  mfa_enrolled: boolean
+  ticket: string
+  secret: string
+  otpauth_url: string
+  recovery_codes: string[]
+  recovery_codes_left: number
+  required: boolean
+  mailed: boolean
+  link: string | null
+  token: string
+  status: string
+  detail: string
+  authorization_url: string
+  login_token: string
+  oidc: boolean
   last_used_at: string | null
   next_cursor: string | null
-  user: { id: string; last_login_at: string | null }
-  data: { id: string; email: string; current: boolean }[]
+  user: { id: string; email: string; role: string; tenant_id: string; last_login_at: string | null }
+  data: { id: string; email: string; name: string; current: boolean }[]
   errors: { path: string }[]
 }
 
-export type Answer = { status: number; body: AnswerBody; text: string }
+export type Answer = { status: number; body: AnswerBody; text: string; headers: Record<string, unknown> }
 
 /** Calls the control API; `token` becomes the bearer. */
 export async function call(
   node: Pick<TestNode, 'app'>,
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
-  { token, body, ip = '203.0.113.1' }: { token?: string | undefined; body?: object; ip?: string } = {},
+  {
+    token,
+    body,
+    ip = '203.0.113.1',
+    language,
+  }: { token?: string | undefined; body?: object; ip?: string; language?: string } = {},
 ): Promise<Answer> {
   const answer = await node.app.inject({
     method,
     url: path,
     remoteAddress: ip,
-    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(language === undefined ? {} : { 'accept-language': language }),
+    },
     ...(body === undefined ? {} : { payload: body }),
   })
   return {
     status: answer.statusCode,
     body: answer.body === '' ? ({} as AnswerBody) : answer.json<AnswerBody>(),
     text: answer.body,
+    headers: answer.headers,
   }
 }
 

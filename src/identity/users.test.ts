@@ -11,6 +11,8 @@ describe.each(engines())('users on $name', ({ address }) => {
     return { node, token, ownerId: user.id }
   }
   const make = (node: TestNode, token: string, body: object) => call(node, 'POST', '/api/users', { token, body })
+  const makeTenant = async (node: TestNode, token: string, name: string) =>
+    (await call(node, 'POST', '/api/tenants', { token, body: { name } })).body.id
   const loginAs = async (node: TestNode, body: object) => (await call(node, 'POST', '/api/auth/login', { body })).body
 
   test('an address is taken once, in any case', async () => {
@@ -36,17 +38,19 @@ describe.each(engines())('users on $name', ({ address }) => {
 
   test('a tenant_admin reaches the keys of the own tenant, and another tenant has none for it', async () => {
     const { node, token } = await open()
-    await make(node, token, { ...joe, role: 'tenant_admin', tenant_id: 'ten_a' })
+    const [a, b] = [await makeTenant(node, token, 'a'), await makeTenant(node, token, 'b')]
+    await make(node, token, { ...joe, role: 'tenant_admin', tenant_id: a })
     const { access_token: joes } = await loginAs(node, joe)
-    const foreign = await call(node, 'POST', '/api/keys', { token, body: { name: 'b', tenant_id: 'ten_b' } })
+    const foreign = await call(node, 'POST', '/api/keys', { token, body: { name: 'b', tenant_id: b } })
     expect((await call(node, 'DELETE', `/api/keys/${foreign.body.id}`, { token: joes })).status).toBe(404)
-    const own = await call(node, 'POST', '/api/keys', { token: joes, body: { name: 'a', tenant_id: 'ten_b' } })
-    expect(own.body.tenant_id).toBe('ten_a')
+    const own = await call(node, 'POST', '/api/keys', { token: joes, body: { name: 'a', tenant_id: b } })
+    expect(own.body.tenant_id).toBe(a)
     expect((await call(node, 'DELETE', `/api/keys/${own.body.id}`, { token: joes })).status).toBe(204)
   })
 
   test('a disabled user is out at once, with its keys', async () => {
     const { node, token } = await open()
+    await makeTenant(node, token, 't')
     const { id } = (await make(node, token, { ...joe, role: 'tenant_admin', tenant_id: 't' })).body
     const { access_token: joes } = await loginAs(node, joe)
     const { key } = (await call(node, 'POST', '/api/keys', { token: joes, body: { name: 'k' } })).body
@@ -59,6 +63,7 @@ describe.each(engines())('users on $name', ({ address }) => {
 
   test('a deleted user is out at once, with its keys', async () => {
     const { node, token } = await open()
+    await makeTenant(node, token, 't')
     const { id } = (await make(node, token, { ...joe, role: 'tenant_admin', tenant_id: 't' })).body
     const { access_token: joes } = await loginAs(node, joe)
     const { key } = (await call(node, 'POST', '/api/keys', { token: joes, body: { name: 'k' } })).body
@@ -68,14 +73,29 @@ describe.each(engines())('users on $name', ({ address }) => {
   })
 
   test('the last enabled super_admin can be neither removed, disabled nor demoted', async () => {
-    const { node, token, ownerId } = await open()
-    const path = `/api/users/${ownerId}`
-    expect((await call(node, 'DELETE', path, { token })).status).toBe(409)
-    expect((await call(node, 'PATCH', path, { token, body: { enabled: false } })).status).toBe(409)
-    expect((await call(node, 'PATCH', path, { token, body: { role: 'user' } })).status).toBe(409)
-    await make(node, token, { ...joe, role: 'super_admin' })
-    expect((await call(node, 'PATCH', path, { token, body: { role: 'user' } })).status).toBe(200)
+    const node = await openNode(await address(), { adminKey: 'a-long-admin-key' })
+    const admin = 'a-long-admin-key'
+    const owner = (await make(node, admin, { ...joe, role: 'super_admin' })).body
+    const path = `/api/users/${owner.id}`
+    expect((await call(node, 'DELETE', path, { token: admin })).status).toBe(409)
+    expect((await call(node, 'PATCH', path, { token: admin, body: { enabled: false } })).status).toBe(409)
+    expect((await call(node, 'PATCH', path, { token: admin, body: { role: 'user' } })).status).toBe(409)
+    const { access_token: joes } = await loginAs(node, joe)
+    await make(node, admin, { ...joe, email: 'other@example.com', role: 'super_admin' })
+    expect((await call(node, 'PATCH', path, { token: admin, body: { role: 'user' } })).status).toBe(200)
     // The old role ends with the session that held it.
-    expect((await call(node, 'GET', '/api/users', { token })).status).toBe(401)
+    expect((await call(node, 'GET', '/api/users', { token: joes })).status).toBe(401)
+  })
+
+  test('of two administrators who remove each other at once, one stays', async () => {
+    const { node, token, ownerId } = await open()
+    const other = (await make(node, token, { ...joe, role: 'super_admin' })).body
+    const { access_token: joes } = await loginAs(node, joe)
+    const statuses = await Promise.all([
+      call(node, 'DELETE', `/api/users/${other.id}`, { token }),
+      call(node, 'DELETE', `/api/users/${ownerId}`, { token: joes }),
+    ])
+    expect(statuses.map((answer) => answer.status).filter((status) => status === 204)).toHaveLength(1)
+    expect(await node.db.selectFrom('users').select('id').execute()).toHaveLength(1)
   })
 })

@@ -25,6 +25,13 @@ export const errorCatalogue = {
     titleZh: '会话已失效，请重新登录',
     retry: false,
   },
+  invalid_token: {
+    // Not 401: the credential of the request, if any, is not what is wrong.
+    status: 400,
+    title: 'The link or token is not valid, was used or has expired',
+    titleZh: '链接或令牌无效、已使用或已过期',
+    retry: false,
+  },
   forbidden: { status: 403, title: 'This credential may not do that', titleZh: '该凭据无权执行此操作', retry: false },
   model_not_allowed: {
     status: 403,

@@ -5,7 +5,9 @@ import { randomFillSync } from 'node:crypto'
  * creation time as plain text, so they serve as keys and as page cursors. Prefixes name the kind in every log line.
  */
 export const idPrefixes = {
+  tenant: 'ten',
   user: 'usr',
+  invitation: 'inv',
   key: 'key',
   session: 'ses',
   serviceAccount: 'sva',

@@ -10,10 +10,12 @@ import { responsesMigration } from './0008-responses.ts'
 import { routingMigration } from './0009-routing.ts'
 import { abortPolicyMigration } from './0010-abort-policy.ts'
 import { transformsMigration } from './0011-transforms.ts'
-import { programsMigration } from './0017-programs.ts'
-import { auditMigration } from './0018-audit.ts'
 import { mirrorsMigration } from './0012-mirrors.ts'
-import { servicesMigration } from './0019-services.ts'
+import { peopleMigration } from './0013-people.ts'
+import { singleSignOnMigration } from './0014-single-sign-on.ts'
+import { programsMigration } from './0015-programs.ts'
+import { auditMigration } from './0016-audit.ts'
+import { servicesMigration } from './0017-services.ts'
 
 export type { Migration }
 
@@ -30,8 +32,10 @@ export const migrations: readonly Migration[] = [
   routingMigration,
   abortPolicyMigration,
   transformsMigration,
+  mirrorsMigration,
+  peopleMigration,
+  singleSignOnMigration,
   programsMigration,
   auditMigration,
-  mirrorsMigration,
   servicesMigration,
 ]

@@ -101,11 +101,34 @@ export const networkConfig = z
   .describe('Outbound connections.')
   .meta({ zh: '出站连接。' })
 
+/** `[mail]`: how the hub writes to people. */
+export const mailConfig = z
+  .strictObject({
+    url: addressOf(['smtp:', 'smtps:'], 'smtp://user:password@mail.example.com:587')
+      .default('')
+      .describe(
+        'SMTP server for invitations and password resets, as smtp:// (STARTTLS) or smtps://; empty: no mail is sent.',
+      )
+      .meta({
+        zh: '发送邀请与重置密码邮件的 SMTP 服务器，smtp://（STARTTLS）或 smtps://；留空则不发送邮件。',
+        secret: true,
+      }),
+    from: z
+      .string()
+      .max(320)
+      .default('Gatehouse <gatehouse@localhost>')
+      .describe('Sender of these mails.')
+      .meta({ zh: '邮件发件人。' }),
+  })
+  .describe('Mail to people.')
+  .meta({ zh: '邮件。' })
+
 export type DataConfig = z.infer<typeof dataConfig>
 export type DatabaseConfig = z.infer<typeof databaseConfig>
 export type RedisConfig = z.infer<typeof redisConfig>
 export type LogConfig = z.infer<typeof logConfig>
 export type NetworkConfig = z.infer<typeof networkConfig>
+export type MailConfig = z.infer<typeof mailConfig>
 
 /** '' or a URL of one of `schemes`. The message never repeats the value: it may hold a password. */
 function addressOf(schemes: readonly string[], example: string) {

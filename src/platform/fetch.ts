@@ -28,6 +28,8 @@ export type Upstreams = {
   openWebSocket(address: string, options: WebSocketOptions): WebSocket
   /** One small GET for control work. Redirects are checked like the first address and lose credentials across origins. */
   get(url: string, options?: GetOptions): Promise<Fetched>
+  /** One small request for control work; a redirect is answered as it is. */
+  send(url: string, options?: SendOptions): Promise<Fetched>
   /** Waits for calls under way to end, at most `graceMs`, then cuts what is left. */
   close(graceMs?: number): Promise<void>
 }
@@ -51,6 +53,11 @@ export type GetOptions = {
   maxBytes?: number
   timeoutMs?: number
   maxRedirects?: number
+}
+
+export type SendOptions = Pick<GetOptions, 'headers' | 'maxBytes' | 'timeoutMs'> & {
+  method?: 'GET' | 'POST'
+  body?: string
 }
 
 export type Fetched = { status: number; headers: Record<string, string | string[] | undefined>; body: Buffer }
@@ -98,6 +105,7 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
       return openGuardedWebSocket(address, connect, socketOptions)
     },
     get: (url, getOptions = {}) => get(pool, url, getOptions),
+    send: (url, sendOptions = {}) => send(pool, url, sendOptions),
     async close(graceMs = 5000) {
       const all = [...pools.values()]
       pools.clear()
@@ -295,6 +303,24 @@ async function get(
     } catch (thrown) {
       throw describe(thrown, host, timeoutMs)
     }
+  }
+}
+
+async function send(
+  pool: Upstreams['pool'],
+  url: string,
+  { method = 'GET', headers = {}, body, maxBytes = 1 << 20, timeoutMs = 10_000 }: SendOptions,
+): Promise<Fetched> {
+  const { origin, pathname, search, host } = readUrl(url, 'url')
+  try {
+    const answer = await pool(origin).request({
+      ...{ origin, path: pathname + search, method, headers: { 'accept-encoding': 'identity', ...headers } },
+      ...(body === undefined ? {} : { body }),
+      ...{ signal: AbortSignal.timeout(timeoutMs), headersTimeout: timeoutMs, bodyTimeout: timeoutMs },
+    })
+    return { status: answer.statusCode, headers: answer.headers, body: await readBody(answer.body, maxBytes, host) }
+  } catch (thrown) {
+    throw describe(thrown, host, timeoutMs)
   }
 }
 

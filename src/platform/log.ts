@@ -41,6 +41,7 @@ export type LogFields = {
   provider?: string
   keyId?: string
   userId?: string
+  tenantId?: string
   attempt?: number
   migration?: string
   address?: string
@@ -75,6 +76,7 @@ const listed = {
   provider: true,
   keyId: true,
   userId: true,
+  tenantId: true,
   attempt: true,
   migration: true,
   address: true,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../kernel/clock.ts'
-import { databaseConfig, dataConfig, logConfig, networkConfig, redisConfig } from './config.ts'
+import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './config.ts'
 import { openLog, openPlatform, type PlatformConfig } from './open.ts'
 import { describeWithRedis, redisUrl } from './testing.ts'
 
@@ -17,6 +17,7 @@ function configure(changes: Partial<Record<keyof PlatformConfig, object>> = {}):
     redis: redisConfig.parse({ ...changes.redis }),
     log: logConfig.parse({ format: 'json', ...changes.log }),
     network: networkConfig.parse({ ...changes.network }),
+    mail: mailConfig.parse({ ...changes.mail }),
     usage: { durability: 'crash', ...changes.usage },
   }
 }

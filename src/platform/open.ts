@@ -5,7 +5,7 @@ import { createRedisBus } from './bus/redis.ts'
 import type { Cache } from './cache/cache.ts'
 import { createMemoryCache } from './cache/memory.ts'
 import { createRedisCache } from './cache/redis.ts'
-import type { DatabaseConfig, DataConfig, LogConfig, NetworkConfig, RedisConfig } from './config.ts'
+import type { DatabaseConfig, DataConfig, LogConfig, MailConfig, NetworkConfig, RedisConfig } from './config.ts'
 import type { Counter } from './counter/counter.ts'
 import { createMemoryCounter } from './counter/memory.ts'
 import { createRedisCounter } from './counter/redis.ts'
@@ -15,6 +15,7 @@ import type { Leases } from './lease/lease.ts'
 import { createMemoryLeases } from './lease/memory.ts'
 import { createRedisLeases } from './lease/redis.ts'
 import { createLog, type LogControl, type LogOptions } from './log.ts'
+import { createMailer, type Mailer } from './mail.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { watchProcess } from './process-metrics.ts'
 import { openRedis, type Redis, redisFailed, waitForRedis } from './redis.ts'
@@ -27,6 +28,7 @@ export type PlatformConfig = {
   redis: RedisConfig
   log: LogConfig
   network: NetworkConfig
+  mail: MailConfig
   /** What the store must survive, as the ledger's settings say. */
   usage: { durability: 'crash' | 'power-loss' }
 }
@@ -53,6 +55,7 @@ export type Platform<Tables> = {
   schedule: Schedule
   secrets: Secrets
   upstreams: Upstreams
+  mailer: Mailer
   /** One round trip to Redis; null on a hub without one. */
   pingRedis: (() => Promise<void>) | null
   /** Stops jobs, then closes everything in the reverse order of its opening. */
@@ -97,6 +100,7 @@ export async function openPlatform<Tables>(
     const metrics = createMetrics({ clock })
     keep(watchProcess(metrics, options.version), (watch) => watch.close())
     const upstreams = keep(openUpstreams(config.network, log, metrics), (each) => each.close())
+    const mailer = keep(createMailer({ ...config.mail, clock, log, metrics }), (each) => each.close())
     const redis = config.redis.url === '' ? null : keep(openRedis(config.redis.url, log), (each) => each.disconnect())
     const shared = openShared(redis, clock, log)
     for (const part of [shared.counter, shared.leases, shared.bus])
@@ -113,6 +117,7 @@ export async function openPlatform<Tables>(
       schedule,
       secrets,
       upstreams,
+      mailer,
       pingRedis: pingOf(redis),
       close: closeAll,
     }
@@ -180,8 +185,8 @@ function pingOf(redis: Redis | null): Platform<unknown>['pingRedis'] {
   }
 }
 
-function passwordsOf({ database, redis, network }: PlatformConfig): string[] {
-  return [database.url, redis.url, network.proxy].flatMap((url) => {
+function passwordsOf({ database, redis, network, mail }: PlatformConfig): string[] {
+  return [database.url, redis.url, network.proxy, mail.url].flatMap((url) => {
     if (!URL.canParse(url)) return []
     const { password } = new URL(url)
     return [password, decodeLeniently(password)]

@@ -64,6 +64,7 @@ describe.each(Object.keys(pairs) as Alg[])('a token signed with %s', (alg) => {
   })
 
   test.each([
+    ['of another issuer', signToken(alg, { ...claims, iss: 'other' })],
     ['for another service', signToken(alg, { ...claims, aud: 'other' })],
     ['that has ended', signToken(alg, { ...claims, exp: now / 1000 - 31 })],
     ['without an end', signToken(alg, { ...claims, exp: undefined })],

@@ -38,9 +38,9 @@ export function readCaller(headers: IncomingHttpHeaders): Caller | null {
 }
 
 type Claims = {
+  iss?: string
   aud?: string
   exp?: number
-  sub?: string
   user?: string
   tenant?: string
   role?: string
@@ -84,7 +84,7 @@ export function createCallerVerifier(link: Pick<HubLink, 'ask'>, serviceName: st
     if (typeof kid !== 'string' || claims === null) return null
     const key = await keyOf(kid)
     if (key === undefined || !isSigned(alg, key, `${head}.${payload}`, signature)) return null
-    if (claims.aud !== serviceName || typeof claims.exp !== 'number') return null
+    if (claims.iss !== 'gatehouse' || claims.aud !== serviceName || typeof claims.exp !== 'number') return null
     if (claims.exp + leewaySeconds < now() / 1000) return null
     const { user = '', tenant = '', role = '', key: keyId = '', service = '' } = claims
     return { userId: user, tenantId: tenant, role, keyId, service }

@@ -171,7 +171,7 @@ test('draining is told before leaving, and after leaving nothing beats', async (
   expect(heard.map(({ path, body }) => [path, body.status])).toEqual([
     ['/api/registry/register', undefined],
     ['/api/registry/heartbeat', 'draining'],
-    ['/api/registry/deregister/notes?instance_id=ins_1', undefined],
+    ['/api/registry/deregister/notes', undefined],
   ])
   expect(membership.isRegistered()).toBe(false)
 })

@@ -25,7 +25,7 @@ export type Manifest = {
   base_path?: string
   health_check_url?: string
   /** Where the hub finds the OpenAPI document, below the instance. */
-  openapi_url?: string
+  openapi?: string
   metadata?: Record<string, unknown>
   tags?: string[]
   weight?: number
@@ -48,7 +48,7 @@ export type MembershipOptions = {
   random?(): number
 }
 
-type RegisterReply = { id: string; instance_id: string; service_token?: string; next_heartbeat_seconds: number }
+type RegisterReply = { id: string; instance_id: string; service_token?: string | null; next_heartbeat_seconds: number }
 type BeatReply = { next_heartbeat_seconds: number }
 
 export type Membership = {
@@ -181,8 +181,9 @@ export function createMembership(options: MembershipOptions): Membership {
       if (instanceId === null) return
       await link.ask({
         method: 'POST',
-        path: `/api/registry/deregister/${encodeURIComponent(manifest.name)}?instance_id=${encodeURIComponent(instanceId)}`,
+        path: `/api/registry/deregister/${encodeURIComponent(manifest.name)}`,
         ...(token === null ? {} : { token }),
+        body: { instance_id: instanceId },
       })
       instanceId = null
       log(`deregistered ${manifest.name}`)

@@ -159,7 +159,7 @@ export async function readJson(request: IncomingMessage, mostBytes = 1024 * 1024
 }
 
 function toManifest(options: PluginOptions, host: string, port: number, healthPath: string): Manifest {
-  const { name, display_name, description, version, base_path, openapi_url } = options
+  const { name, display_name, description, version, base_path, openapi } = options
   const { metadata, tags, weight, requires_auth, endpoints } = options
   const all = {
     name,
@@ -167,7 +167,7 @@ function toManifest(options: PluginOptions, host: string, port: number, healthPa
     description,
     version,
     base_path,
-    openapi_url,
+    openapi,
     metadata,
     tags,
     weight,

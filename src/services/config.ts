@@ -106,3 +106,4 @@ export const servicesConfig = z
   .meta({ zh: '插件服务。' })
 
 export type ServicesConfig = z.infer<typeof servicesConfig>
+export { type ServiceProxyConfig, serviceProxyConfig } from './proxy/config.ts'

@@ -31,7 +31,9 @@ import { createServicesStore, type ServicesTables } from './store.ts'
 
 export type { ServicesConfig } from './config.ts'
 export type { Directory, DirectoryService } from './directory.ts'
+export { createServiceProxy } from './proxy/index.ts'
 export type { ServiceTokens } from './registry/register.ts'
+export { contractNames } from './reserved-names.ts'
 export type { ServicesTables } from './store.ts'
 
 export type Services = {
@@ -64,14 +66,14 @@ export type ServicesOptions = {
   serviceTokens: ServiceTokens
   byServiceCredential(headers: IncomingHttpHeaders): Principal | null | Promise<Principal | null>
   /** First segments below /api that are the hub's own. */
-  reservedNames: ReadonlySet<string>
+  isReserved(name: string): boolean
   /** Throws when the address is the hub itself. */
   checkAddress(host: string, port: number): void
   random?: () => number
 }
 
 export function createServices(options: ServicesOptions, config: ServicesConfig): Services {
-  const { bus, leases, clock, metrics, upstreams, serviceTokens, reservedNames } = options
+  const { bus, leases, clock, metrics, upstreams, serviceTokens, isReserved } = options
   const log = options.log.child({ room: 'services' })
   const random = options.random ?? Math.random
   const store = createServicesStore(options.db)
@@ -91,7 +93,7 @@ export function createServices(options: ServicesOptions, config: ServicesConfig)
   })
   const beats = createBeats({ store, catalogue, hearing, bus, clock })
   const registration = createRegistration({
-    ...{ store, catalogue, hearing, serviceTokens, reservedNames, bus, clock, log, config },
+    ...{ store, catalogue, hearing, serviceTokens, isReserved, bus, clock, log, config },
     checkAddress(host, port) {
       options.checkAddress(host, port)
       upstreams.checkUrl(`http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}/`, 'host')

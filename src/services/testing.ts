@@ -7,7 +7,7 @@ import { type Clock, createManualClock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { AnnouncementName, Announcements } from '../kernel/events.ts'
 import type { Principal, Role } from '../kernel/principal.ts'
-import { servicesMigration } from '../migrations/0019-services.ts'
+import { servicesMigration } from '../migrations/0017-services.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
 import { openDatabase } from '../platform/database/connect.ts'
@@ -88,7 +88,7 @@ export async function openRegistryNode(url: string, options: NodeOptions = {}): 
         if (found === undefined) throw fail('invalid_api_key')
         return found
       },
-      reservedNames: new Set(['keys', 'registry']),
+      isReserved: (name) => ['keys', 'registry'].includes(name),
       checkAddress() {},
       random: () => 0.5,
     },

@@ -52,6 +52,7 @@ async function call(usage: Usage, method: string, path: string, input: Partial<R
     userAgent: '',
     accept: '',
     headers: {},
+    language: null,
     closed: new AbortController().signal,
   }
   return route.reply?.parse(await route.handle({ principal, ...parsed, ...edge }))

@@ -98,20 +98,24 @@ async function revoke(call: Call): Promise<ExitCode> {
 }
 
 async function withKeys(call: Call, use: (keys: Keys) => Promise<void>): Promise<ExitCode> {
-  return withPlatform<IdentityTables>(call, async ({ database, secrets, bus, log, metrics }, config) => {
-    const identity = createIdentity({
-      ...{ db: database.kysely, secrets, bus, log, metrics, clock: systemClock, config: config.auth },
-      // Any will do: without one a fresh set-up token would be made, and the running hub's would end.
-      adminKey: randomUUID(),
-    })
-    try {
-      await identity.start()
-      await use(identity.keys)
-      return exitCodes.ok
-    } finally {
-      await identity.stop()
-    }
-  })
+  return withPlatform<IdentityTables>(
+    call,
+    async ({ database, secrets, bus, log, metrics, counter, mailer, upstreams }, config) => {
+      const identity = createIdentity({
+        ...{ db: database.kysely, secrets, bus, log, metrics, counter, mailer, upstreams, clock: systemClock },
+        ...{ publicUrl: config.server.public_url, config: config.auth },
+        // Any will do: without one a fresh set-up token would be made, and the running hub's would end.
+        adminKey: randomUUID(),
+      })
+      try {
+        await identity.start()
+        await use(identity.keys)
+        return exitCodes.ok
+      } finally {
+        await identity.stop()
+      }
+    },
+  )
 }
 
 function show({ id, name, lastFour, allowedModels, enabled, expiresAt, createdAt, lastUsedAt }: Key) {

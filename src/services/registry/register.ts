@@ -55,7 +55,7 @@ export type RegistrationParts = {
   serviceTokens: ServiceTokens
   /** Throws for an address that plugins may not have. */
   checkAddress(host: string, port: number): void
-  reservedNames: ReadonlySet<string>
+  isReserved(name: string): boolean
   bus: Bus
   clock: Clock
   log: Log
@@ -66,7 +66,7 @@ export function createRegistration(parts: RegistrationParts): Registration {
   const { store, catalogue, hearing, serviceTokens, bus, clock, log, config } = parts
 
   function checkName(name: string): void {
-    if (!parts.reservedNames.has(name)) return
+    if (!parts.isReserved(name)) return
     throw fail('reserved_name', `the hub itself answers below /api/${name}; register the service under another name`, {
       param: 'name',
     })

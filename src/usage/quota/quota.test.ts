@@ -348,6 +348,7 @@ async function callRoute(
     userAgent: '',
     accept: '',
     headers: {},
+    language: null,
     closed: new AbortController().signal,
   }
   const answer = await route.handle({ principal, ...parsed, ...edge })

@@ -4,7 +4,7 @@ const scopes = ['allowed_services', 'allowed_endpoints', 'allowed_ips', 'service
 
 /** What programs' keys may do, texts that were replaced and still open something, and accounts that are no person. */
 export const programsMigration: Migration = {
-  name: '0017-programs',
+  name: '0015-programs',
 
   async up(db) {
     for (const column of scopes) {

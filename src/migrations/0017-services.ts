@@ -2,7 +2,7 @@ import type { Migration } from '../platform/database/index.ts'
 
 /** Plugin services, their instances, who may register, and what their OpenAPI documents said. */
 export const servicesMigration: Migration = {
-  name: '0019-services',
+  name: '0017-services',
 
   async up(db) {
     await db.schema

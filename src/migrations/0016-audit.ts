@@ -3,7 +3,7 @@ import type { Migration } from '../platform/database/index.ts'
 
 /** Who changed what: rows that are only ever appended, each bound to the one before it by its hash. */
 export const auditMigration: Migration = {
-  name: '0018-audit',
+  name: '0016-audit',
 
   async up(db, engine) {
     // `seq` has no gaps. A change writes two rows of one `action_id`: an intent before it, a result after it.

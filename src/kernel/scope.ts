@@ -1,0 +1,42 @@
+import type { Principal } from './principal.ts'
+
+declare const made: unique symbol
+
+/**
+ * Whose rows a query may see or change. Every store function over what belongs to a tenant takes one, so that nobody
+ * reads across tenants by forgetting a condition; all tenants at once is a scope too, and says so.
+ */
+export type Scope = (
+  | { readonly kind: 'everything' }
+  | { readonly kind: 'tenant'; readonly tenantId: string }
+  | { readonly kind: 'person'; readonly tenantId: string; readonly userId: string }
+) & { readonly [made]: true }
+
+/** All tenants: for a super_admin, and for what the hub does on its own account. */
+export const everything = { kind: 'everything' } as Scope
+
+/** What belongs to one tenant. */
+export function withinTenant(tenantId: string): Scope {
+  return { kind: 'tenant', tenantId } as Scope
+}
+
+/** What `principal` may see: a super_admin everything, a tenant_admin its tenant, anybody else its own. */
+export function scopeOf({ role, tenantId, userId }: Principal): Scope {
+  if (role === 'super_admin') return everything
+  if (role === 'tenant_admin') return withinTenant(tenantId)
+  // Rows of nobody carry '' for their person: whoever is no person owns none of them.
+  return { kind: 'person', tenantId, userId: userId === '' ? 'nobody' : userId } as Scope
+}
+
+/** The hub's own tenant: `id` in rows, `name` wherever people read or write it. */
+export const hubTenant = { id: '', name: 'hub' } as const
+
+/** A tenant's id as people write it. */
+export function readTenantId(written: string): string {
+  return written === hubTenant.name ? hubTenant.id : written
+}
+
+/** A tenant's id as people read it. */
+export function showTenantId(id: string): string {
+  return id === hubTenant.id ? hubTenant.name : id
+}

@@ -1,0 +1,227 @@
+import type { IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import type { Loaded } from './config.ts'
+import { createDemo } from './demo/index.ts'
+import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
+import { createHealth } from './health/index.ts'
+import { contextOf } from './http/context.ts'
+import { createIdentity, type IdentityTables } from './identity/index.ts'
+import type { Clock } from './kernel/clock.ts'
+import { fail } from './kernel/errors.ts'
+import type { Principal } from './kernel/principal.ts'
+import { createUpstreams } from './platform/fetch.ts'
+import type { LogControl } from './platform/log.ts'
+import type { Platform } from './platform/open.ts'
+import { createSpools } from './platform/spool.ts'
+import { contractNames, createServiceProxy, createServices, type ServicesTables } from './services/index.ts'
+import { createTelemetry } from './telemetry/index.ts'
+import {
+  createUsage,
+  type MirrorTables,
+  openSyntheticUsage,
+  type QuotaTables,
+  type UsageTables,
+} from './usage/index.ts'
+import { version } from './version.ts'
+
+/** Every table of the store. */
+export type Tables = IdentityTables &
+  GatewayTables &
+  PinnedTables &
+  UsageTables &
+  QuotaTables &
+  MirrorTables &
+  ServicesTables
+
+export type RoomSettings = {
+  config: Loaded['config']
+  clock: Clock
+  log: LogControl
+  /** What is opened here and closed with the hub, last opened first. */
+  closers: (() => Promise<unknown> | unknown)[]
+}
+
+export type Rooms = ReturnType<typeof buildRooms>
+
+/** Builds each room once, with what it uses as arguments; nothing has started yet. */
+export function buildRooms(
+  { metrics, database, bus, counter, leases, secrets, upstreams, mailer, openCache, pingRedis }: Platform<Tables>,
+  { config, clock, log, closers }: RoomSettings,
+) {
+  const db = database.kysely
+  const ownSegments = new Set<string>(contractNames)
+  /** First segments below /api that are the hub's own: no plugin service may have them. */
+  const isReserved = (name: string) => ownSegments.has(name)
+  const usage = createUsage(
+    {
+      ...{ db, bus, counter, leases, clock, log, metrics, dataDir: config.data.dir },
+      longestCallMs: config.gateway.deadline_seconds * 1000 + 60_000,
+      ownDaily: {
+        mirror: Math.round(config.gateway.mirror_daily_usd * 1e9),
+        canary: Math.round(config.gateway.canary_daily_usd * 1e9),
+      },
+      tenantOf: (scope, id) => identity.tenantOf(scope, id),
+    },
+    config.usage,
+    config.limits,
+  )
+  const identity = createIdentity({
+    ...{ db, secrets, bus, clock, log, metrics, counter, mailer, upstreams },
+    publicUrl: config.server.public_url,
+    adminKey: config.auth.admin_key,
+    config: config.auth,
+    audit: { retentionDays: config.audit.retention_days, folder: join(config.data.dir, 'audit') },
+  })
+  const imageFetch = createUpstreams({
+    allow: config.gateway.image_allow_private,
+    connectTimeoutMs: config.network.connect_timeout_seconds * 1000,
+    proxy: config.network.proxy,
+    log,
+  })
+  closers.push(() => imageFetch.close())
+  const gateway = createGateway(
+    {
+      db,
+      secrets,
+      upstreams,
+      imageFetch,
+      quota: usage.quota,
+      prices: usage.prices,
+      priceOf: usage.priceOfMillions,
+      storedRoute: usage.routeOf,
+      keepMirror: usage.keepMirror,
+      tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
+      bus,
+      openCache,
+      leases,
+      ledger: usage,
+      authenticate(request) {
+        const refuse = (error: unknown) =>
+          usage.quota.refuseStranger(error, contextOf(request as IncomingMessage)?.clientIp ?? '')
+        try {
+          const credential = identity.readCredential(request.headers, request.url ?? '')
+          if (credential === null) throw fail('unauthenticated', 'Send an API key: Authorization: Bearer sk-gh-…')
+          const known = identity.byApiKey(credential)
+          return known instanceof Promise ? known.catch(refuse) : known
+        } catch (error) {
+          return refuse(error)
+        }
+      },
+      checkScope: identity.checkScope,
+      corsHeaders: createCorsHeaders(config.server.cors_origins),
+      guardSecret: (secret) => log.scrubber.add(secret),
+      maxBodyBytes: config.server.max_body_bytes,
+      spools: createSpools({
+        folder: join(config.data.dir, 'spool'),
+        maxTotalBytes: config.gateway.max_spooled_bytes,
+      }),
+      clock,
+      log,
+      metrics,
+    },
+    config.gateway,
+  )
+  const health = createHealth({
+    database,
+    pingRedis,
+    providers: gateway.providerHealth,
+    ledger: usage,
+    dataDir: config.data.dir,
+    clock,
+    bus,
+    metrics,
+    log,
+    version,
+  })
+  const pluginUpstreams = createUpstreams({
+    // Plugins may live in any network of the operator's; metadata addresses stay shut.
+    allow: ['0.0.0.0/0', '::/0'],
+    connectTimeoutMs: config.network.connect_timeout_seconds * 1000,
+    log,
+  })
+  closers.push(() => pluginUpstreams.close())
+  const services = createServices(
+    {
+      ...{ db, secrets, bus, leases, clock, log, metrics, upstreams: pluginUpstreams },
+      serviceTokens: identity.serviceTokens,
+      byServiceCredential: identity.byServiceCredential,
+      isReserved,
+      checkAddress(host, port) {
+        if (port !== config.server.port || !isLoopbackHost(host)) return
+        throw fail(
+          'invalid_request',
+          `${host}:${port} is this hub itself; register the address the plugin listens on`,
+          {
+            param: 'port',
+          },
+        )
+      },
+    },
+    config.services,
+  )
+  for (const secret of [config.prometheus.authorization, config.prometheus.remote_write_authorization]) {
+    // The scheme in front of it is no secret.
+    log.scrubber.add(secret.replace(/^\S+ /, ''))
+  }
+  const telemetry = createTelemetry(
+    { metrics, clock, log, upstreams, version, dataDir: config.data.dir },
+    config.telemetry,
+    config.prometheus,
+  )
+  const demo = createDemo({
+    clock,
+    providers: openSyntheticProviders({ db, clock }),
+    usage: openSyntheticUsage({ db, clock }),
+  })
+  const serviceProxy = createServiceProxy(
+    {
+      directory: services.directory,
+      authenticate(request) {
+        const url = request.url ?? ''
+        const ip = contextOf(request)?.clientIp ?? ''
+        const credential = identity.readCredential(request.headers, url)
+        if (!credential?.startsWith('sk-gh-')) return identity.byControlCredential(request.headers)
+        const check = (principal: Principal) => {
+          // A plugin's own token is for models and the registry by its scopes; other plugins it calls as itself.
+          const path = url.split('?', 1)[0]!
+          identity.checkScope(principal.service === '' ? principal : { ...principal, allowedEndpoints: null }, path, ip)
+          return principal
+        }
+        const known = identity.byApiKey(credential)
+        return known instanceof Promise ? known.then(check) : check(known)
+      },
+      isReserved,
+      isEnabledFor: (tenantId, { name }) => identity.tenant(tenantId)?.enabledServices?.includes(name) ?? true,
+      corsOrigins: config.server.cors_origins,
+      ...{ counter, secrets, clock, log, metrics },
+    },
+    config.service_proxy,
+  )
+  closers.push(() => serviceProxy.stop())
+  const routes = [
+    ...[identity.routes, gateway.routes, usage.routes, services.routes, serviceProxy.routes],
+    ...[health.routes, telemetry.routes],
+  ]
+  for (const segment of routes.flat().flatMap(firstSegment)) ownSegments.add(segment)
+  return { identity, gateway, usage, health, services, serviceProxy, telemetry, demo, routes }
+}
+
+/** `keys` of `/api/keys/:id`. */
+function firstSegment({ path }: { path: string }): string[] {
+  const found = /^\/api\/([^/:*]+)/.exec(path)
+  return found === null ? [] : [found[1]!]
+}
+
+function isLoopbackHost(host: string): boolean {
+  return /^(localhost|127\.[\d.]+|0\.0\.0\.0|\[?::1\]?|\[?::\]?)$/i.test(host)
+}
+
+/** What lets a page of an allowed origin read an answer of the raw paths; the control app has its own. */
+function createCorsHeaders(origins: readonly string[]): (origin: string | undefined) => string[] {
+  const allowed = new Set(origins)
+  const isAny = allowed.has('*')
+  return (origin) => {
+    if (origin === undefined || !(isAny || allowed.has(origin))) return []
+    return ['access-control-allow-origin', isAny ? '*' : origin, 'vary', 'origin']
+  }
+}
