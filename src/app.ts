@@ -4,13 +4,14 @@ import type { RequestContext } from './http/context.ts'
 import { createServer, type HubServer, type ServerOptions } from './http/listen.ts'
 import { type ControlAppOptions, createControlApp } from './http/mount.ts'
 import { reply } from './http/reply.ts'
+import type { Roles } from './http/roles.ts'
 import { defineRoute, type Route } from './http/route.ts'
-import type { Metrics } from './platform/metrics.ts'
 
 export type AppParts = Omit<ControlAppOptions, 'routes'> &
   Omit<ServerOptions, 'dataPaths' | 'controlApp'> & {
-    /** Every room's routes, in the order of the OpenAPI document. */
-    rooms: readonly (readonly Route[])[]
+    /** Of the rooms this process answers for, in the order of the OpenAPI document. */
+    routes: readonly Route[]
+    roles: Roles
     /** Raw paths, asked in this order before the control app. */
     dataPaths: readonly ServerOptions['dataPaths'][]
     openMetrics: boolean
@@ -23,7 +24,7 @@ export type AppParts = Omit<ControlAppOptions, 'routes'> &
 export async function createApp(parts: AppParts): Promise<HubServer> {
   const controlApp = await createControlApp({
     ...parts,
-    routes: [...parts.rooms.flat(), ...ownRoutes(parts.version, parts.metrics, parts.openMetrics)],
+    routes: [...parts.routes, ...ownRoutes(parts)],
   })
   await controlApp.ready()
   return createServer({
@@ -34,7 +35,7 @@ export async function createApp(parts: AppParts): Promise<HubServer> {
   })
 }
 
-function ownRoutes(version: string, metrics: Metrics, openMetrics: boolean): Route[] {
+function ownRoutes({ version, metrics, openMetrics, roles }: AppParts): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -44,9 +45,9 @@ function ownRoutes(version: string, metrics: Metrics, openMetrics: boolean): Rou
       summary: 'What this is; a page for browsers.',
       reply: z.object({ service: z.string(), status: z.string(), version: z.string() }),
       handle: ({ accept }) =>
-        accept.includes('text/html')
+        roles.has('console') && accept.includes('text/html')
           ? reply(200, welcome(version), { 'content-type': 'text/html; charset=utf-8' })
-          : { service: 'gatehouse', status: 'running', version },
+          : { service: roles.serviceName, status: 'running', version },
     }),
     defineRoute({
       method: 'GET',

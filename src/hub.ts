@@ -54,6 +54,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     const rooms = buildRooms(platform, { config, clock, log, closers })
     const { identity, gateway, usage, telemetry, demo } = rooms
     const checks = rooms.health
+    const isGateway = rooms.roles.has('gateway')
     health = checks
     resting = gateway
     const plugins = rooms.services
@@ -125,23 +126,23 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         isLoopback || identity.isClaimed() || url === '/livez' || url === '/readyz' ? null : notClaimed(),
       refuse: gateway.llm.refuse,
       bodyLimit: (request) => rooms.serviceProxy.bodyLimit(request) ?? gateway.llm.bodyLimit(request),
-      upgrades: joinUpgrades([gateway.realtime, rooms.serviceProxy.upgrades]),
-      dataPaths: [
-        gateway.llm.serve,
-        createDemoServer({ clock, isLoaded: gateway.hasSynthetic }),
-        rooms.serviceProxy.serve,
-      ],
-      rooms: rooms.routes,
+      upgrades: joinUpgrades(isGateway ? [gateway.realtime, rooms.serviceProxy.upgrades] : []),
+      dataPaths: isGateway
+        ? [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic }), rooms.serviceProxy.serve]
+        : [],
+      routes: rooms.routes,
+      roles: rooms.roles,
     })
     // A start that fails from here on must not leave a socket that keeps the process alive.
     closers.push(() => server?.drain(0))
     const { url, port } = await server.listen()
-    await (options.demo ? demo.load(`http://127.0.0.1:${port}`) : demo.follow(`http://127.0.0.1:${port}`))
+    if (isGateway)
+      await (options.demo ? demo.load(`http://127.0.0.1:${port}`) : demo.follow(`http://127.0.0.1:${port}`))
     // It writes to the store beside the gateway: whoever calls as soon as we listen shall be served.
     bus.announce('config.changed', { kind: 'routes' })
     checks.setReady(true)
     const setupToken = identity.setupToken()
-    if (setupToken !== null) {
+    if (setupToken !== null && rooms.roles.has('core')) {
       log.info(
         `Set up the first administrator with this one-time token · 首次使用请用此一次性令牌创建管理员: POST ${url}/api/auth/setup`,
         {

@@ -5,11 +5,13 @@ import { createDemo } from './demo/index.ts'
 import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
 import { createHealth } from './health/index.ts'
 import { contextOf } from './http/context.ts'
+import { createRoles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type IdentityTables } from './identity/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { fail } from './kernel/errors.ts'
 import type { Principal } from './kernel/principal.ts'
 import { createUpstreams } from './platform/fetch.ts'
+import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
 import type { Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
@@ -49,12 +51,17 @@ export function buildRooms(
   { config, clock, log, closers }: RoomSettings,
 ) {
   const db = database.kysely
+  const roles = createRoles(config.server.roles)
+  const leasesOf = (role: ServerRole) => (roles.has(role) ? leases : noLeases)
+  // Beside a gateway on the same data folder, the others keep what is one process's own in folders of theirs.
+  const ownDir = roles.has('gateway') ? config.data.dir : join(config.data.dir, 'roles', config.server.roles.join('-'))
   const ownSegments = new Set<string>(contractNames)
   /** First segments below /api that are the hub's own: no plugin service may have them. */
   const isReserved = (name: string) => ownSegments.has(name)
   const usage = createUsage(
     {
-      ...{ db, bus, counter, leases, clock, log, metrics, dataDir: config.data.dir },
+      ...{ db, bus, counter, clock, log, metrics, dataDir: ownDir },
+      leases: leasesOf('worker'),
       longestCallMs: config.gateway.deadline_seconds * 1000 + 60_000,
       ownDaily: {
         mirror: Math.round(config.gateway.mirror_daily_usd * 1e9),
@@ -112,7 +119,7 @@ export function buildRooms(
       guardSecret: (secret) => log.scrubber.add(secret),
       maxBodyBytes: config.server.max_body_bytes,
       spools: createSpools({
-        folder: join(config.data.dir, 'spool'),
+        folder: join(ownDir, 'spool'),
         maxTotalBytes: config.gateway.max_spooled_bytes,
       }),
       clock,
@@ -142,7 +149,8 @@ export function buildRooms(
   closers.push(() => pluginUpstreams.close())
   const services = createServices(
     {
-      ...{ db, secrets, bus, leases, clock, log, metrics, upstreams: pluginUpstreams },
+      ...{ db, secrets, bus, clock, log, metrics, upstreams: pluginUpstreams },
+      leases: leasesOf('registry'),
       serviceTokens: identity.serviceTokens,
       byServiceCredential: identity.byServiceCredential,
       isReserved,
@@ -164,7 +172,7 @@ export function buildRooms(
     log.scrubber.add(secret.replace(/^\S+ /, ''))
   }
   const telemetry = createTelemetry(
-    { metrics, clock, log, upstreams, version, dataDir: config.data.dir },
+    { metrics, clock, log, upstreams, version, dataDir: ownDir },
     config.telemetry,
     config.prometheus,
   )
@@ -198,12 +206,25 @@ export function buildRooms(
     config.service_proxy,
   )
   closers.push(() => serviceProxy.stop())
+  const all = {
+    core: [...identity.routes, ...gateway.routes, ...usage.routes, ...telemetry.routes],
+    registry: services.routes.filter(({ path }) => !isBelowGateway(path)),
+    gateway: [...serviceProxy.routes, ...services.routes.filter(({ path }) => isBelowGateway(path))],
+  }
+  /** What this process answers: every one says how it is. */
   const routes = [
-    ...[identity.routes, gateway.routes, usage.routes, services.routes, serviceProxy.routes],
-    ...[health.routes, telemetry.routes],
+    ...(roles.has('core') ? all.core : []),
+    ...(roles.has('registry') ? all.registry : []),
+    ...(roles.has('gateway') ? all.gateway : []),
+    ...health.routes,
   ]
-  for (const segment of routes.flat().flatMap(firstSegment)) ownSegments.add(segment)
-  return { identity, gateway, usage, health, services, serviceProxy, telemetry, demo, routes }
+  for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
+  return { identity, gateway, usage, health, services, serviceProxy, telemetry, demo, routes, roles }
+}
+
+/** Seed 002's `/gateway/services`, which its gateway answers. */
+function isBelowGateway(path: string): boolean {
+  return path.startsWith('/gateway/')
 }
 
 /** `keys` of `/api/keys/:id`. */

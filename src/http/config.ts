@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { serverRoles } from './roles.ts'
 
 /** An address or a CIDR block, as in `10.0.0.0/8`. */
 const addressBlock = z
@@ -28,6 +29,16 @@ export const serverConfig = z
     port: z.int().min(0).max(65535).default(8000).describe('Port to listen on; 0 takes any free one.').meta({
       zh: '监听端口；0 表示任意空闲端口。',
     }),
+    roles: z
+      .array(z.enum(serverRoles))
+      .min(1)
+      .default([...serverRoles])
+      .describe(
+        'What this process does of the work: gateway, registry, core (control API), worker (jobs), console. Processes with different roles share one store: PostgreSQL, or one SQLite file on one machine.',
+      )
+      .meta({
+        zh: '本进程承担的角色：gateway、registry、core（控制接口）、worker（后台任务）、console。不同角色的进程共用一个存储：PostgreSQL，或同一台机器上的一个 SQLite 文件。',
+      }),
     public_url: z
       .string()
       .refine((text) => text === '' || isWebAddress(text), {

@@ -21,6 +21,13 @@ export const serve: Command = {
       summary: { en: 'Address to listen on (default 127.0.0.1)', zh: '监听地址（默认 127.0.0.1）' },
     },
     { flags: '--port <port>', summary: { en: 'Port to listen on (default 8000)', zh: '监听端口（默认 8000）' } },
+    {
+      flags: '--roles <list>',
+      summary: {
+        en: 'What this process does: gateway,registry,core,worker,console (default all)',
+        zh: '本进程的角色：gateway,registry,core,worker,console（默认全部）',
+      },
+    },
     ...configOptions,
     {
       flags: '--demo',
