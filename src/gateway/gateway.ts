@@ -221,6 +221,9 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     openWebSocket: upstreams.openWebSocket,
   }
 
+  const askOne = (provider: LiveProvider) => listRemoteModels(provider, (url, options) => upstreams.get(url, options))
+  const probe = (signal: AbortSignal) => probeProviders({ providers: table.get().providers, health, askOne, signal })
+
   return {
     llm: createLlmRoutes(calls),
     realtime: createRealtime(calls),
@@ -248,14 +251,15 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       await responses.start()
       if (config.canary_daily_usd > 0) {
         const everyMs = Math.min(60_000, config.canary_minutes * 60_000)
-        schedule.every('gateway-canary', everyMs, canaries.round, { onOneNode: true, firstDelayMs: everyMs })
+        const round = async (signal: AbortSignal) => {
+          // Another node may be the one that probes, and what is free comes first.
+          if (config.probe_seconds > 0) await probe(signal)
+          await canaries.round(signal)
+        }
+        schedule.every('gateway-canary', everyMs, round, { onOneNode: true, firstDelayMs: everyMs })
       }
       if (config.probe_seconds === 0) return
       const everyMs = config.probe_seconds * 1000
-      const askOne = (provider: LiveProvider) =>
-        listRemoteModels(provider, (url, options) => upstreams.get(url, options))
-      const probe = (signal: AbortSignal) =>
-        probeProviders({ providers: table.get().providers, health, askOne, signal })
       schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
     },
     rest() {

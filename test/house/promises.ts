@@ -44,6 +44,7 @@ export const promises: readonly (readonly [number: string, about: string])[] = [
   ['4.9.40', 'headers pass by allow-list, both ways'],
   ['4.10.41', 'a revoked key is refused everywhere within two seconds'],
   ['4.12.46', 'cached, tiered, batched, heard and seen tokens are charged once and at their rate'],
+  ['4.13.48', 'what a second model would have answered is compared, beside the calls'],
   ['4.13.52', 'images as base64 hold nobody else up'],
   ['5.1.1', 'events are read however their bytes are cut'],
   ['5.1.2', 'one event a write, with the headers of a stream'],

@@ -1,7 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import { engines } from '../../src/platform/database/testing.ts'
-import type { FakeProvider } from '../fake-providers/index.ts'
+import { redisUrl } from '../../src/platform/testing.ts'
+import { type FakeProvider, startFakeProvider } from '../fake-providers/index.ts'
 import { until } from '../harness/control.ts'
+import { type ProcessHub, startProcessHub } from '../harness/process-hub.ts'
 import { type Json, openStage, type Stage } from './stage.ts'
 
 const price = { model: 'm-*', input_usd: '1', output_usd: '2', effective_from: '2020-01-01T00:00:00Z' }
@@ -121,4 +124,61 @@ describe('canaries', () => {
     await until('it was probed', () => fake.requests.filter(({ method }) => method === 'GET').length >= 3)
     expect(fake.requests.filter(({ method }) => method === 'POST')).toHaveLength(0)
   })
+})
+
+const postgres = engines().find(({ name }) => name === 'postgres')
+const describeWithServices = postgres && redisUrl !== '' ? describe : describe.skip
+
+describeWithServices('canaries of two nodes', () => {
+  const nodes: ProcessHub[] = []
+  afterEach(() => Promise.all(nodes.map((node) => node.destroy())))
+
+  test('one node asks for both, and the breakers of both hear it', async () => {
+    const fake = await startFakeProvider({ kind: 'openai', models: ['m-1'] })
+    try {
+      const env = {
+        DATABASE_URL: await postgres!.address(),
+        REDIS_URL: redisUrl,
+        GATEHOUSE_SECRET_KEY: randomBytes(32).toString('base64'),
+        GATEHOUSE_GATEWAY_CANARY_DAILY_USD: '1',
+        // Long enough that both nodes have had their failures before it is due.
+        GATEHOUSE_GATEWAY_CANARY_MINUTES: '0.05',
+        GATEHOUSE_GATEWAY_PROBE_SECONDS: '1',
+        GATEHOUSE_GATEWAY_BREAKER_MIN_CALLS: '2',
+        GATEHOUSE_GATEWAY_BREAKER_OPEN_SECONDS: '0.05',
+      }
+      nodes.push(await startProcessHub({ env }), await startProcessHub({ env }))
+      const address = { type: 'openai', base_url: fake.baseUrl, api_key: fake.apiKey, max_retries: 0 }
+      await nodes[0]!.admin('POST', '/api/prices', price)
+      await nodes[0]!.serveModel('m-1', address)
+      const { key } = await nodes[0]!.createKey()
+      const ask = async (node: ProcessHub) => {
+        const response = await fetch(`${node.url()}/v1/chat/completions`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+          body: JSON.stringify({ model: 'm-1', messages: [{ role: 'user', content: 'Hello' }] }),
+        })
+        await response.text()
+        return response.status
+      }
+      const at = async (node: ProcessHub): Promise<Json> => {
+        const { candidates, excluded } = await node.admin('POST', '/api/routes/explain', { model: 'm-1' })
+        return candidates[0] ?? excluded[0]
+      }
+      for (const node of nodes) await until('a node knows key and model', async () => (await ask(node)) === 200)
+      fake.behave(broken)
+      for (const node of nodes) {
+        await until('its breaker opens', async () => {
+          await ask(node)
+          return (await at(node)).breaker !== 'closed'
+        })
+      }
+      fake.behave({})
+      for (const node of nodes) await until('its breaker is closed', async () => (await at(node)).breaker === 'closed')
+      expect(canariesOf(fake)).toHaveLength(2)
+      for (const node of nodes) expect(await at(node)).toMatchObject({ canary: { result: 'ok' } })
+    } finally {
+      await fake.close()
+    }
+  }, 60_000)
 })

@@ -53,7 +53,7 @@ describe.each(engines())('a second model is asked the same, on $name', ({ addres
     return Number(line?.split(' ').at(-1) ?? 0)
   }
 
-  test('across protocols, whole and streamed: the caller has its answer and both are compared in numbers', async () => {
+  test('4.13.48 across protocols, whole and streamed: the caller has its answer and both are compared in numbers', async () => {
     const asks: [VendorName, VendorName, string, (model: string) => Json][] = [
       ['openai', 'anthropic', '/v1/chat/completions', (model) => ({ model })],
       ['openai', 'gemini', '/v1/chat/completions', (model) => ({ model, stream: true })],
@@ -103,6 +103,25 @@ describe.each(engines())('a second model is asked the same, on $name', ({ addres
     const spent = await stage.hub.admin('GET', `/api/budgets/${budget.id}`)
     expect(spent.spent_nano_usd).toBe(callNanoUsd)
     expect((await stage.ask({ model }, { apiKey: key })).status).toBe(429)
+  })
+
+  test('a response in the background is mirrored like one whose caller waits', async () => {
+    const { model } = await pair({ kinds: ['openai', 'anthropic'] })
+    const body = { model, input: 'Hello', background: true, messages: undefined }
+    expect((await stage.ask(body, { path: '/v1/responses' })).status).toBe(200)
+    expect(await comparison(model)).toMatchObject({ equal: true, first: { status: 200 } })
+  })
+
+  test('a provider that does not serve the tenant is not asked for it, and a share of nothing is never drawn', async () => {
+    const { model, other } = await pair()
+    const [link] = await stage.hub.admin('GET', `/api/model-providers?model_id=${model.replace('first', 'second')}`)
+    await stage.hub.admin('PATCH', `/api/model-providers/${link.id}`, { tenants: ['ten_elsewhere'] })
+    await stage.ask({ model })
+    await until('nobody may be asked', async () => (await counted(model, 'no_provider')) === 1)
+    const never = await pair({ mirror: { percent: 0 } })
+    await stage.ask({ model: never.model })
+    await stage.hub.logs()
+    expect([other.requests.length, never.other.requests.length]).toEqual([0, 0])
   })
 
   test('what differs is told by policy: places and names alone, or the words too', async () => {

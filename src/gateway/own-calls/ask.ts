@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
 import { createId } from '../../kernel/ids.ts'
 import type { Principal } from '../../kernel/principal.ts'
-import type { Ledger, Prices, Quota, UsageEntry } from '../../usage/index.ts'
+import type { Ledger, Prices, Quota, Subject, UsageEntry } from '../../usage/index.ts'
 import { attemptWhole, type InFlight } from '../answer/attempt.ts'
 import { type Outgoing, writeOutgoing } from '../answer/exchange.ts'
 import type { ExchangeSource } from '../answer/wanted.ts'
@@ -175,15 +175,19 @@ async function admitAtProvider(
   quota: Quota,
 ): Promise<HubError | null> {
   const part = (limit: number | null) => (limit === null ? null : Math.floor(limit * share))
+  const shareOf = (subject: Subject): Subject => ({
+    ...subject,
+    ...{ rpm: part(subject.rpm), tpm: part(subject.tpm), concurrency: part(subject.concurrency) },
+    budgets: subject.budgets.map((budget) => ({
+      ...budget,
+      limit_nano_usd: Math.floor(budget.limit_nano_usd * share),
+    })),
+  })
   const subjects = [quota.findProvider(provider.id, provider.rateLimit, null, null)]
   if (key.id !== provider.id) {
     subjects.push(quota.findProvider(key.id, key.rateLimit, key.tokenLimit, key.concurrencyLimit))
   }
-  const limited = subjects.flatMap((subject) =>
-    subject === null
-      ? []
-      : [{ ...subject, rpm: part(subject.rpm), tpm: part(subject.tpm), concurrency: part(subject.concurrency) }],
-  )
+  const limited = subjects.filter((subject) => subject !== null).map(shareOf)
   return limited.length === 0 ? null : (await quota.admitProvider(limited, asking)).refusal
 }
 

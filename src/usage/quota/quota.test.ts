@@ -37,9 +37,15 @@ const ofTenant: Principal = { ...caller, kind: 'user', role: 'tenant_admin', key
 const tenants: Record<string, string> = { key_a: 'ten_a', usr_a: 'ten_a', key_b: 'ten_b' }
 
 describe.each(engines())('limits and budgets on $name', ({ open }) => {
-  type Options = { at?: number; config?: object; counter?: Counter; db?: Kysely<UsageTables & QuotaTables> }
+  type Options = {
+    at?: number
+    config?: object
+    ownDaily?: Record<string, number>
+    counter?: Counter
+    db?: Kysely<UsageTables & QuotaTables>
+  }
 
-  async function start({ at = noon, config = {}, ...given }: Options = {}) {
+  async function start({ at = noon, config = {}, ownDaily = {}, ...given }: Options = {}) {
     const clock = createManualClock(at)
     const db = given.db ?? ((await open(migrations)).kysely as Kysely<UsageTables & QuotaTables>)
     const counter = given.counter ?? createMemoryCounter({ clock })
@@ -51,6 +57,7 @@ describe.each(engines())('limits and budgets on $name', ({ open }) => {
     const quota = createQuota({
       ...{ store, counter, bus, schedule, clock, log: quietLog, metrics: createMetrics(), longestCallMs: 600_000 },
       config: limitsConfig.parse(config),
+      ownDaily,
     })
     await quota.start()
     onTestFinished(() => schedule.stop())
@@ -75,9 +82,9 @@ describe.each(engines())('limits and budgets on $name', ({ open }) => {
     const end = (call: QuotaCall, dollars: number, changes: object = {}) =>
       quota.end(entryOf(call, dollars, changes), { nanoUsd: dollars * usd, priceId: 'p' })
     /** What the settler of the ledger does with the row of a call. */
-    const storeRow = async (call: QuotaCall, dollars: number) => {
+    const storeRow = async (call: QuotaCall, dollars: number, changes: object = {}) => {
       const cost = { nanoUsd: dollars * usd, priceId: 'p' }
-      const entry = entryOf(call, dollars)
+      const entry = entryOf(call, dollars, changes)
       await usage.storeRows([readEntry(writeEntry(entry, cost, 0))])
       quota.noteStored([summedRow(entry, cost, 0)])
     }
@@ -91,6 +98,44 @@ describe.each(engines())('limits and budgets on $name', ({ open }) => {
       ((await api(admin, 'GET', '/api/budgets/:id', { params: { id } })) as { spent_usd: string }).spent_usd
     return { clock, db, quota, told, callOf, admit, end, storeRow, api, budgetFor, limitFor, spentOf }
   }
+
+  test('what the hub spends of its own accord is one budget of all nodes, and no caller’s', async () => {
+    const ownDaily = { mirror: 10 * usd, canary: 0 }
+    const one = await start({ ownDaily })
+    const counter = createMemoryCounter({ clock: one.clock })
+    const [a, b] = [await start({ ownDaily, counter, db: one.db }), await start({ ownDaily, counter, db: one.db })]
+    const nobody = { ...caller, keyId: '', userId: '', tenantId: '', tags: [] }
+    const size = { tokensIn: 2, tokensOut: 2 }
+    expect(a.quota.findOwn('canary')).toBeNull()
+    let number = 0
+    const own = (node: typeof a) => {
+      const call = { ...node.callOf(size, nobody), requestId: `req_own_${++number}` }
+      return node.quota.admit([node.quota.findOwn('mirror')!], call)
+    }
+    expect((await own(a)).refusal).toBeNull()
+    expect((await own(b)).refusal).toBeNull()
+    // Two reserved four dollars each; two are left, and the third may cost four.
+    expect((await own(b)).refusal).toMatchObject({ code: 'budget_exhausted' })
+    const budget = (await a.budgetFor('tenant', 'ten_a', '100')) as { id: string }
+    await a.storeRow({ ...a.callOf(size, nobody), requestId: 'req_mirror' }, 9, { endpoint: 'mirror' })
+    await a.storeRow(a.callOf(size, caller), 3)
+    expect(await a.spentOf(budget.id)).toBe('3')
+  })
+
+  test('a counter that knows nothing of the hub’s own spending reads it in the ledger, by what for', async () => {
+    const before = await start({ ownDaily: { mirror: 10 * usd } })
+    const nobody = { ...caller, keyId: '', userId: '', tenantId: '', tags: [] }
+    await before.storeRow(before.callOf({}, nobody), 9, { endpoint: 'mirror' })
+    await before.storeRow(before.callOf({}, nobody), 9, { endpoint: 'canary' })
+    const ownDaily = { mirror: 10 * usd, canary: 20 * usd }
+    const after = await start({ ownDaily, db: before.db })
+    const own = (purpose: string, node = after) =>
+      node.quota.admit([node.quota.findOwn(purpose)!], node.callOf({ tokensIn: 1, tokensOut: 1 }, nobody))
+    expect((await own('mirror')).refusal).toMatchObject({ code: 'budget_exhausted' })
+    expect((await own('canary')).refusal).toBeNull()
+    const tomorrow = await start({ ownDaily, db: before.db, at: noon + 86_400_000 })
+    expect((await own('mirror', tomorrow)).refusal).toBeNull()
+  })
 
   test('whom nothing limits is not counted at all', async () => {
     const { quota } = await start()

@@ -132,7 +132,7 @@ export function createQuota(parts: QuotaParts): KeptQuota {
       // A budget forgotten by its counter is told anew; twice, if a period ended in between.
       for (let tries = 0; admission.result === 'unknown' && tries < 2; tries++) {
         for (const [i, { isKnown }] of admission.standings.entries()) {
-          if (!isKnown) await spending.seed(budgets[i]!, call.startedAt)
+          if (!isKnown) await spending.seed(asStored(budgets[i]!), call.startedAt)
         }
         admission = await counter.admit(call.requestId, demands, leaseMs)
       }
@@ -151,6 +151,11 @@ export function createQuota(parts: QuotaParts): KeptQuota {
     })
     refused.with({ scope: subject.scope, code: refusal.code }).inc()
     return { headers, refusal, part: null }
+  }
+
+  /** Whoever asks for a part of a budget alone tells its counter of the whole one. */
+  function asStored(budget: Budget): Budget {
+    return rules().budgets.find(({ id }) => id === budget.id) ?? budget
   }
 
   function demandsOf(subjects: readonly Subject[], { size, startedAt }: QuotaCall) {
