@@ -117,7 +117,9 @@ export function createTelemetry(
 
   function describeMetrics({ metric }: Fields): string {
     const families = metrics.collect().filter(({ name }) => metric === undefined || name === metric)
-    return JSON.stringify(Object.fromEntries(families.map(({ name, type, help }) => [name, [{ type, help, unit: '' }]])))
+    return JSON.stringify(
+      Object.fromEntries(families.map(({ name, type, help }) => [name, [{ type, help, unit: '' }]])),
+    )
   }
 
   const answer: MetricsView['answer'] = async (path, fields, method) => {
