@@ -40,7 +40,8 @@ export function startThread<V extends Verbs>(
   const worker = new Worker(module, {
     name,
     workerData: data,
-    resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
+    // A small nursery: what is made for one answer and thrown away must not make the whole process big.
+    resourceLimits: { maxOldGenerationSizeMb: maxHeapMb, maxYoungGenerationSizeMb: 16 },
     // Flags of the main thread (--watch, a test runner's loaders) have no business here.
     execArgv: [],
   })

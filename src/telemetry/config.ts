@@ -68,7 +68,7 @@ export const telemetryConfig = z
       .int()
       .min(10_000)
       .max(100_000_000)
-      .default(10_000_000)
+      .default(5_000_000)
       .describe('Samples that one query may look at.')
       .meta({ zh: '单次查询可读取的样本数上限。' }),
   })

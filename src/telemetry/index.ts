@@ -9,8 +9,10 @@ import { join } from 'node:path'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Upstreams } from '../platform/fetch.ts'
+import { readDiskSpace, readTextIfPresent } from '../platform/files.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { collectors } from './collectors/index.ts'
 import type { PrometheusConfig, TelemetryConfig } from './config.ts'
 import { type Fields, readInstant, readNames, readRange, toSearchParams } from './parameters.ts'
 import { labelsOf } from './promql/labels.ts'
@@ -61,6 +63,14 @@ export function createTelemetry(
 ): Telemetry {
   const { metrics, clock, log, upstreams, version } = parts
   const external = { job: 'gatehouse', instance: config.instance || hostname() }
+  for (const { open } of collectors) {
+    const refresh = open({
+      metrics,
+      readProc,
+      diskSpace: () => readDiskSpace(parts.dataDir),
+    })
+    metrics.beforeRender(refresh)
+  }
   const samples = createSamples({
     file: join(parts.dataDir, 'telemetry', 'samples.db'),
     limits: {
@@ -166,5 +176,14 @@ export function createTelemetry(
       const result = await data('query_range', { query: expression, ...range })
       return result.type === 'matrix' ? result.series : []
     },
+  }
+}
+
+/** What a hardened machine hides is as good as absent: a scrape must not fail for it. */
+function readProc(name: string): string | null {
+  try {
+    return readTextIfPresent(`/proc/${name}`)
+  } catch {
+    return null
   }
 }

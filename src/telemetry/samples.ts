@@ -22,7 +22,6 @@ export type Samples = {
   epoch(): number
 }
 
-const maxHeapMb = 512
 /** Batches that may wait while the thread is busy: ten minutes of them. */
 const maxWaitingBatches = 40
 const maxWaitingQueries = 16
@@ -35,8 +34,10 @@ export function createSamples(parts: {
   clock: Clock
   log: Log
   metrics: Metrics
+  /** Of the thread; typed arrays of samples are not in it. */
+  maxHeapMb?: number
 }): Samples {
-  const { file, limits, clock, log } = parts
+  const { file, limits, clock, log, maxHeapMb = 512 } = parts
   const count = createCounts(parts.metrics)
   const stopping = new AbortController()
   let thread: Thread<SampleVerbs> | null = null

@@ -85,10 +85,10 @@ function span(context: Context, node: { at: At; offsetMs: number }): { from: num
 function select(context: Context, node: Selector, read: (series: StoredSeries, i: number) => number): Series[] {
   const { from, to } = span(context, node)
   const isLeftOpen = context.generation >= 3
-  const stored = context.source.select(node.matchers, from - context.lookbackMs, to, 'last')
+  const stored = context.source.select(node.matchers, from - context.lookbackMs, to, 'last', context.meter.take)
   return stored.map((series) => {
     const { times, stale, hourlyBefore } = series
-    context.meter.take(times.length + context.steps)
+    context.meter.take(context.steps)
     const result = emptySeries(series.labels, context.steps)
     let i = -1
     for (let step = 0; step < context.steps; step++) {
@@ -336,10 +336,8 @@ function applyOver(
 
 export function readRange(context: Context, { selector, rangeMs }: Range, column: Column): RangedSeries[] {
   const { from, to } = span(context, selector)
-  return context.source.select(selector.matchers, from - rangeMs, to, column).map((series) => {
-    context.meter.take(series.times.length)
-    return series.stale === null ? series : withoutStale(series, series.stale)
-  })
+  const stored = context.source.select(selector.matchers, from - rangeMs, to, column, context.meter.take)
+  return stored.map((series) => (series.stale === null ? series : withoutStale(series, series.stale)))
 }
 
 function withoutStale({ labels, times: all, values, counts }: StoredSeries, stale: Uint8Array): RangedSeries {

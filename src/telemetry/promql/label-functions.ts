@@ -4,6 +4,8 @@ import { compileRegex, type Regex } from './regex.ts'
 import { QueryError } from './syntax.ts'
 
 const labelPattern = /^[A-Za-z_]\w*$/
+/** Functions within functions could double a value each time. */
+const longestValue = 16_384
 
 /** `label_replace`: where `from` matches the whole pattern, `to` becomes the replacement with its groups filled in. */
 export function replaceLabel(
@@ -22,7 +24,7 @@ export function replaceLabel(
   }
   return relabel(series, (labels) => {
     const groups = regex.capture(labelOf(labels, from))
-    return groups === null ? labels : withLabel(labels, to, expand(replacement, groups, regex.names))
+    return groups === null ? labels : withLabel(labels, to, bounded(expand(replacement, groups, regex.names)))
   })
 }
 
@@ -36,7 +38,14 @@ export function joinLabels(
   if (!labelPattern.test(to)) {
     throw new QueryError('execution', `invalid destination label name in label_join(): ${to}`)
   }
-  return relabel(series, (labels) => withLabel(labels, to, from.map((name) => labelOf(labels, name)).join(separator)))
+  return relabel(series, (labels) =>
+    withLabel(labels, to, bounded(from.map((name) => labelOf(labels, name)).join(separator))),
+  )
+}
+
+function bounded(value: string): string {
+  if (value.length <= longestValue) return value
+  throw new QueryError('execution', `a label's value would be longer than ${longestValue} characters`)
 }
 
 /** `$1`, `${name}` and `$$`, as https://pkg.go.dev/regexp#Regexp.Expand; a group that is not there is empty. */

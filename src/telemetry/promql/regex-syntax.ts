@@ -121,6 +121,7 @@ function createReader(pattern: string, isDotAll: boolean) {
   let at = 0
   let groups = 0
   let depth = 0
+  let isQuoted = false
   let flags: Flags = { isFolded: false, isMultiline: false, isDotAll, isUngreedy: false }
 
   const peek = (ahead = 0) => (at + ahead < text.length ? String.fromCodePoint(text[at + ahead]!) : '')
@@ -146,9 +147,9 @@ function createReader(pattern: string, isDotAll: boolean) {
 
   function readSequence(): Node {
     const parts: Node[] = []
-    while (at < text.length && peek() !== '|' && peek() !== ')') {
-      const atom = readAtom()
-      if (atom !== null) parts.push(readRepeats(atom))
+    while (at < text.length && (isQuoted || (peek() !== '|' && peek() !== ')'))) {
+      const atom = isQuoted ? readQuoted() : readAtom()
+      if (atom !== null) parts.push(isQuoted ? atom : readRepeats(atom))
     }
     return { kind: 'sequence', parts }
   }
@@ -239,25 +240,32 @@ function createReader(pattern: string, isDotAll: boolean) {
     }
   }
 
-  function readEscape(): Node {
+  function readEscape(): Node | null {
     const letter = peek(1)
     const assertions: Record<string, Assertion> = { A: 'start', z: 'end', b: 'word', B: 'not-word' }
     if (assertions[letter] !== undefined) {
       at += 2
       return { kind: 'assert', assertion: assertions[letter] }
     }
-    if (letter === 'Q') return readQuoted()
+    if (letter === 'Q') {
+      at += 2
+      isQuoted = true
+      return null
+    }
     const set = readSet()
     if (set !== null) return one(set)
     return one(literal(readEscapedChar()))
   }
 
-  function readQuoted(): Node {
-    at += 2
-    const parts: Node[] = []
-    while (at < text.length && !(peek() === '\\' && peek(1) === 'E')) parts.push(one(literal(text[at++]!)))
-    if (at < text.length) at += 2
-    return { kind: 'sequence', parts }
+  /** One character between \Q and \E; the last one is what a repetition behind them repeats. */
+  function readQuoted(): Node | null {
+    const isOver = () => peek() === '\\' && peek(1) === 'E'
+    const node = isOver() ? null : one(literal(text[at++]!))
+    if (isOver()) {
+      at += 2
+      isQuoted = false
+    }
+    return node
   }
 
   /** \d, \pL and the like; null when the escape is of one character. */

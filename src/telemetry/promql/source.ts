@@ -18,6 +18,15 @@ export type StoredSeries = {
 }
 
 export type Source = {
-  /** Series that all matchers match, with their samples from `from` to `to`, both included, sorted by labels. */
-  select(matchers: readonly Matcher[], from: number, to: number, column: Column): StoredSeries[]
+  /**
+   * Series that all matchers match, with their samples from `from` to `to`, both included, sorted by labels. `take` is
+   * told the number of samples of each as it is read, and may throw when they become too many.
+   */
+  select(
+    matchers: readonly Matcher[],
+    from: number,
+    to: number,
+    column: Column,
+    take: (samples: number) => void,
+  ): StoredSeries[]
 }

@@ -59,7 +59,8 @@ export function addToBucket(
   before: { at: number; value: number } | null,
 ): void {
   if (kind === 'counter') {
-    if (before !== null && value < before.value) keepReset(bucket, before, at, value)
+    // When nobody knows what was before, as after long silence, it may have been a reset.
+    if (before === null || value < before.value) keepReset(bucket, before, at, value)
   } else if (bucket.count === 0) {
     bucket.min = value
     bucket.max = value
@@ -75,12 +76,12 @@ export function addToBucket(
   bucket.endedAt = -1
 }
 
-function keepReset(bucket: Bucket, before: { at: number; value: number }, at: number, value: number): void {
+function keepReset(bucket: Bucket, before: { at: number; value: number } | null, at: number, value: number): void {
   bucket.edges ??= createPoints(1)
   const { times, columns } = bucket.edges
   const newest = times.at(-1) ?? -1
   // Before the bucket's start it is the last of its own bucket, and kept there.
-  if (before.at >= bucket.start && before.at > newest) {
+  if (before !== null && before.at >= bucket.start && before.at > newest) {
     times.push(before.at)
     columns[0]!.push(before.value)
   }

@@ -17,6 +17,8 @@ import {
 import { createPoints, type Points, pack, unpack } from './pack.ts'
 
 const maxSealed = 24
+/** How far the sample before the open window is looked for. */
+const wakeBackMs = 12 * 3_600_000
 
 type Head = { window: number; points: Points }
 type Sealed = { grain: number; window: number; bytes: Uint8Array }
@@ -43,20 +45,20 @@ export function wake(file: ChunkFile, series: Series, at: number): Live {
     const kept = file.read(series.id, grain, window, window)[0]
     return { window, points: kept === undefined ? createPoints(widthOf(grain, series.kind)) : unpack(kept.bytes) }
   })
+  // What came before the open window: the buckets that were open reach back into it, and so may the last reset.
   const rawWindow = heads[raw]!.window
-  const before = rawWindow - grains[raw].windowMs
-  const kept = file.read(series.id, raw, before, before)[0]
+  const earlier = file.read(series.id, raw, rawWindow - wakeBackMs, rawWindow - 1).slice(-2)
+  const previous = earlier.find(({ window }) => window === rawWindow - grains[raw].windowMs)
   const live: Live = {
     heads,
     buckets: [null, null, null],
     sealed: [],
-    previous: kept === undefined ? null : { grain: raw, ...kept },
+    previous: previous === undefined ? null : { grain: raw, ...previous },
     newest: null,
     isChanged: false,
   }
-  for (const points of [kept === undefined ? null : unpack(kept.bytes), heads[raw]!.points]) {
-    if (points !== null) replay(series, live, points)
-  }
+  for (const { bytes } of earlier) replay(series, live, unpack(bytes))
+  replay(series, live, heads[raw]!.points)
   return live
 }
 

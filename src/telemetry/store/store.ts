@@ -5,7 +5,7 @@ import type { Matcher } from '../promql/syntax.ts'
 import { type Batch, readBatch, writeBatch } from './batch.ts'
 import { grains, hours, type Kind, minutes, raw, windowOf } from './grains.ts'
 import { type Points, pack } from './pack.ts'
-import { addSample, closeBuckets, readPoints, type Series, wake } from './series.ts'
+import { addSample, closeBuckets, type Live, readPoints, type Series, wake } from './series.ts'
 
 export type StoreLimits = {
   /** Series that get samples now; a new one beyond them is dropped, and those that are there go on. */
@@ -61,6 +61,10 @@ export function createStore(file: ChunkFile, limits: StoreLimits): SampleStore {
     remember({ id, labels: fromPairs(JSON.parse(name) as string[]), kind: kind as Kind, lastAt, live: null })
     latest = Math.max(latest, lastAt)
   }
+  // As they were when the process ended: what was open is closed in its time, also of a series that never comes back.
+  for (const series of byId.values()) {
+    if (series.lastAt > 0 && series.lastAt >= latest - limits.keepMs[raw]) awaken(series, series.lastAt)
+  }
   for (const { seq, bytes } of file.batches()) {
     lastSeq = seq
     take(readBatch(bytes))
@@ -85,12 +89,14 @@ export function createStore(file: ChunkFile, limits: StoreLimits): SampleStore {
 
   function add(series: Series | undefined, at: number, value: number | null): void {
     if (series === undefined || at <= series.lastAt) return
-    if (series.live === null) {
-      // Where it was left, so that what was open then is closed as it would have been.
-      series.live = wake(file, series, series.lastAt > 0 ? series.lastAt : at)
-      active++
-    }
-    addSample(series, series.live, at, value)
+    addSample(series, series.live ?? awaken(series, series.lastAt > 0 ? series.lastAt : at), at, value)
+  }
+
+  function awaken(series: Series, at: number): Live {
+    const live = wake(file, series, at)
+    series.live = live
+    active++
+    return live
   }
 
   function find({ labels, kind }: Incoming, names: StoredName[], dropped: Dropped): Series | null {
@@ -226,7 +232,13 @@ export function createStore(file: ChunkFile, limits: StoreLimits): SampleStore {
     }
   }
 
-  function select(matchers: readonly Matcher[], from: number, to: number, column: Column): StoredSeries[] {
+  function select(
+    matchers: readonly Matcher[],
+    from: number,
+    to: number,
+    column: Column,
+    take: (samples: number) => void,
+  ): StoredSeries[] {
     const rawFrom = horizon(raw, 0)
     const minutesFrom = horizon(minutes, rawFrom)
     const hourlyBefore = Math.min(rawFrom, minutesFrom)
@@ -243,6 +255,7 @@ export function createStore(file: ChunkFile, limits: StoreLimits): SampleStore {
         readPoints(file, series, part.grain, part.from, part.to).map((each) => ({ ...part, points: each })),
       )
       const joined = join(series.labels, points, column, hourlyBefore)
+      take(joined.times.length)
       if (joined.times.length > 0) found.push(joined)
     }
     return found.sort((a, b) => compareLabels(a.labels, b.labels))
@@ -279,7 +292,7 @@ function join(labels: Labels, parts: readonly Part[], column: Column, hourlyBefo
   const values: number[] = []
   const counts: number[] = []
   const ended: number[] = []
-  let isCounted = false
+  const isCounted = parts.some(({ points }) => column === 'sum' && points.columns.length > countPlace)
   for (const { from, to, points } of parts) {
     const chosen = points.columns[columnPlaces[column]] ?? points.columns[0]!
     const counted = column === 'sum' ? points.columns[countPlace] : undefined
@@ -291,8 +304,7 @@ function join(labels: Labels, parts: readonly Part[], column: Column, hourlyBefo
       if (isEnded) ended.push(times.length)
       times.push(at)
       values.push(chosen[i]!)
-      counts.push(counted?.[i] ?? 1)
-      if (counted !== undefined) isCounted = true
+      if (isCounted) counts.push(counted?.[i] ?? 1)
     }
   }
   let stale: Uint8Array | null = null
