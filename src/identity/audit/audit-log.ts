@@ -13,6 +13,8 @@ export type Intent = {
   action: string
   target: string
   principal: Principal | null
+  /** Somebody who came in by no credential of ours, such as whoever has a shell on the machine. */
+  actor?: { kind: string; id: string; name: string }
   before: unknown
   requestId: string
   traceId: string
@@ -131,7 +133,7 @@ export function createAuditLog(own: {
         phase: 'intent',
         at: clock.now(),
         ...whose(principal, intent.before, null),
-        ...(await actorOf(principal, nameOf).catch((error: unknown) => {
+        ...(await actorOf(intent, nameOf).catch((error: unknown) => {
           throw cannotWrite(error)
         })),
         action: plain(intent.action, 200),
@@ -204,7 +206,14 @@ function brokenEntry(at: number, head: object | undefined): AuditEntry {
 
 type Actor = Pick<AuditEntry, 'actor_kind' | 'actor_id' | 'actor_name' | 'actor_role' | 'actor_tenant_id'>
 
-async function actorOf(principal: Principal | null, nameOf: (id: string) => Promise<string>): Promise<Actor> {
+async function actorOf(
+  { principal, actor }: Pick<Intent, 'principal' | 'actor'>,
+  nameOf: (id: string) => Promise<string>,
+): Promise<Actor> {
+  if (actor !== undefined) {
+    const { kind, id, name } = actor
+    return { actor_kind: kind, actor_id: id, actor_name: plain(name, 300), actor_role: '', actor_tenant_id: '' }
+  }
   if (principal === null) {
     return { actor_kind: 'anonymous', actor_id: '', actor_name: '', actor_role: '', actor_tenant_id: '' }
   }
