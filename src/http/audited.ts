@@ -84,7 +84,7 @@ export function createAuditor(
 ): (call: RouteCall) => Promise<unknown> | unknown {
   if (audit === undefined || !isAudited(route)) return (call) => route.handle(call)
   const action = actionOf(route)
-  const reading = routes.find(({ method, path }) => method === 'GET' && path === route.path && path.includes(':'))
+  const reading = readingOf(route, routes)
 
   return async (call) => {
     const { principal, requestId, traceId, clientIp, userAgent } = call
@@ -115,6 +115,13 @@ export function createAuditor(
       throw thrown
     }
   }
+}
+
+/** The GET that shows what a route changes: at its own path, or at `/x/:id` for what is done by `/x/:id/verb`. */
+function readingOf(route: Route, routes: readonly Route[]): Route | undefined {
+  const isVerb = route.method === 'POST' && route.status !== 201
+  const shown = isVerb ? route.path.replace(/\/[^/:]+$/, '') : route.path
+  return routes.find(({ method, path }) => method === 'GET' && path === shown && /:\w+\*?$/.test(path))
 }
 
 function mayRead({ access }: Route, principal: Principal | null): boolean {
