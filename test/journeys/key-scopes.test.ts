@@ -121,6 +121,19 @@ test('the ledger shows a service account by its name, and a limit on it holds fo
   expect(await lastRow(made[0].id)).toMatchObject({ key_name: 'nightly/one', user_id: account.id })
 })
 
+test('a provider’s key is shown as it was before a change, without the key', async () => {
+  const [provider] = await stage.hub.admin('GET', '/api/providers')
+  const path = `/api/providers/${provider.id}/keys`
+  const made = await stage.hub.admin('POST', path, { name: 'spare', api_key: 'sk-upstream-spare-0123456789' })
+  await stage.hub.admin('DELETE', `${path}/${made.id}`)
+  const { data } = await stage.hub.admin('GET', '/api/audit?action=providers.keys.*')
+  expect(data).toMatchObject([
+    { action: 'providers.keys.delete', before: { id: made.id, name: 'spare' }, after: null },
+    { action: 'providers.keys.create', target: made.id },
+  ])
+  expect(JSON.stringify(data)).not.toContain('spare-0123456789')
+})
+
 test('every change through the control API is in the audit log, and the chain is whole', async () => {
   const { data } = await stage.hub.admin('GET', '/api/audit?limit=200')
   const actions = new Set(data.map((each: Json) => each.action))

@@ -4,6 +4,7 @@ import { createId } from '../../kernel/ids.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import type { Log } from '../../platform/log.ts'
+import { scrub } from '../../platform/scrub.ts'
 import { type AuditEntry, type Chain, isBlank } from './chain.ts'
 import { toAuditJson } from './redact.ts'
 import type { AuditRow, AuditStore } from './store.ts'
@@ -137,7 +138,7 @@ export function createAuditLog(own: {
           throw cannotWrite(error)
         })),
         action: plain(intent.action, 200),
-        target: plain(intent.target, 300),
+        target: plain(scrub(intent.target), 300),
         before_json: toAuditJson(intent.before),
         after_json: '',
         status: 0,
@@ -145,7 +146,7 @@ export function createAuditLog(own: {
         trace_id: plain(intent.traceId, 64),
         request_id: plain(intent.requestId, 64),
         ip: plain(intent.clientIp, 64),
-        user_agent: plain(intent.userAgent, 300),
+        user_agent: plain(scrub(intent.userAgent), 300),
       }
       await append(entry)
       return {
@@ -158,7 +159,7 @@ export function createAuditLog(own: {
             phase: 'result',
             at: clock.now(),
             ...whose(principal, before, result.after),
-            target: plain(result.target ?? intent.target, 300),
+            target: plain(scrub(result.target ?? intent.target), 300),
             before_json: toAuditJson(before),
             after_json: toAuditJson(result.after),
             status: result.status,

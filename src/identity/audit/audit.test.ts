@@ -116,6 +116,8 @@ describe.each(engines())('the audit log on $name', ({ name: engine, address }) =
     const user = await ask(node, 'POST', '/api/users', { email: 'joe@example.com', password }, access_token)
     await ask(node, 'PATCH', `/api/users/${user.id}`, { password: `${password} 2` }, access_token)
     await ask(node, 'POST', '/api/auth/refresh', { refresh_token }, '')
+    // Pasted where an id belongs.
+    await ask(node, 'DELETE', `/api/keys/${rotated.key}`, undefined, access_token)
     const text = JSON.stringify(await rowsOf(node))
     const secrets = [setupToken, access_token, refresh_token, made.key, rotated.key, password, ownerLogin.password]
     for (const secret of [...secrets, 'aVeryLongSecret']) expect(text).not.toContain(secret)
