@@ -84,12 +84,12 @@ export function createAuditor(
 ): (call: RouteCall) => Promise<unknown> | unknown {
   if (audit === undefined || !isAudited(route)) return (call) => route.handle(call)
   const action = actionOf(route)
-  const reading = routes.find(({ method, path }) => method === 'GET' && path === route.path && path.includes(':'))
+  const reading = readingOf(route, routes)
 
   return async (call) => {
     const { principal, requestId, traceId, clientIp, userAgent } = call
     const target = targetOf(call.params, call.body)
-    const before = reading && mayRead(reading, principal) ? await readBefore(reading, call) : null
+    const before = reading && mayRead(reading, principal) ? await readBefore(reading, call, route.path) : null
     const open = await audit.begin({ action, target, principal, before, requestId, traceId, clientIp, userAgent })
     let note: AuditNote = {}
     try {
@@ -117,15 +117,33 @@ export function createAuditor(
   }
 }
 
+/**
+ * The GET that shows what a route changes: at its own path, at `/x/:id` for what is done by `/x/:id/verb`, or a list at
+ * `/x` where nothing shows one alone.
+ */
+function readingOf(route: Route, routes: readonly Route[]): Route | undefined {
+  const isVerb = route.method === 'POST' && route.status !== 201
+  const shown = isVerb ? route.path.replace(/\/[^/:]+$/, '') : route.path
+  if (!/:\w+\*?$/.test(shown)) return undefined
+  const find = (wanted: string) => routes.find(({ method, path }) => method === 'GET' && path === wanted)
+  const list = find(shown.replace(/\/:\w+\*?$/, ''))
+  return find(shown) ?? (list?.reply?.type === 'array' ? list : undefined)
+}
+
 function mayRead({ access }: Route, principal: Principal | null): boolean {
   if (principal === null || access === 'public' || access === 'service') return false
   return rank[principal.role] >= rank[access]
 }
 
-async function readBefore(reading: Route, call: RouteCall): Promise<unknown> {
+async function readBefore(reading: Route, call: RouteCall, path: string): Promise<unknown> {
   try {
     const value = await reading.handle({ ...call, query: {}, body: undefined })
-    return isReply(value) ? null : (reading.reply?.parse(value) ?? null)
+    const shown = isReply(value) ? null : (reading.reply?.parse(value) ?? null)
+    if (!Array.isArray(shown)) return shown
+    // Of a list, the one that the address ends in.
+    const last = /^.*:(\w+)/.exec(path)?.[1] ?? ''
+    const named = (call.params as Record<string, unknown>)[last]
+    return shown.find(({ id, name }) => id === named || name === named) ?? null
   } catch {
     // Nothing to see, or not by this caller: the handler will say so.
     return null

@@ -119,7 +119,8 @@ export function keyRoutes({ keys, serviceAccounts, keyPolicy, clock }: KeyRoutes
       reply: keyRotatedReply,
       handle: async ({ principal, params, body }) => {
         if (principal!.role === 'user') assertOpen(keyPolicy)
-        const { key, text, oldUntil } = await keys.rotate(params.id, body.grace_seconds * 1000, scopeOf(principal!))
+        const graceMs = (body?.grace_seconds ?? 0) * 1000
+        const { key, text, oldUntil } = await keys.rotate(params.id, graceMs, scopeOf(principal!))
         return { ...showKey(key), key: text, old_until: oldUntil === null ? null : toInstant(oldUntil) }
       },
     }),

@@ -78,7 +78,7 @@ export const keyRotate = z
       .default(0)
       .describe('How long older texts go on working; 0 ends them at once.'),
   })
-  .default({ grace_seconds: 0 })
+  .nullish()
 
 const list = z.array(z.string()).nullable()
 export const keyReply = z.object({

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { createIdentity, type IdentityTables, type Key, type Keys } from '../../identity/index.ts'
+import { type Audit, createIdentity, type IdentityTables, type Key, type Keys } from '../../identity/index.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { toHubError } from '../../kernel/errors.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { printJson, printTable, reportUsage } from '../report.ts'
 import { withPlatform } from '../store.ts'
@@ -56,8 +57,9 @@ async function create(call: Call): Promise<ExitCode> {
           .map((model) => model.trim())
           .filter((model) => model !== '')
       : null
-  return withKeys(call, async (all) => {
-    const { key, text } = await all.create({ name: name.trim(), tenantId: '', userId: '', allowedModels })
+  return withKeys(call, async (all, audited) => {
+    const wish = { name: name.trim(), tenantId: '', userId: '', allowedModels }
+    const { key, text } = await audited('keys.create', '', () => all.create(wish))
     if (call.json) printJson(call.terminal, { ...show(key), key: text })
     else {
       call.terminal.out(text)
@@ -90,32 +92,53 @@ async function list(call: Call): Promise<ExitCode> {
 
 async function revoke(call: Call): Promise<ExitCode> {
   const [id = ''] = call.args
-  return withKeys(call, async (all) => {
-    await all.delete(id, {})
+  return withKeys(call, async (all, audited) => {
+    await audited('keys.delete', id, () => all.delete(id, {}))
     if (call.json) printJson(call.terminal, { ok: true, id })
     else call.terminal.out(`${id} revoked · 已吊销`)
   })
 }
 
-async function withKeys(call: Call, use: (keys: Keys) => Promise<void>): Promise<ExitCode> {
-  return withPlatform<IdentityTables>(
-    call,
-    async ({ database, secrets, bus, log, metrics, counter, mailer, upstreams }, config) => {
-      const identity = createIdentity({
-        ...{ db: database.kysely, secrets, bus, log, metrics, counter, mailer, upstreams, clock: systemClock },
-        ...{ publicUrl: config.server.public_url, config: config.auth },
-        // Any will do: without one a fresh set-up token would be made, and the running hub's would end.
-        adminKey: randomUUID(),
-      })
-      try {
-        await identity.start()
-        await use(identity.keys)
-        return exitCodes.ok
-      } finally {
-        await identity.stop()
-      }
-    },
-  )
+/** A change at the store itself is written down like one over the API. */
+type Audited = <T>(action: string, target: string, work: () => Promise<T>) => Promise<T>
+
+async function withKeys(call: Call, use: (keys: Keys, audited: Audited) => Promise<void>): Promise<ExitCode> {
+  return withPlatform<IdentityTables>(call, async (platform, config) => {
+    const { database, secrets, bus, log, metrics, counter, mailer, upstreams } = platform
+    const identity = createIdentity({
+      ...{ db: database.kysely, secrets, bus, log, metrics, counter, mailer, upstreams, clock: systemClock },
+      ...{ publicUrl: config.server.public_url, config: config.auth },
+      // Any will do: without one a fresh set-up token would be made, and the running hub's would end.
+      adminKey: randomUUID(),
+    })
+    try {
+      await identity.start()
+      await use(identity.keys, createAudited(call, identity.audit))
+      return exitCodes.ok
+    } finally {
+      await identity.stop()
+    }
+  })
+}
+
+function createAudited({ terminal }: Call, audit: Audit): Audited {
+  const name = terminal.env.SUDO_USER ?? terminal.env.USER ?? ''
+  return async (action, target, work) => {
+    const open = await audit.begin({
+      ...{ action, target, principal: null, actor: { kind: 'cli', id: 'cli', name }, before: null },
+      ...{ requestId: '', traceId: '', clientIp: '', userAgent: 'gatehouse' },
+    })
+    try {
+      const done = await work()
+      const made = (done as { key?: Key } | undefined)?.key
+      await open.end({ status: 200, code: '', target: made?.id ?? target, after: made && show(made) })
+      return done
+    } catch (error) {
+      const { status, code } = toHubError(error)
+      await open.end({ status, code })
+      throw error
+    }
+  }
 }
 
 function show({ id, name, lastFour, allowedModels, enabled, expiresAt, createdAt, lastUsedAt }: Key) {

@@ -30,6 +30,8 @@ export async function archiveRows(
   for (;;) {
     const checkpoint = await auditStore.checkpoint()
     const start = checkpoint?.seq ?? 0
+    const [oldest] = await auditStore.page(start, 1)
+    if (oldest === undefined || oldest.at >= before) return told
     const page = await auditStore.page(start, fileRows)
     const young = page.findIndex((row) => row.at >= before)
     const rows = young === -1 ? page : page.slice(0, young)

@@ -4,6 +4,7 @@ import { createId } from '../../kernel/ids.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import type { Log } from '../../platform/log.ts'
+import { scrub } from '../../platform/scrub.ts'
 import { type AuditEntry, type Chain, isBlank } from './chain.ts'
 import { toAuditJson } from './redact.ts'
 import type { AuditRow, AuditStore } from './store.ts'
@@ -13,6 +14,8 @@ export type Intent = {
   action: string
   target: string
   principal: Principal | null
+  /** Somebody who came in by no credential of ours, such as whoever has a shell on the machine. */
+  actor?: { kind: string; id: string; name: string }
   before: unknown
   requestId: string
   traceId: string
@@ -131,11 +134,11 @@ export function createAuditLog(own: {
         phase: 'intent',
         at: clock.now(),
         ...whose(principal, intent.before, null),
-        ...(await actorOf(principal, nameOf).catch((error: unknown) => {
+        ...(await actorOf(intent, nameOf).catch((error: unknown) => {
           throw cannotWrite(error)
         })),
         action: plain(intent.action, 200),
-        target: plain(intent.target, 300),
+        target: plain(scrub(intent.target), 300),
         before_json: toAuditJson(intent.before),
         after_json: '',
         status: 0,
@@ -143,7 +146,7 @@ export function createAuditLog(own: {
         trace_id: plain(intent.traceId, 64),
         request_id: plain(intent.requestId, 64),
         ip: plain(intent.clientIp, 64),
-        user_agent: plain(intent.userAgent, 300),
+        user_agent: plain(scrub(intent.userAgent), 300),
       }
       await append(entry)
       return {
@@ -156,7 +159,7 @@ export function createAuditLog(own: {
             phase: 'result',
             at: clock.now(),
             ...whose(principal, before, result.after),
-            target: plain(result.target ?? intent.target, 300),
+            target: plain(scrub(result.target ?? intent.target), 300),
             before_json: toAuditJson(before),
             after_json: toAuditJson(result.after),
             status: result.status,
@@ -204,7 +207,14 @@ function brokenEntry(at: number, head: object | undefined): AuditEntry {
 
 type Actor = Pick<AuditEntry, 'actor_kind' | 'actor_id' | 'actor_name' | 'actor_role' | 'actor_tenant_id'>
 
-async function actorOf(principal: Principal | null, nameOf: (id: string) => Promise<string>): Promise<Actor> {
+async function actorOf(
+  { principal, actor }: Pick<Intent, 'principal' | 'actor'>,
+  nameOf: (id: string) => Promise<string>,
+): Promise<Actor> {
+  if (actor !== undefined) {
+    const { kind, id, name } = actor
+    return { actor_kind: kind, actor_id: id, actor_name: plain(name, 300), actor_role: '', actor_tenant_id: '' }
+  }
   if (principal === null) {
     return { actor_kind: 'anonymous', actor_id: '', actor_name: '', actor_role: '', actor_tenant_id: '' }
   }

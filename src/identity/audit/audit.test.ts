@@ -83,18 +83,26 @@ describe.each(engines())('the audit log on $name', ({ name: engine, address }) =
       request_id: expect.stringMatching(/^req_/),
       trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
     })
+    await ask(node, 'POST', `/api/keys/${made.id}/rotate`, { grace_seconds: 5 })
+    const [rotated] = (await ask(node, 'GET', '/api/audit?limit=1')).data
+    expect(rotated).toMatchObject({
+      action: 'keys.rotate',
+      before: { id: made.id, rotated_at: null },
+      after: { key: '[redacted]' },
+    })
     const count = async (query: string) => (await ask(node, 'GET', `/api/audit?${query}`)).data.length
-    expect(await count(`target=${made.id}`)).toBe(2)
-    expect(await count('action=keys.*')).toBe(3)
+    expect(await count(`target=${made.id}`)).toBe(3)
+    expect(await count('action=keys.*')).toBe(4)
     expect(await count('action=keys.create')).toBe(1)
-    expect(await count('actor=admin')).toBe(3)
+    expect(await count('actor=admin')).toBe(4)
     expect(await count('actor=usr_x')).toBe(0)
-    expect(await count(`from=${at}`)).toBe(2)
+    expect(await count(`from=${at}`)).toBe(3)
     expect(await count(`to=${at}`)).toBe(1)
-    expect(await count('tenant_id=acme')).toBe(2)
+    expect(await count('tenant_id=acme')).toBe(3)
     const first = await ask(node, 'GET', '/api/audit?limit=2')
     const second = await ask(node, 'GET', `/api/audit?limit=2&cursor=${first.next_cursor}`)
-    expect([...first.data, ...second.data].map((each: Json) => each.id)).toEqual(data.map((each: Json) => each.id))
+    const paged = [...first.data, ...second.data].map((each: Json) => each.id)
+    expect(paged).toEqual([rotated, ...data].map((each: Json) => each.id))
     expect(second.next_cursor).toBeNull()
   })
 
@@ -108,6 +116,8 @@ describe.each(engines())('the audit log on $name', ({ name: engine, address }) =
     const user = await ask(node, 'POST', '/api/users', { email: 'joe@example.com', password }, access_token)
     await ask(node, 'PATCH', `/api/users/${user.id}`, { password: `${password} 2` }, access_token)
     await ask(node, 'POST', '/api/auth/refresh', { refresh_token }, '')
+    // Pasted where an id belongs.
+    await ask(node, 'DELETE', `/api/keys/${rotated.key}`, undefined, access_token)
     const text = JSON.stringify(await rowsOf(node))
     const secrets = [setupToken, access_token, refresh_token, made.key, rotated.key, password, ownerLogin.password]
     for (const secret of [...secrets, 'aVeryLongSecret']) expect(text).not.toContain(secret)
