@@ -177,6 +177,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
         priceOf: usage.priceOfMillions,
         storedRoute: usage.routeOf,
         tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
+        keyName: identity.keyName,
         bus,
         openCache,
         leases,

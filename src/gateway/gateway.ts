@@ -29,6 +29,7 @@ import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
 import { type LiveProvider, loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
 import { createPinStore, type PinnedTables } from './operations/pinned/store.ts'
+import { createBatchWatch } from './operations/pinned/watch-batches.ts'
 import { postForm } from './post-form.ts'
 import { createCredentialKeeper, type Outside } from './providers/index.ts'
 import { fetchImages } from './request/images.ts'
@@ -67,6 +68,8 @@ export type GatewayParts = {
   storedRoute?(requestId: string): Promise<string | null>
   /** The tenant of an API key; null when there is no such key. */
   tenantOfKey?(keyId: string): Promise<string | null>
+  /** What an API key is called; '' when there is no such key. */
+  keyName?(keyId: string): Promise<string>
   /** [0, 1) */
   random?: () => number
 }
@@ -195,6 +198,23 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     openWebSocket: upstreams.openWebSocket,
   }
 
+  const batchWatch = createBatchWatch({
+    ...calls,
+    keyName: parts.keyName ?? (async () => ''),
+  })
+
+  /** What one node does for all: nobody asks for it. */
+  function watchOver(): void {
+    const pollMs = config.batch_poll_seconds * 1000
+    const lookAtBatches = async (signal: AbortSignal) => void (await batchWatch.look(signal))
+    if (pollMs > 0) schedule.every('gateway-batches', pollMs, lookAtBatches, { onOneNode: true, firstDelayMs: pollMs })
+    if (config.probe_seconds === 0) return
+    const everyMs = config.probe_seconds * 1000
+    const askOne = (provider: LiveProvider) => listRemoteModels(provider, (url, options) => upstreams.get(url, options))
+    const probe = (signal: AbortSignal) => probeProviders({ providers: table.get().providers, health, askOne, signal })
+    schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
+  }
+
   return {
     llm: createLlmRoutes(calls),
     realtime: createRealtime(calls),
@@ -219,13 +239,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     async start() {
       await table.ready()
       await responses.start()
-      if (config.probe_seconds === 0) return
-      const everyMs = config.probe_seconds * 1000
-      const askOne = (provider: LiveProvider) =>
-        listRemoteModels(provider, (url, options) => upstreams.get(url, options))
-      const probe = (signal: AbortSignal) =>
-        probeProviders({ providers: table.get().providers, health, askOne, signal })
-      schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
+      watchOver()
     },
     async stop() {
       await cache?.close()
