@@ -11,6 +11,7 @@ const shelves = [
   { folder: 'src/gateway/protocols', members: '*/index.ts', contract: '' },
   { folder: 'src/gateway/providers', members: '*.ts', contract: 'provider.ts' },
   { folder: 'src/gateway/operations', members: '*.ts', contract: 'operation.ts' },
+  { folder: 'src/usage/price-book', members: '*.ts', contract: 'page.ts' },
   { folder: 'src/health/checks', members: '*.ts', contract: 'check.ts' },
   { folder: 'src/cli/commands', members: '*.ts', contract: '' },
   { folder: 'src/migrations', members: '*.ts', contract: '' },
