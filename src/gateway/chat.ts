@@ -189,7 +189,11 @@ export type UpstreamFailure = {
     | 'overloaded'
     | 'content_filter'
     | 'server_error'
+    /** Which clock ran out: that of the whole answer or call, of the connection, of the first content, of silence. */
     | 'timeout'
+    | 'connect_timeout'
+    | 'first_token_timeout'
+    | 'idle_timeout'
     /** The hub's own rules forbid the provider's address. */
     | 'forbidden_address'
   /** HTTP status the provider answered, or the one its in-band error stands for. */

@@ -262,6 +262,7 @@ function endTrip(trip: Trip, ending: Ending): void {
   if (ending.outcome === 'success') trip.succeeded()
   // Our own deadline cut it: the provider was still speaking.
   else if (ending.outcome === 'truncated' && ending.error?.code !== 'upstream_timeout') {
-    trip.failed(failure('server_error', 0, ending.error?.message ?? ''))
+    const kind = ending.error?.code === 'upstream_idle_timeout' ? 'idle_timeout' : 'server_error'
+    trip.failed(failure(kind, 0, ending.error?.message ?? ''))
   } else trip.left()
 }

@@ -103,6 +103,15 @@ export const gatewayConfig = z
       .default(15)
       .describe('How long they are left alone at first; it doubles each time that a probe fails, up to five minutes.')
       .meta({ zh: '首次熔断的时长（秒）；每次探测失败翻倍，最长五分钟。' }),
+    batch_poll_seconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .default(300)
+      .describe(
+        'How often batches that nobody asks about are looked at, so that what they cost is entered; 0 is never.',
+      )
+      .meta({ zh: '对无人查询的批处理进行检查以便入账的间隔（秒）；0 表示不检查。' }),
     probe_seconds: z
       .int()
       .min(0)

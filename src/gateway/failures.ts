@@ -26,14 +26,28 @@ const networkMessages: Record<string, string> = {
 }
 
 /** A fault of the connection. Its own text may hold addresses, so only its code is used for the caller. */
-export function networkFailure(error: Error): UpstreamFailure {
+export function networkFailure(error: Error, isStreamed = false): UpstreamFailure {
   if (isRefusedAddress(error)) {
     return failure('forbidden_address', 0, `The provider's address is not allowed from here: ${error.message}`)
   }
   if (error instanceof HubError) return tokenFailure(error)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  const kind = code.endsWith('_TIMEOUT') || code === 'ETIMEDOUT' ? 'timeout' : 'server_error'
-  return failure(kind, 0, networkMessages[code] ?? 'The connection to the provider failed.')
+  return failure(kindOf(code, isStreamed), 0, networkMessages[code] ?? 'The connection to the provider failed.')
+}
+
+/** Of a whole answer nothing is seen before its end: whatever it waits for, it is late as a whole. */
+function kindOf(code: string, isStreamed: boolean): UpstreamFailure['code'] {
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return 'connect_timeout'
+  if (!code.endsWith('_TIMEOUT')) return 'server_error'
+  if (!isStreamed) return 'timeout'
+  return code === 'UND_ERR_BODY_TIMEOUT' ? 'idle_timeout' : 'first_token_timeout'
+}
+
+/** An answer that did not come in the time set for it, or for the first content of a stream. */
+export function lateFailure(isStreamed: boolean): UpstreamFailure {
+  return isStreamed
+    ? failure('first_token_timeout', 0, 'The provider sent nothing of its answer in the time set for the first of it.')
+    : failure('timeout', 0, 'The provider did not answer in time.')
 }
 
 /** No access token could be had, so the provider was not asked. */
@@ -69,6 +83,9 @@ const codes: Record<UpstreamFailure['code'], ErrorCode> = {
   content_filter: 'upstream_refused',
   server_error: 'upstream_failed',
   timeout: 'upstream_timeout',
+  connect_timeout: 'upstream_connect_timeout',
+  first_token_timeout: 'upstream_first_token_timeout',
+  idle_timeout: 'upstream_idle_timeout',
   forbidden_address: 'upstream_unreachable',
 }
 

@@ -30,6 +30,7 @@ import { createLlmRoutes, type LlmRoutes } from './llm-routes/serve.ts'
 import { createGatewayMetrics } from './meter.ts'
 import { type LiveProvider, loadRoutingTable, type RoutingTable, reviveProvider } from './models.ts'
 import { createPinStore, type PinnedTables } from './operations/pinned/store.ts'
+import { createBatchWatch } from './operations/pinned/watch-batches.ts'
 import type { OwnCallParts } from './own-calls/ask.ts'
 import { type CanaryState, createCanaries } from './own-calls/canaries.ts'
 import { createMirrors } from './own-calls/mirrors.ts'
@@ -75,6 +76,8 @@ export type GatewayParts = {
   tenantOfKey?(keyId: string): Promise<string | null>
   /** Keeps a comparison of two models' answers. */
   keepMirror(entry: MirrorEntry): Promise<void>
+  /** What an API key is called; '' when there is no such key. */
+  keyName?(keyId: string): Promise<string>
   /** [0, 1) */
   random?: () => number
 }
@@ -223,6 +226,29 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
 
   const askOne = (provider: LiveProvider) => listRemoteModels(provider, (url, options) => upstreams.get(url, options))
   const probe = (signal: AbortSignal) => probeProviders({ providers: table.get().providers, health, askOne, signal })
+  const batchWatch = createBatchWatch({
+    ...calls,
+    keyName: parts.keyName ?? (async () => ''),
+  })
+
+  /** What one node does for all: nobody asks for it. */
+  function watchOver(): void {
+    const pollMs = config.batch_poll_seconds * 1000
+    const lookAtBatches = async (signal: AbortSignal) => void (await batchWatch.look(signal))
+    if (pollMs > 0) schedule.every('gateway-batches', pollMs, lookAtBatches, { onOneNode: true, firstDelayMs: pollMs })
+    if (config.canary_daily_usd > 0) {
+      const everyMs = Math.min(60_000, config.canary_minutes * 60_000)
+      const round = async (signal: AbortSignal) => {
+        // Another node may be the one that probes, and what is free comes first.
+        if (config.probe_seconds > 0) await probe(signal)
+        await canaries.round(signal)
+      }
+      schedule.every('gateway-canary', everyMs, round, { onOneNode: true, firstDelayMs: everyMs })
+    }
+    if (config.probe_seconds === 0) return
+    const everyMs = config.probe_seconds * 1000
+    schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
+  }
 
   return {
     llm: createLlmRoutes(calls),
@@ -249,18 +275,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     async start() {
       await table.ready()
       await responses.start()
-      if (config.canary_daily_usd > 0) {
-        const everyMs = Math.min(60_000, config.canary_minutes * 60_000)
-        const round = async (signal: AbortSignal) => {
-          // Another node may be the one that probes, and what is free comes first.
-          if (config.probe_seconds > 0) await probe(signal)
-          await canaries.round(signal)
-        }
-        schedule.every('gateway-canary', everyMs, round, { onOneNode: true, firstDelayMs: everyMs })
-      }
-      if (config.probe_seconds === 0) return
-      const everyMs = config.probe_seconds * 1000
-      schedule.every('gateway-probe', everyMs, probe, { onOneNode: true, firstDelayMs: everyMs })
+      watchOver()
     },
     rest() {
       mirrors.rest()

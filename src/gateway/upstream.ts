@@ -10,7 +10,7 @@ import {
 } from 'node:zlib'
 import type { Dispatcher } from 'undici'
 import type { UpstreamFailure } from './chat.ts'
-import { failure, networkFailure } from './failures.ts'
+import { failure, lateFailure, networkFailure } from './failures.ts'
 import type { LiveProvider } from './models.ts'
 import type { FrameDecoder, OutgoingRequest } from './providers/index.ts'
 
@@ -47,6 +47,8 @@ export type UpstreamRequest = {
   timeoutMs: number
   /** The longest silence in between. */
   idleMs: number
+  /** The answer comes piece by piece: what is late is its first content, or the next piece. */
+  isStreamed?: boolean
   traceparent: string
 }
 
@@ -76,6 +78,7 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
   private readonly provider: CalledProvider
   private readonly request: UpstreamRequest
   private readonly receiver: Receiver
+  readonly isStreamed: boolean
   private readonly timer: NodeJS.Timeout
   private controller: Dispatcher.DispatchController | null = null
   private isOver = false
@@ -91,6 +94,7 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
     this.provider = provider
     this.request = request
     this.receiver = receiver
+    this.isStreamed = request.isStreamed === true
     this.mayRenew = provider.credential.renew !== undefined && !(request.body instanceof Readable)
     this.timer = setTimeout(endLateCall, request.timeoutMs, this)
   }
@@ -187,7 +191,7 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
     if (this.isStale) this.repeat()
     else if (this.refusal) this.end()
     // Told one turn later: a closed pool fails before `callProvider` has returned.
-    else queueMicrotask(() => this.finish() && this.receiver.onFault(networkFailure(error)))
+    else queueMicrotask(() => this.finish() && this.receiver.onFault(networkFailure(error, this.isStreamed)))
   }
 
   pause(): void {
@@ -273,7 +277,7 @@ class ProviderCall implements Dispatcher.DispatchHandler, UpstreamCall {
 }
 
 function endLateCall(call: ProviderCall): void {
-  call.cut(failure('timeout', 0, 'The provider did not answer in time.'))
+  call.cut(lateFailure(call.isStreamed))
 }
 
 function givenUp(): Error {

@@ -88,6 +88,8 @@ export type Identity = {
   setupToken(): string | null
   /** The tenant that a key or a person belongs to; null when there is none of that id. */
   tenantOf(scope: 'key' | 'user', id: string): Promise<string | null>
+  /** What a key is called; '' when there is none of that id. */
+  keyName(id: string): Promise<string>
   /** Whether keys are served from memory because the store is away. */
   isStale(): boolean
   /** After the migrations. Rejects when the store is away, or was written with another master key. */
@@ -231,6 +233,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       const row = scope === 'key' ? await keyStore.find(id, {}) : await userStore.find(everything, id)
       return row?.tenant_id ?? null
     },
+    keyName: async (id) => (await keyStore.find(id, {}))?.name ?? '',
 
     async start() {
       assertSameMasterKey(await store.rememberKeyId(secrets.keyId), secrets.keyId)

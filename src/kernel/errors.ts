@@ -91,6 +91,24 @@ export const errorCatalogue = {
   upstream_overloaded: { status: 503, title: 'The provider is overloaded', titleZh: '上游过载', retry: true },
   upstream_unreachable: { status: 502, title: 'The provider cannot be reached', titleZh: '无法连接上游', retry: true },
   upstream_timeout: { status: 504, title: 'The provider did not answer in time', titleZh: '上游响应超时', retry: true },
+  upstream_connect_timeout: {
+    status: 504,
+    title: 'The provider accepted no connection in time',
+    titleZh: '连接上游超时',
+    retry: true,
+  },
+  upstream_first_token_timeout: {
+    status: 504,
+    title: 'The provider began no answer in time',
+    titleZh: '上游首个内容超时',
+    retry: true,
+  },
+  upstream_idle_timeout: {
+    status: 504,
+    title: 'The provider fell silent in the middle of its answer',
+    titleZh: '上游流静默超时',
+    retry: true,
+  },
   upstream_truncated: {
     status: 502,
     title: 'The provider stopped in the middle of its answer',

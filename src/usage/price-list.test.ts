@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { priceBook } from './price-book.ts'
+import { priceBook } from './price-book/index.ts'
 import { createPriceList } from './price-list.ts'
 import { noOtherRates, type PriceRow } from './rows.ts'
 import { sampleEntry, testTime } from './testing.ts'

@@ -5,7 +5,7 @@ import { account, detailsOf } from '../../src/gateway/account.ts'
 import { readUsage as readAnthropic } from '../../src/gateway/protocols/anthropic-messages/read-usage.ts'
 import { readUsage as readGemini } from '../../src/gateway/protocols/gemini/read-parts.ts'
 import { readUsage as readOpenai } from '../../src/gateway/protocols/openai-chat/usage.ts'
-import { priceBook } from '../../src/usage/price-book.ts'
+import { priceBook } from '../../src/usage/price-book/index.ts'
 import { createPriceList } from '../../src/usage/price-list.ts'
 
 /** One body as the vendor sends it, and its line on the bill worked out by hand: tokens times nano-dollars a token. */

@@ -12,6 +12,7 @@ const shelves = [
   { folder: 'src/gateway/providers', members: '*.ts', contract: 'provider.ts' },
   { folder: 'src/gateway/operations', members: '*.ts', contract: 'operation.ts' },
   { folder: 'src/services/proxy/balance', members: '*.ts', contract: 'policy.ts' },
+  { folder: 'src/usage/price-book', members: '*.ts', contract: 'page.ts' },
   { folder: 'src/health/checks', members: '*.ts', contract: 'check.ts' },
   { folder: 'src/telemetry/collectors', members: '*.ts', contract: 'collector.ts' },
   { folder: 'src/cli/commands', members: '*.ts', contract: '' },

@@ -1,5 +1,6 @@
 import type { MessageCreateParamsNonStreaming, Tool } from '@anthropic-ai/sdk/resources/messages'
-import type { Behaviour, ToolCall } from '../fake-providers/index.ts'
+import type { Behaviour } from '../fake-providers/index.ts'
+import { callsUnder, clock, parallelTools, weatherIn } from './parallel-tools.ts'
 import { png } from './sdk-scenarios.ts'
 import type { WireView } from './sdk-wire-views.ts'
 
@@ -33,9 +34,6 @@ const tool = (name: string, properties: Record<string, unknown>): Tool => ({
   input_schema: { type: 'object', properties, required: Object.keys(properties), additionalProperties: false },
 })
 export const tools = [tool('weather', { city: { type: 'string' } }), tool('clock', {})]
-
-const weatherIn = (city: string): ToolCall => ({ name: 'weather', arguments: { city } })
-const clock: ToolCall = { name: 'clock', arguments: {} }
 
 const person = {
   type: 'object',
@@ -83,24 +81,12 @@ export const scenarios: readonly AnthropicScenario[] = [
     asked: { tools: ['weather', 'clock'], toolChoice: { name: 'weather' } },
   },
   {
-    name: 'tools are called in parallel, one without arguments, after some text',
+    name: parallelTools.name,
     call: { tools, tool_choice: { type: 'any' } },
-    upstream: [
-      {
-        answer: {
-          text: 'Let me look.',
-          toolCalls: [weatherIn('Rome'), clock, { ...weatherIn('Oslo'), pieces: 9 }],
-          areToolCallsInterleaved: true,
-        },
-      },
-    ],
+    upstream: parallelTools.upstream,
     answer: {
-      text: 'Let me look.',
-      toolCalls: [
-        { name: 'weather', input: { city: 'Rome' } },
-        { name: 'clock', input: {} },
-        { name: 'weather', input: { city: 'Oslo' } },
-      ],
+      text: parallelTools.text,
+      toolCalls: callsUnder('input'),
       stopReason: 'tool_use',
     },
     asked: { toolChoice: 'required' },

@@ -1,6 +1,7 @@
 import type { Content, GenerateContentConfig } from '@google/genai'
 import { FunctionCallingConfigMode, Type } from '@google/genai'
-import type { Behaviour, ToolCall } from '../fake-providers/index.ts'
+import type { Behaviour } from '../fake-providers/index.ts'
+import { callsUnder, clock, parallelTools, weatherIn } from './parallel-tools.ts'
 import { png } from './sdk-scenarios.ts'
 import type { WireView } from './sdk-wire-views.ts'
 
@@ -43,9 +44,6 @@ export const declarations = [
 ]
 const tools = [{ functionDeclarations: declarations }]
 
-const weatherIn = (city: string): ToolCall => ({ name: 'weather', arguments: { city } })
-const clock: ToolCall = { name: 'clock', arguments: {} }
-
 const calling = (mode: FunctionCallingConfigMode, allowedFunctionNames?: string[]) => ({
   functionCallingConfig: { mode, ...(allowedFunctionNames && { allowedFunctionNames }) },
 })
@@ -87,27 +85,15 @@ export const scenarios: readonly GeminiScenario[] = [
     asked: { tools: ['weather', 'clock'], toolChoice: { name: 'weather' } },
   },
   {
-    name: 'tools are called in parallel, one without arguments, after some text',
+    name: parallelTools.name,
     call: {
       contents: [user('Weather in Rome and Oslo, and the time?')],
       config: { tools, toolConfig: calling(FunctionCallingConfigMode.ANY) },
     },
-    upstream: [
-      {
-        answer: {
-          text: 'Let me look.',
-          toolCalls: [weatherIn('Rome'), clock, { ...weatherIn('Oslo'), pieces: 9 }],
-          areToolCallsInterleaved: true,
-        },
-      },
-    ],
+    upstream: parallelTools.upstream,
     answer: {
-      text: 'Let me look.',
-      toolCalls: [
-        { name: 'weather', args: { city: 'Rome' } },
-        { name: 'clock', args: {} },
-        { name: 'weather', args: { city: 'Oslo' } },
-      ],
+      text: parallelTools.text,
+      toolCalls: callsUnder('args'),
       finish: 'STOP',
     },
     asked: { toolChoice: 'required' },

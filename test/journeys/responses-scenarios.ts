@@ -1,5 +1,6 @@
 import type { ResponseCreateParamsNonStreaming, ResponseInputItem } from 'openai/resources/responses/responses'
-import type { Behaviour, ToolCall } from '../fake-providers/index.ts'
+import type { Behaviour } from '../fake-providers/index.ts'
+import { callsUnder, clock, parallelTools, weatherIn } from './parallel-tools.ts'
 import { png } from './sdk-scenarios.ts'
 import type { WireView } from './sdk-wire-views.ts'
 
@@ -41,8 +42,6 @@ const tool = (name: string, properties: Record<string, unknown>) => ({
   parameters: { type: 'object', properties, required: Object.keys(properties), additionalProperties: false },
 })
 const tools = [tool('weather', { city: { type: 'string' } }), tool('clock', {})]
-const weatherIn = (city: string): ToolCall => ({ name: 'weather', arguments: { city } })
-const clock: ToolCall = { name: 'clock', arguments: {} }
 const none = { tokensCachedRead: 0, tokensReasoning: 0 }
 
 export const responsesScenarios: readonly ResponsesScenario[] = [
@@ -81,24 +80,12 @@ export const responsesScenarios: readonly ResponsesScenario[] = [
     asked: { tools: ['weather', 'clock'], toolChoice: { name: 'weather' } },
   },
   {
-    name: 'tools are called in parallel, one without arguments, after some text',
+    name: parallelTools.name,
     call: { input: 'Weather in Rome and Oslo, and the time?', tools, tool_choice: 'required' },
-    upstream: [
-      {
-        answer: {
-          text: 'Let me look.',
-          toolCalls: [weatherIn('Rome'), clock, { ...weatherIn('Oslo'), pieces: 9 }],
-          areToolCallsInterleaved: true,
-        },
-      },
-    ],
+    upstream: parallelTools.upstream,
     answer: {
-      text: 'Let me look.',
-      toolCalls: [
-        { name: 'weather', arguments: { city: 'Rome' } },
-        { name: 'clock', arguments: {} },
-        { name: 'weather', arguments: { city: 'Oslo' } },
-      ],
+      text: parallelTools.text,
+      toolCalls: callsUnder('arguments'),
     },
     asked: { toolChoice: 'required' },
   },

@@ -43,7 +43,7 @@ describe('4.8.36 TTFT and idle limits before anything is sent', () => {
     expect(reply.content).toBe(defaultText)
     expect(performance.now() - startedAt).toBeLessThan(10_000)
     const told = await explain(reply)
-    expect(told.attempts).toMatchObject([{ code: 'timeout' }, { code: '', status: 200 }])
+    expect(told.attempts).toMatchObject([{ code: 'first_token_timeout' }, { code: '', status: 200 }])
     expect(told.served.provider).toBe((await providerOf(well)).name)
   })
 
@@ -63,7 +63,7 @@ describe('4.8.36 TTFT and idle limits before anything is sent', () => {
     await stage.serve(well, { model, provider: { priority: 1 } })
     const reply = await stage.ask({ model, stream: true })
     expect(reply.content).toBe(defaultText)
-    expect((await explain(reply)).attempts).toMatchObject([{ code: 'timeout' }, { code: '' }])
+    expect((await explain(reply)).attempts).toMatchObject([{ code: 'idle_timeout' }, { code: '' }])
   })
 
   test('a caller’s own timeout wins over all that is stored', async () => {

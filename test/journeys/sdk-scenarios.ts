@@ -2,7 +2,8 @@ import type {
   ChatCompletionCreateParamsNonStreaming,
   ChatCompletionMessageParam,
 } from 'openai/resources/chat/completions'
-import type { Behaviour, ToolCall } from '../fake-providers/index.ts'
+import type { Behaviour } from '../fake-providers/index.ts'
+import { callsUnder, clock, parallelTools, weatherIn } from './parallel-tools.ts'
 import type { WireView } from './sdk-wire-views.ts'
 
 /**
@@ -50,9 +51,6 @@ const tool = (name: string, properties: Record<string, unknown>) => ({
   },
 })
 const tools = [tool('weather', { city: { type: 'string' } }), tool('clock', {})]
-
-const weatherIn = (city: string): ToolCall => ({ name: 'weather', arguments: { city } })
-const clock: ToolCall = { name: 'clock', arguments: {} }
 
 /** One red pixel. */
 export const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=='
@@ -107,24 +105,12 @@ export const scenarios: readonly SdkScenario[] = [
     asked: { tools: ['weather', 'clock'], toolChoice: { name: 'weather' } },
   },
   {
-    name: 'tools are called in parallel, one without arguments, after some text',
+    name: parallelTools.name,
     call: { messages: [user('Weather in Rome and Oslo, and the time?')], tools, tool_choice: 'required' },
-    upstream: [
-      {
-        answer: {
-          text: 'Let me look.',
-          toolCalls: [weatherIn('Rome'), clock, { ...weatherIn('Oslo'), pieces: 9 }],
-          areToolCallsInterleaved: true,
-        },
-      },
-    ],
+    upstream: parallelTools.upstream,
     answer: {
-      text: 'Let me look.',
-      toolCalls: [
-        { name: 'weather', arguments: { city: 'Rome' } },
-        { name: 'clock', arguments: {} },
-        { name: 'weather', arguments: { city: 'Oslo' } },
-      ],
+      text: parallelTools.text,
+      toolCalls: callsUnder('arguments'),
       finish: 'tool_calls',
     },
     asked: { toolChoice: 'required' },

@@ -77,7 +77,7 @@ describe.concurrent('silence', () => {
     const model = await stage.serve([stalling, await stage.upstream()], timeout)
     expect(await stage.ask({ model, stream: true })).toMatchObject({ content: defaultText, isDone: true })
     expect(await stalling.requests[0]!.aborted).toBeGreaterThan(0)
-    expect((await stage.row(model)).attempt_log).toMatchObject([{ code: 'timeout' }, { code: '' }])
+    expect((await stage.row(model)).attempt_log).toMatchObject([{ code: 'first_token_timeout' }, { code: '' }])
   })
 
   test('5.1.10 the opening event is no content: a stall after it is taken over as well', async () => {
@@ -99,14 +99,19 @@ describe.concurrent('silence', () => {
     const model = await stage.serve(await stage.upstream('openai', { holdAt: 'head' }), timeout)
     const reply = await stage.ask({ model })
     expect(reply).toMatchObject({ status: 504, json: { error: { code: 'upstream_timeout' } } })
+    expect(await stage.row(model)).toMatchObject({ error_code: 'upstream_timeout', attempt_log: [{ code: 'timeout' }] })
+    const streamed = await stage.ask({ model, stream: true })
+    expect(streamed).toMatchObject({ status: 504, json: { error: { code: 'upstream_first_token_timeout' } } })
+    const row = { error_code: 'upstream_first_token_timeout', attempt_log: [{ code: 'first_token_timeout' }] }
+    expect(await stage.row(model)).toMatchObject(row)
   })
 
   test('5.1.10 silence in the middle of a stream ends it as an error', async () => {
     const model = await stage.serve([await stage.upstream('openai', { holdAt: 3 }), await stage.upstream()], timeout)
     const reply = await stage.ask({ model, stream: true })
     expect(reply).toMatchObject({ status: 200, isDone: false, finish: null, content: defaultText.slice(0, 24) })
-    expect(reply.events.at(-1)).toMatchObject({ error: { code: 'upstream_timeout' } })
-    expect(await stage.row(model)).toMatchObject({ outcome: 'truncated', error_code: 'upstream_timeout' })
+    expect(reply.events.at(-1)).toMatchObject({ error: { code: 'upstream_idle_timeout' } })
+    expect(await stage.row(model)).toMatchObject({ outcome: 'truncated', error_code: 'upstream_idle_timeout' })
   })
 
   test('4.5.17, 5.1.4 a silent provider is bridged by comments, and another may still answer', async () => {

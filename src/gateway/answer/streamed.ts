@@ -49,7 +49,7 @@ export function answerStreamed(
       const pipe = exchange.openPipe()
       const result = await attemptStream(
         candidate,
-        { ...exchange.request, timeoutMs: firstTokenMs, idleMs },
+        { ...exchange.request, timeoutMs: firstTokenMs, idleMs, isStreamed: true },
         inFlight,
         {
           pipe,
@@ -167,7 +167,7 @@ function readUnstreamed(exchange: Exchange, body: Buffer): UpstreamFailure {
 
 /** A connection that broke in the middle is a cut answer, whatever broke it. */
 function midStreamError(failed: UpstreamFailure): HubError {
-  return failed.status === 0 && failed.code !== 'timeout'
+  return failed.status === 0 && !failed.code.endsWith('timeout')
     ? fail('upstream_truncated', failed.message)
     : toCallerError(failed)
 }

@@ -12,7 +12,7 @@ import type { Pipe } from './pipes.ts'
 
 /** How one candidate is asked and how its answer is read: by passing bytes, or by translating. */
 export type Exchange = {
-  request: Omit<UpstreamRequest, 'timeoutMs' | 'idleMs'>
+  request: Omit<UpstreamRequest, 'timeoutMs' | 'idleMs' | 'isStreamed'>
   /** Throws, or returns the failure inside, when a body that came with status 200 is not an answer. */
   readWhole(body: Buffer, headers: IncomingHttpHeaders): WholeRead | { failure: UpstreamFailure }
   openPipe(): Pipe

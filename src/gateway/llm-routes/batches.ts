@@ -1,13 +1,13 @@
 import { readBody } from '../../http/body.ts'
 import { fail } from '../../kernel/errors.ts'
-import { askProvider, readProviderLines } from '../operations/pinned/ask-provider.ts'
-import { isOver, settleBatch } from '../operations/pinned/settle-batch.ts'
+import { askProvider, type Errand } from '../operations/pinned/ask-provider.ts'
+import { holderOf, keepPin, lookAtBatch } from '../operations/pinned/look-at-batch.ts'
 import type { Pin } from '../operations/pinned/store.ts'
-import { asText, type JsonObject } from '../protocols/json.ts'
+import type { JsonObject } from '../protocols/json.ts'
 import { readBodyOf } from '../protocols/reading.ts'
 import { defineEndpoint, type Endpoint, type Visit } from './endpoint.ts'
 import { openaiErrors } from './operations.ts'
-import { errandOf, findPin, holderOf, keepPin, pinned, readPage, refreshPin, send, sendList } from './pins.ts'
+import { errandOf, findPin, pinned, readPage, send, sendList } from './pins.ts'
 
 /** What a batch consumes is entered when it is over: the calls about it have no rows of their own. */
 const shared = { errors: openaiErrors, isRecorded: false }
@@ -46,7 +46,6 @@ export const batches: readonly Endpoint[] = [
 ]
 
 const mostRequestBytes = 65_536
-const mostLineBytes = 16 * 1024 * 1024
 
 async function create(visit: Visit): Promise<void> {
   const body = await readBody(visit.request, { maxBytes: mostRequestBytes })
@@ -62,10 +61,11 @@ async function create(visit: Visit): Promise<void> {
       param: 'input_file_id',
     })
   }
-  const provider = holderOf(file, visit)
+  const provider = holderOf(file, visit.own.table())
   const headers = ['content-type', 'application/json']
   const wire = await askProvider(provider, errandOf(visit, 'POST', '/batches', { content: body, headers }))
-  await keepPin('batch', wire, provider, visit, { purpose: '', model: file.model, provider_model: file.provider_model })
+  const facts = { purpose: '', model: file.model, provider_model: file.provider_model }
+  await keepPin('batch', wire, provider, visit.principal, visit.own, facts)
   send(visit, wire)
 }
 
@@ -91,32 +91,8 @@ async function lookIfThere(pin: Pin, visit: Visit): Promise<JsonObject> {
   }
 }
 
-/**
- * The batch as it is now. One that is over is first entered into the ledger, and only then is what it made the caller's:
- * nobody reads an answer that nobody accounted for.
- */
-async function look(pin: Pin, visit: Visit, verb?: 'cancel'): Promise<JsonObject> {
-  const path = `/batches/${encodeURIComponent(pin.id)}`
-  const wire = await refreshPin(pin, visit, verb ? 'POST' : 'GET', verb ? `${path}/${verb}` : path)
-  if (pin.is_settled === 1 || !isOver(wire)) return wire
-  const provider = holderOf(pin, visit)
-  const outputId = asText(wire.output_file_id)
-  await settleBatch(wire, pin, visit.principal, provider, {
-    ledger: visit.own.ledger,
-    clock: visit.own.clock,
-    readOutput: (onLine) =>
-      readProviderLines(
-        provider,
-        errandOf(visit, 'GET', `/files/${encodeURIComponent(outputId)}/content`),
-        onLine,
-        mostLineBytes,
-      ),
-  })
-  for (const id of [outputId, asText(wire.error_file_id)]) {
-    if (id === '') continue
-    const file = await askProvider(provider, errandOf(visit, 'GET', `/files/${encodeURIComponent(id)}`))
-    await keepPin('file', file, provider, visit, { purpose: asText(file.purpose), model: '', provider_model: '' })
-  }
-  await visit.own.pins.settle(pin)
-  return wire
+function look(pin: Pin, visit: Visit, verb?: 'cancel'): Promise<JsonObject> {
+  const { own, principal } = visit
+  const errand = (method: Errand['method'], path: string) => errandOf(visit, method, path)
+  return lookAtBatch(pin, own, { errand, keyName: principal.keyName }, verb)
 }

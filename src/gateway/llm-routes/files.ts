@@ -5,22 +5,12 @@ import type { LiveProvider } from '../models.ts'
 import { speaksOpenai } from '../operations/asking/address.ts'
 import { askProvider, pipeProvider } from '../operations/pinned/ask-provider.ts'
 import { readBatchModel, renameModel } from '../operations/pinned/batch-lines.ts'
+import { holderOf, keepPin, refreshPin } from '../operations/pinned/look-at-batch.ts'
 import { receiveUpload, type Upload } from '../operations/upload/receive.ts'
 import { asText, type JsonObject } from '../protocols/json.ts'
 import { defineEndpoint, type Endpoint, idHeaders, type Visit } from './endpoint.ts'
 import { openaiErrors } from './operations.ts'
-import {
-  errandOf,
-  findPin,
-  holderOf,
-  keepPin,
-  namedProvider,
-  pinned,
-  readPage,
-  refreshPin,
-  send,
-  sendList,
-} from './pins.ts'
+import { errandOf, findPin, namedProvider, pinned, readPage, send, sendList } from './pins.ts'
 
 const shared = { errors: openaiErrors, isRecorded: false }
 
@@ -64,7 +54,7 @@ export const files: readonly Endpoint[] = [
     answer: (visit) =>
       pinned(visit, async () => {
         const pin = await findPin('file', visit)
-        send(visit, await refreshPin(pin, visit, 'GET', pathOf(pin.id)))
+        send(visit, await refreshPin(pin, visit.own, errandOf(visit, 'GET', pathOf(pin.id))))
       }),
   }),
   defineEndpoint({
@@ -75,7 +65,7 @@ export const files: readonly Endpoint[] = [
     answer: (visit) =>
       pinned(visit, async () => {
         const pin = await findPin('file', visit)
-        const wire = await askProvider(holderOf(pin, visit), errandOf(visit, 'DELETE', pathOf(pin.id)))
+        const wire = await askProvider(holderOf(pin, visit.own.table()), errandOf(visit, 'DELETE', pathOf(pin.id)))
         await visit.own.pins.forget(pin)
         send(visit, wire)
       }),
@@ -105,7 +95,7 @@ async function upload(visit: Visit): Promise<void> {
     const place = purpose === 'batch' ? await placeBatch(received, visit) : { provider: placeFile(visit), ...noModel }
     const body = place.model === '' ? received.open({}) : await openBatch(received, place.provider_model)
     const wire = await askProvider(place.provider, errandOf(visit, 'POST', '/files', body!))
-    await keepPin('file', wire, place.provider, visit, {
+    await keepPin('file', wire, place.provider, visit.principal, visit.own, {
       purpose: asText(wire.purpose) || purpose,
       model: place.model,
       provider_model: place.provider_model,
@@ -155,18 +145,23 @@ async function openBatch(received: Upload, providerModel: string) {
 async function download(visit: Visit): Promise<void> {
   const { response, context, errorHeaders, endpoint } = visit
   const pin = await findPin('file', visit)
-  await pipeProvider(holderOf(pin, visit), errandOf(visit, 'GET', `${pathOf(pin.id)}/content`), response, (headers) => {
-    const passed = ['content-type', 'content-length', 'content-disposition'].flatMap((name) => {
-      const value = headers[name]
-      return typeof value === 'string' ? [name, value] : []
-    })
-    // What a caller once sent is shown as a download, never run as a page of ours.
-    response.writeHead(200, [
-      ...passed,
-      'x-content-type-options',
-      'nosniff',
-      ...idHeaders(context, endpoint.errors),
-      ...errorHeaders,
-    ])
-  })
+  await pipeProvider(
+    holderOf(pin, visit.own.table()),
+    errandOf(visit, 'GET', `${pathOf(pin.id)}/content`),
+    response,
+    (headers) => {
+      const passed = ['content-type', 'content-length', 'content-disposition'].flatMap((name) => {
+        const value = headers[name]
+        return typeof value === 'string' ? [name, value] : []
+      })
+      // What a caller once sent is shown as a download, never run as a page of ours.
+      response.writeHead(200, [
+        ...passed,
+        'x-content-type-options',
+        'nosniff',
+        ...idHeaders(context, endpoint.errors),
+        ...errorHeaders,
+      ])
+    },
+  )
 }

@@ -2,10 +2,9 @@ import { fail, HubError } from '../../kernel/errors.ts'
 import { admitPlain } from '../complete.ts'
 import type { LiveProvider } from '../models.ts'
 import { speaksOpenai } from '../operations/asking/address.ts'
-import { askProvider, type Errand } from '../operations/pinned/ask-provider.ts'
+import type { Errand } from '../operations/pinned/ask-provider.ts'
 import type { Pin, PinKind } from '../operations/pinned/store.ts'
 import type { JsonObject } from '../protocols/json.ts'
-import { asCount } from '../protocols/json.ts'
 import type { Visit } from './endpoint.ts'
 import { decodeName } from './models.ts'
 import { sendJson } from './replies.ts'
@@ -17,17 +16,6 @@ export async function findPin(kind: PinKind, visit: Visit, id = decodeName(visit
   const pin = await visit.own.pins.find(kind, id, visit.principal)
   if (pin) return pin
   throw fail('not_found', `There is no ${kind} ${id.slice(0, 100)}.`, { param: 'id' })
-}
-
-/** Where it lives. @throws HubError `no_provider` when that provider or the key it was made with is switched off or gone. */
-export function holderOf(pin: Pin, { own }: Visit): LiveProvider {
-  const { doors, providers } = own.table()
-  const provider =
-    pin.provider_key_id === ''
-      ? providers.find(({ id }) => id === pin.provider_id)
-      : doors.find(({ id, keyId }) => id === pin.provider_id && keyId === pin.provider_key_id)
-  if (provider) return provider
-  throw fail('no_provider', `The provider that holds this ${pin.kind} is not served now.`, { retryAfterMs: 30_000 })
 }
 
 /** The provider that a caller names by `x-gatehouse-provider` or `?provider=`; null when it names none. */
@@ -53,43 +41,6 @@ export function errandOf(visit: Visit, method: Errand['method'], path: string, b
       context.whenClosed = leave
     },
   }
-}
-
-/** Asks the holder about it and remembers what it says. */
-export async function refreshPin(pin: Pin, visit: Visit, method: Errand['method'], path: string): Promise<JsonObject> {
-  const wire = await askProvider(holderOf(pin, visit), errandOf(visit, method, path))
-  await visit.own.pins.show(pin, JSON.stringify(wire))
-  return wire
-}
-
-const dayMs = 86_400_000
-
-export async function keepPin(
-  kind: PinKind,
-  wire: JsonObject,
-  provider: LiveProvider,
-  visit: Visit,
-  facts: Pick<Pin, 'purpose' | 'model' | 'provider_model'>,
-): Promise<void> {
-  const { principal, own } = visit
-  const expires = asCount(wire.expires_at)
-  const now = own.clock.now()
-  const pin: Pin = {
-    kind,
-    id: wire.id as string,
-    provider_id: provider.id,
-    provider_key_id: provider.keyId,
-    tenant_id: principal.tenantId,
-    user_id: principal.userId,
-    key_id: principal.keyId,
-    ...facts,
-    wire: JSON.stringify(wire),
-    is_settled: 0,
-    created_at: now,
-    // A batch's time ends when it must be done: what it made is there for longer.
-    expires_at: expires === null || kind === 'batch' ? null : expires * 1000,
-  }
-  await own.pins.keep(pin, now - 30 * dayMs)
 }
 
 /** The page that a list's query asks for. @throws HubError `invalid_request` */

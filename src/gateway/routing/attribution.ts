@@ -19,6 +19,9 @@ const blames: Record<UpstreamFailure['code'], Blame> = {
   overloaded: 'provider',
   server_error: 'provider',
   timeout: 'provider',
+  connect_timeout: 'provider',
+  first_token_timeout: 'provider',
+  idle_timeout: 'provider',
 }
 
 export function blameFor({ code, status }: Pick<UpstreamFailure, 'code' | 'status'>): Blame {

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import { priceBook } from '../price-book.ts'
+import { priceBook } from '../price-book/index.ts'
 import { createPriceList } from '../price-list.ts'
 import type { UsageTables } from '../rows.ts'
 import { createUsageStore } from '../store.ts'

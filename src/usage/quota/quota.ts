@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
-import type { Admission, Charge, Counter, Demand, Hold, Spending } from '../../platform/counter/counter.ts'
+import type { Admission, Charge, Counter, Hold, Spending } from '../../platform/counter/counter.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Schedule } from '../../platform/schedule.ts'
@@ -11,20 +11,12 @@ import type { Cost } from '../price-list.ts'
 import type { SummedRow } from '../rows.ts'
 import type { UsageEntry } from '../schema.ts'
 import type { LimitsConfig } from './config.ts'
+import { demandsOf, holdsOf, type Part, type QuotaCall, returnOf, usedOf, windowOf } from './demands.ts'
 import { hubBudgets } from './hub-budgets.ts'
 import { refusalOf, tellHeaders } from './refusals.ts'
 import { createRules, type Rules, type Subject } from './rules.ts'
 import { type BudgetSpending, createSpending } from './spending.ts'
 import type { Budget, QuotaStore } from './store.ts'
-
-/** How much a call may use at most, as far as can be told before it is made. */
-export type CallSize = {
-  tokensIn: number
-  /** Null when neither the caller nor the model sets a bound. */
-  tokensOut: number | null
-  /** Of these tokens at the dearest provider that may serve it; null when no price is known. */
-  cost(tokensIn: number, tokensOut: number): number | null
-}
 
 export type Admitted = {
   /** `x-ratelimit-…` as a flat list, for the answer and for the refusal alike. */
@@ -55,8 +47,6 @@ export type Quota = {
   /** What a caller without a valid key gets: `error`, or `rate_limited` after too many from its address. */
   refuseStranger(error: unknown, clientIp: string): Promise<never>
 }
-
-export type QuotaCall = { requestId: string; startedAt: number; principal: Principal; size: CallSize }
 
 export type KeptQuota = Quota & {
   rules(): Rules
@@ -90,11 +80,9 @@ export type QuotaParts = {
 const leaseMs = 20_000
 const renewMs = leaseMs / 4
 const reconcileMs = 30_000
-const minuteMs = 60_000
 /** Of calls on their way to the store; beyond it the next rows only cause a look at the ledger too many. */
 const mostSettled = 100_000
 
-type Part = { demands: Demand[]; budgets: (Budget | null)[]; at: number }
 type OpenCall = { own: Part | null; provider: Part | null; openedMono: number; tags: readonly string[] }
 
 export function createQuota(parts: QuotaParts): KeptQuota {
@@ -125,7 +113,10 @@ export function createQuota(parts: QuotaParts): KeptQuota {
   let stopListening = () => {}
 
   async function ask(subjects: readonly Subject[], call: QuotaCall): Promise<Admitted & { part: Part | null }> {
-    const { demands, budgets, asked } = demandsOf(subjects, call)
+    const { demands, budgets, asked } = demandsOf(subjects, call, {
+      spending,
+      assumedTokensOut: config.assumed_output_tokens,
+    })
     let admission: Admission | null = null
     try {
       admission = await counter.admit(call.requestId, demands, leaseMs)
@@ -156,37 +147,6 @@ export function createQuota(parts: QuotaParts): KeptQuota {
   /** Whoever asks for a part of a budget alone tells its counter of the whole one. */
   function asStored(budget: Budget): Budget {
     return rules().budgets.find(({ id }) => id === budget.id) ?? budget
-  }
-
-  function demandsOf(subjects: readonly Subject[], { size, startedAt }: QuotaCall) {
-    const demands: Demand[] = []
-    const budgets: (Budget | null)[] = []
-    const asked: Subject[] = []
-    const add = (demand: Demand, subject: Subject, budget: Budget | null) => {
-      demands.push(demand)
-      budgets.push(budget)
-      asked.push(subject)
-    }
-    const tokensOut = size.tokensOut ?? config.assumed_output_tokens
-    for (const subject of subjects) {
-      const { scope, id, rpm, tpm, concurrency } = subject
-      const name = `${scope}:${id}`
-      if (rpm !== null) add(windowOf(`rpm:${name}`, rpm, 1), subject, null)
-      if (tpm !== null) {
-        const most = size.tokensIn + tokensOut
-        // What we only assume must not make a small limit refuse everything.
-        const cost = size.tokensOut === null ? Math.max(size.tokensIn, Math.min(most, tpm)) : most
-        add(windowOf(`tpm:${name}`, tpm, cost), subject, null)
-      }
-      if (concurrency !== null) add({ kind: 'slot', key: `slots:${name}`, limit: concurrency }, subject, null)
-      for (const budget of subject.budgets) {
-        if (budget.is_hard !== 1) continue
-        const cost = size.cost(size.tokensIn, tokensOut) ?? 0
-        const { key, limit, lifeMs } = spending.keyOf(budget, startedAt)
-        add({ kind: 'budget', key, limit, lifeMs, cost }, subject, budget)
-      }
-    }
-    return { demands, budgets, asked }
   }
 
   function openOf({ requestId, principal }: QuotaCall): OpenCall {
@@ -369,37 +329,6 @@ export function createQuota(parts: QuotaParts): KeptQuota {
 }
 
 const noTags: readonly string[] = []
-
-function windowOf(key: string, limit: number, cost: number): Demand {
-  return { kind: 'window', key, limit, cost, windowMs: minuteMs }
-}
-
-function holdsOf(holder: string, { demands }: Part): Hold[] {
-  return demands.flatMap((demand): Hold[] => {
-    if (demand.kind === 'window') return []
-    const { key } = demand
-    if (demand.kind === 'slot') return [{ kind: 'slot', holder, key }]
-    return [{ kind: 'budget', holder, key, cost: demand.cost, lifeMs: demand.lifeMs }]
-  })
-}
-
-/** Gives back slots and turns reserved tokens into used ones; budgets are settled apart. */
-function usedOf({ demands, at }: Part, used: number): Charge[] {
-  return demands.flatMap((demand): Charge[] => {
-    if (demand.kind === 'slot') return [{ kind: 'slot', key: demand.key }]
-    if (demand.kind === 'budget' || !demand.key.startsWith('tpm:')) return []
-    const { key, cost, windowMs } = demand
-    return [{ kind: 'window', key, windowMs, at, reserved: cost, used }]
-  })
-}
-
-/** An attempt that failed used nothing that counts but its place among the requests. */
-function returnOf(part: Part): Charge[] {
-  const reserved = part.demands.flatMap(({ kind, key }): Charge[] =>
-    kind === 'budget' ? [{ kind: 'unreserve', key }] : [],
-  )
-  return [...usedOf(part, 0), ...reserved]
-}
 
 function cannotCount(cause: unknown): HubError {
   return fail('unavailable', 'This caller has limits, and nobody can count for them now; try again shortly.', {

@@ -58,6 +58,25 @@ export function createQuotaStore(db: Kysely<QuotaTables & UsageTables>) {
       return result
     })
 
+  /** Newest first, from before `before`; for a tenant only what stands on its own things. */
+  const list = <Name extends 'limits' | 'budgets'>(
+    table: Name,
+    tenantId: string | null,
+    limit: number,
+    before: string | undefined,
+  ): Promise<QuotaTables[Name][]> =>
+    db
+      // The columns asked for are those that both tables have.
+      .selectFrom(table as 'limits')
+      .selectAll()
+      .$if(tenantId !== null, (query) =>
+        query.where('tenant_id', '=', tenantId!).where('scope', 'in', ['key', 'user', 'tenant']),
+      )
+      .$if(before !== undefined, (query) => query.where('id', '<', before!))
+      .orderBy('id', 'desc')
+      .limit(limit)
+      .execute() as unknown as Promise<QuotaTables[Name][]>
+
   return {
     revision: () => readRevision(db, 'limits'),
     readAll: async () => ({
@@ -66,16 +85,7 @@ export function createQuotaStore(db: Kysely<QuotaTables & UsageTables>) {
     }),
 
     listLimits: (tenantId: string | null, limit: number, before?: string): Promise<LimitRow[]> =>
-      db
-        .selectFrom('limits')
-        .selectAll()
-        .$if(tenantId !== null, (query) =>
-          query.where('tenant_id', '=', tenantId!).where('scope', 'in', ['key', 'user', 'tenant']),
-        )
-        .$if(before !== undefined, (query) => query.where('id', '<', before!))
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .execute(),
+      list('limits', tenantId, limit, before),
     findLimit: (id: string): Promise<LimitRow | undefined> =>
       db.selectFrom('limits').selectAll().where('id', '=', id).executeTakeFirst(),
     insertLimit: (row: LimitRow) => write((trx) => trx.insertInto('limits').values(row).execute()),
@@ -84,16 +94,7 @@ export function createQuotaStore(db: Kysely<QuotaTables & UsageTables>) {
     deleteLimit: (id: string) => write((trx) => trx.deleteFrom('limits').where('id', '=', id).execute()),
 
     listBudgets: (tenantId: string | null, limit: number, before?: string): Promise<BudgetRow[]> =>
-      db
-        .selectFrom('budgets')
-        .selectAll()
-        .$if(tenantId !== null, (query) =>
-          query.where('tenant_id', '=', tenantId!).where('scope', 'in', ['key', 'user', 'tenant']),
-        )
-        .$if(before !== undefined, (query) => query.where('id', '<', before!))
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .execute(),
+      list('budgets', tenantId, limit, before),
     findBudget: (id: string): Promise<BudgetRow | undefined> =>
       db.selectFrom('budgets').selectAll().where('id', '=', id).executeTakeFirst(),
     insertBudget: (row: BudgetRow) => write((trx) => trx.insertInto('budgets').values(row).execute()),

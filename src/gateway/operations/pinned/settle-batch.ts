@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../../kernel/clock.ts'
-import type { Principal } from '../../../kernel/principal.ts'
 import type { Ledger, UsageEntry } from '../../../usage/index.ts'
 import { detailsOf } from '../../account.ts'
 import type { ChatUsage } from '../../chat.ts'
@@ -23,7 +22,7 @@ export function isOver(batch: JsonObject): boolean {
 export async function settleBatch(
   batch: JsonObject,
   pin: Pin,
-  owner: Principal,
+  keyName: string,
   provider: LiveProvider,
   own: { ledger: Ledger; clock: Clock; readOutput(onLine: (line: Buffer) => void): Promise<void> },
 ): Promise<void> {
@@ -36,7 +35,7 @@ export async function settleBatch(
   const isFailure = asText(batch.status) === 'failed'
   const completed = asCount(asObject(batch.request_counts)?.completed) ?? 0
   if (usage === null && completed === 0 && !isFailure) return
-  await own.ledger.record(entryOf(pin, owner, provider, usage, isFailure, own.clock.now()))
+  await own.ledger.record(entryOf(pin, keyName, provider, usage, isFailure, own.clock.now()))
 }
 
 function usageOfLine(line: Buffer): ChatUsage | null {
@@ -50,7 +49,7 @@ function usageOfLine(line: Buffer): ChatUsage | null {
 
 function entryOf(
   pin: Pin,
-  owner: Principal,
+  keyName: string,
   provider: LiveProvider,
   usage: ChatUsage | null,
   isFailure: boolean,
@@ -63,7 +62,7 @@ function entryOf(
     tenantId: pin.tenant_id,
     userId: pin.user_id,
     keyId: pin.key_id,
-    keyName: owner.keyName,
+    keyName,
     endpoint: '/v1/batches',
     protocol: 'openai',
     modelAsked: pin.model,

@@ -70,6 +70,28 @@ export function createPinStore(db: Kysely<PinnedTables>) {
       return { pins: found.slice(0, page.limit), hasMore: found.length > page.limit }
     },
 
+    /** Batches since then that nobody has seen end, oldest first, from behind `after`. */
+    listUnsettled(sinceMs: number, after: Pick<Pin, 'created_at' | 'id'> | null, limit: number): Promise<Pin[]> {
+      return db
+        .selectFrom('pinned_objects')
+        .selectAll()
+        .where('kind', '=', 'batch')
+        .where('is_settled', '=', 0)
+        .where('created_at', '>=', sinceMs)
+        .$if(after !== null, (query) =>
+          query.where((eb) =>
+            eb.or([
+              eb('created_at', '>', after!.created_at),
+              eb.and([eb('created_at', '=', after!.created_at), eb('id', '>', after!.id)]),
+            ]),
+          ),
+        )
+        .orderBy('created_at')
+        .orderBy('id')
+        .limit(limit)
+        .execute()
+    },
+
     /** Keeps a new pin; one that is there already stays its first owner's. Long expired ones go. */
     async keep(pin: Pin, forgetBefore: number): Promise<void> {
       await db.deleteFrom('pinned_objects').where('expires_at', '<', forgetBefore).execute()

@@ -41,6 +41,9 @@ const failureWords: Record<UpstreamFailure['code'], { type: string; code: string
   content_filter: { type: 'invalid_request_error', code: 'content_filter' },
   server_error: { type: 'server_error', code: 'upstream_failed' },
   timeout: { type: 'server_error', code: 'upstream_timeout' },
+  connect_timeout: { type: 'server_error', code: 'upstream_connect_timeout' },
+  first_token_timeout: { type: 'server_error', code: 'upstream_first_token_timeout' },
+  idle_timeout: { type: 'server_error', code: 'upstream_idle_timeout' },
   forbidden_address: { type: 'server_error', code: 'upstream_unreachable' },
 }
 
@@ -169,6 +172,9 @@ const naturalStatus: Record<UpstreamFailure['code'], number> = {
   content_filter: 400,
   server_error: 500,
   timeout: 504,
+  connect_timeout: 504,
+  first_token_timeout: 504,
+  idle_timeout: 504,
   forbidden_address: 502,
 }
 
