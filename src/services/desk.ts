@@ -48,7 +48,7 @@ export function openDesk(parts: RegistryRouteParts) {
       }
       if (principal.service !== '') return { principal, service: principal.service }
       // The token may have been issued by another node a moment ago.
-      if (catalogue.ofKey(principal.keyId) === undefined) await catalogue.apply()
+      if (catalogue.ofKey(principal.keyId) === undefined) await catalogue.follow().catch(() => {})
       const own = catalogue.ofKey(principal.keyId)
       if (own === undefined) throw fail('forbidden', 'this API key belongs to no plugin service; use a service token')
       return { principal, service: own.row.name }
@@ -57,7 +57,7 @@ export function openDesk(parts: RegistryRouteParts) {
     async find(nameOrId: string, viewer: Viewer): Promise<ServiceRecord> {
       const look = () => catalogue.find(nameOrId) ?? catalogue.ofInstance(nameOrId)
       // It may have come to another node a moment ago.
-      if (look() === undefined) await catalogue.apply()
+      if (look() === undefined) await catalogue.follow().catch(() => {})
       const record = look()
       if (record !== undefined && maySee(viewer, record)) return record
       const own = viewer.service === '' ? '' : '; register it: POST /api/registry/register'

@@ -180,6 +180,28 @@ describe.each(engines())('who lives, on $name', ({ name: engine, address }) => {
       expect(changes(node).filter((each) => /critical|gone/.test(each))).toEqual([])
     })
 
+    test('when the hub hears again, those heard first do not leave the others behind', async () => {
+      let status = 200
+      const plugin = await startPlugin(() => status)
+      const node = await openRegistryNode(await address())
+      const fleet = await registerFleet(node, 6, { port: plugin.port, health_check_url: '/health' })
+      const during = async (seconds: number, heard: Fleet) => {
+        for (let left = seconds; left > 0; left -= 10) {
+          await beat(node, heard)
+          await pass(node, 10, () => node.services.idle())
+        }
+      }
+      await during(60, fleet)
+      status = 500
+      await during(60, [])
+      expect((await ask(node, 'GET', '/api/registry/health')).body.protected).toBe(true)
+      status = 200
+      await during(20, fleet.slice(0, 4))
+      await during(20, fleet)
+      expect(new Set(Object.values(states(node)).flat())).toEqual(new Set(['passing']))
+      expect(changes(node).filter((each) => /critical|gone/.test(each))).toEqual([])
+    })
+
     test('a few that die among many are dead', async () => {
       const node = await openRegistryNode(await address())
       const fleet = await registerFleet(node, 10)

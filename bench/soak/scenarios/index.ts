@@ -1,9 +1,10 @@
 /** The shelf of what `npm run soak` runs, in order. */
+import { beatingServices } from './beating-services.ts'
 import { largeBodies } from './large-bodies.ts'
 import { passingBodies } from './passing-bodies.ts'
 import type { Scenario } from './scenario.ts'
 import { slowStreams } from './slow-streams.ts'
 
-export const scenarios: readonly Scenario[] = [slowStreams, largeBodies, passingBodies]
+export const scenarios: readonly Scenario[] = [slowStreams, largeBodies, passingBodies, beatingServices]
 
 export type { Finding, Ground, Scenario } from './scenario.ts'

@@ -135,13 +135,24 @@ export function createKeepWatch(parts: KeepWatchParts): KeepWatch {
     )
   }
 
+  const rules = { missedHeartbeats: config.missed_heartbeats, protectShare: config.protect_percent / 100 }
+
   async function judgeAll(): Promise<void> {
-    const all = suspects()
-    const rules = { missedHeartbeats: config.missed_heartbeats, protectShare: config.protect_percent / 100 }
-    const judgement = judge(
+    let all = suspects()
+    let judgement = judge(
       all.map(({ suspect }) => suspect),
       rules,
     )
+    if (protection.isProtected && !judgement.isProtected) {
+      // The first are heard again. The others get as long to be heard as if the hub had just come.
+      hearing.restart()
+      polling.restart()
+      all = suspects()
+      judgement = judge(
+        all.map(({ suspect }) => suspect),
+        rules,
+      )
+    }
     const gone = overdue(all, judgement)
     const byId = new Map(all.map((each) => [each.suspect.id, each]))
     const changes = [
@@ -207,6 +218,8 @@ export function createKeepWatch(parts: KeepWatchParts): KeepWatch {
     }
     // Judging needs what others heard, and a place to write the verdict.
     if (!isJudge || isDeaf || catalogue.isStale()) return
+    // The process may have stood still while this round waited for the store.
+    notice()
     polling.ask(polledOnes(catalogue))
     await judgeAll()
     if (clock.monotonic() - lastForgetAt < forgetMs) return

@@ -114,7 +114,11 @@ export function createPolling(options: PollingOptions): Polling {
     findingOf: (id) => known.get(id) ?? { failures: 0, found: '' },
     restart() {
       era++
-      for (const one of known.values()) one.failures = 0
+      for (const one of known.values()) {
+        one.failures = 0
+        // What was critical before stays so in the store until an answer says otherwise.
+        if (one.found === 'critical') one.found = ''
+      }
     },
     async idle() {
       while (underWay.size > 0) await Promise.all(underWay)
