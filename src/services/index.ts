@@ -149,8 +149,8 @@ export function createServices(options: ServicesOptions, config: ServicesConfig)
       await catalogue.ready()
       hearing.follow(await store.readHeard())
       unsubscribe.push(
-        bus.on('service.changed', () => catalogue.follow()),
-        bus.on('service.instance.changed', () => catalogue.follow()),
+        bus.on('service.changed', () => void catalogue.follow()),
+        bus.on('service.instance.changed', () => void catalogue.follow()),
       )
       watchNumbers()
       keepWatch.start()
