@@ -10,7 +10,7 @@ const [port, upstreamPort] = process.argv.slice(2).map(Number)
 if (!port || !upstreamPort) throw new Error('usage: baseline.ts PORT UPSTREAM_PORT')
 
 const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
-const models = new Set(['mock', 'mock-paced'])
+const models = new Set(['mock', 'mock-paced', 'soak'])
 
 function forward(incoming: IncomingMessage, response: ServerResponse, body: Buffer): void {
   const { model } = JSON.parse(body.toString())

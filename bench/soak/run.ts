@@ -47,7 +47,8 @@ async function main(argv: string[]): Promise<boolean> {
     const result = await runScenario(scenario, minutes)
     results.push(result)
     for (const { what, measured, unit, atMost, isGood } of result.findings) {
-      console.log(`  ${isGood ? '✓' : '✗'} ${what}: ${measured} ${unit} (at most ${atMost})`)
+      const mark = atMost === null ? '·' : isGood ? '✓' : '✗'
+      console.log(`  ${mark} ${what}: ${measured} ${unit}${atMost === null ? '' : ` (at most ${atMost})`}`)
     }
   }
   if (chosen.length === scenarios.length) {

@@ -101,3 +101,28 @@ test('a caller that hangs up midway ends in client_closed', async () => {
   socket.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf', () => socket.destroy())
   expect(await next()).toEqual({ code: 'client_closed' })
 })
+
+test('a body of megabytes is read as it was sent, whether or not its length was declared', async () => {
+  const { send } = await open(32 * 1024 * 1024)
+  const text = Array.from({ length: 900_000 }, (_, index) => index.toString(36)).join(' ')
+  expect(Buffer.byteLength(text)).toBeGreaterThan(4 * 1024 * 1024)
+  expect(await send(text)).toEqual({ text })
+  expect(await send(zlib.gzipSync(text), { 'content-encoding': 'gzip' })).toEqual({ text })
+})
+
+test("the memory of a large body's pieces is given back as they are read", async () => {
+  const pieces: Buffer[] = []
+  const server = http.createServer(async (request, response) => {
+    request.on('data', (piece: Buffer) => pieces.push(piece))
+    const body = await readBody(request, { maxBytes: 2 * 1024 * 1024 })
+    response.end(String(body.length))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  stops.push(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const answer = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body: 'x'.repeat(1024 * 1024) })
+  expect(await answer.text()).toBe(String(1024 * 1024))
+  expect(pieces.length).toBeGreaterThan(1)
+  expect(pieces.filter((piece) => piece.length > 0)).toEqual([])
+})

@@ -39,14 +39,14 @@ function collect(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   }
   return new Promise((resolve, reject) => {
     if (request.destroyed && !request.readableEnded) return reject(hungUp())
-    let first: Buffer | undefined
-    let chunks: Buffer[] | undefined
+    const pieces =
+      declared !== undefined && Number(declared) >= largeBytes ? fillBuffer(Number(declared)) : gatherPieces()
     let size = 0
     let done = false
     const refuse = (error: HubError) => {
       if (done) return
       done = true
-      first = chunks = undefined
+      pieces.drop()
       reject(error)
     }
     request.on('data', (chunk: Buffer) => {
@@ -55,20 +55,67 @@ function collect(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
       if (size > maxBytes) {
         refuse(tooLarge(maxBytes))
         discardBody(request)
-      } else if (first === undefined) first = chunk
-      else if (chunks === undefined) chunks = [first, chunk]
-      else chunks.push(chunk)
+      } else pieces.add(chunk)
     })
     request.on('end', () => {
       if (done) return
       done = true
-      resolve(chunks === undefined ? (first ?? Buffer.alloc(0)) : Buffer.concat(chunks, size))
+      resolve(pieces.join())
     })
     request.on('error', (error) => refuse(hungUp(error)))
     request.on('close', () => {
       if (!done) refuse(hungUp())
     })
   })
+}
+
+type Pieces = { add(chunk: Buffer): void; join(): Buffer; drop(): void }
+
+function gatherPieces(): Pieces {
+  let first: Buffer | undefined
+  let chunks: Buffer[] | undefined
+  return {
+    add(chunk) {
+      if (first === undefined) first = chunk
+      else if (chunks === undefined) chunks = [first, chunk]
+      else chunks.push(chunk)
+    },
+    join: () => (chunks === undefined ? (first ?? Buffer.alloc(0)) : Buffer.concat(chunks)),
+    drop() {
+      first = chunks = undefined
+    },
+  }
+}
+
+/** From here on a body is written into one buffer as it comes. */
+const largeBytes = 128 * 1024
+/** Who declares more gets more only as it arrives. */
+const startBytes = 4 * 1024 * 1024
+
+/**
+ * Each chunk's memory is given back as soon as it is copied: left to the collector, it is half of what brings on full
+ * collections, which hold up everybody for tens of milliseconds (docs/adr/0021).
+ */
+function fillBuffer(declaredBytes: number): Pieces {
+  let memory = new ArrayBuffer(0)
+  let filled = 0
+  return {
+    add(chunk) {
+      const needed = filled + chunk.length
+      if (needed > memory.byteLength) {
+        const wanted = Math.max(needed, Math.min(declaredBytes, Math.max(startBytes, 2 * memory.byteLength)))
+        memory = memory.transfer(wanted)
+      }
+      chunk.copy(Buffer.from(memory), filled)
+      filled = needed
+      // What shares its memory with others is not ours to end.
+      if (chunk.length === chunk.buffer.byteLength) (chunk.buffer as ArrayBuffer).transfer(0)
+    },
+    join: () => Buffer.from(memory, 0, filled),
+    drop() {
+      memory = memory.transfer(0)
+    },
+  }
 }
 
 async function readEncoded(request: IncomingMessage, encoding: string, maxBytes: number): Promise<Buffer> {

@@ -196,6 +196,27 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
     second.close()
   })
 
+  test('a batch that is full waits for nothing, one that is not waits for company', async () => {
+    const { db, store, file } = await start()
+    const clock = createManualClock(testTime)
+    const journal = openTestJournal(file, { clock })
+    const ledger = ledgerOver(journal, store, clock)
+    ledger.start()
+    const record = (from: number, to: number) =>
+      Promise.all(Array.from({ length: to - from }, (_, i) => ledger.record(sampleEntry({ id: `req_${from + i}` }))))
+    await record(0, 500)
+    // The turn that finds the batch full is the one after its commit.
+    await record(500, 501)
+    await vi.waitFor(() => expect(ledger.pending()).toBe(1), { timeout: 20_000 })
+    expect(await allRows(db)).toHaveLength(500)
+
+    await passes(clock, 1000)
+    await vi.waitFor(() => expect(ledger.pending()).toBe(0), { timeout: 20_000 })
+    expect(await allHours(db)).toMatchObject([{ requests: 501 }])
+    await ledger.flush(0)
+    journal.close()
+  })
+
   test('while the store is away nothing is lost, and rows arrive in the order they came', async () => {
     const { db, store, file } = await start()
     const clock = createManualClock(testTime)

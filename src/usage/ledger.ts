@@ -62,6 +62,8 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
   metrics.beforeRender(() => pendingRows.set(journal.size()))
 
   const stopping = new AbortController()
+  /** While the settler waits for more rows: cut short by a full batch. */
+  let gathering: AbortController | null = null
   let running: Promise<number> | null = null
   let settledAt = clock.now()
 
@@ -121,11 +123,21 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
     })
   }
 
+  /**
+   * Waiting a moment lets one transaction carry many rows. Not longer than a batch takes to fill: rows that outlive two
+   * young collections are copied into the old heap, and its collections then cost more than all the settling.
+   */
+  async function gather(): Promise<void> {
+    gathering = new AbortController()
+    await clock.sleep(idleMs, gathering.signal)
+    gathering = null
+  }
+
   async function keepSettling(): Promise<void> {
     let backoffMs = 0
     while (!stopping.signal.aborted) {
-      // Waiting a moment lets one transaction carry many rows; under load batches are full and nothing waits.
-      if (journal.size() < batchRows || backoffMs > 0) await clock.sleep(Math.max(idleMs, backoffMs), stopping.signal)
+      if (backoffMs > 0) await clock.sleep(Math.max(idleMs, backoffMs), stopping.signal)
+      else if (journal.size() < batchRows) await gather()
       if (stopping.signal.aborted || journal.size() === 0) continue
       try {
         await settle()
@@ -153,6 +165,7 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
           fail('internal', undefined, { cause, detail: 'the entry of a request cannot be written as JSON' }),
         )
       }
+      if (gathering !== null && journal.size() >= batchRows) gathering.abort()
       return journal.append(text, summedRow(entry, cost, wastedNanoUsd))
     },
     isWritable: () => journal.isWritable(),
@@ -160,6 +173,7 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
     start: () => void keepSettling(),
     async flush(limitMs) {
       stopping.abort()
+      gathering?.abort()
       const deadline = clock.monotonic() + limitMs
       const timer = new AbortController()
       const settleAll = async () => {

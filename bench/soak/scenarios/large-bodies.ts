@@ -1,36 +1,64 @@
 import http from 'node:http'
 import { percentile } from '../memory.ts'
-import { finding, type Ground, type Scenario } from './scenario.ts'
+import { startPlainProxy } from '../plain-proxy.ts'
+import { type Sender, startSender } from '../sender.ts'
+import { finding, type Scenario } from './scenario.ts'
 
 const smallEachSecond = 100
 const largeEachSecond = 15
 const windowSeconds = 10
 const pairs = 4
 
-/** Windows with and without a megabyte of base64 fifteen times a second take turns, so that drift falls on both. */
+type Target = { name: string; url: string; apiKey: string }
+type Pair = { alone: number; beside: number }
+
+/**
+ * Windows with and without a megabyte of base64 fifteen times a second take turns, so that drift falls on both. Large
+ * bodies come from a process of their own: written by the one that measures, they would hold up its clock. The same
+ * goes through a plain proxy in the same minutes, which tells what of it is the machine's.
+ */
 export const largeBodies: Scenario = {
   name: '4.13.52 images of a megabyte do not hold up small requests',
-  async run(ground) {
+  async run({ hub, upstream, apiKey, say }) {
     const agent = new http.Agent({ keepAlive: true })
     const small = bodyOf('Hello')
     const large = bodyOf([
       { type: 'text', text: 'What is this?' },
       { type: 'image_url', image_url: { url: `data:image/png;base64,${'iVBORw0KGgo'.repeat(95_325)}` } },
     ])
-    await window(ground, agent, small, null)
-    const p99s: { alone: number; beside: number }[] = []
-    for (let pair = 0; pair < pairs; pair++) {
-      const alone = percentile(await window(ground, agent, small, null), 0.99)
-      const beside = percentile(await window(ground, agent, small, large), 0.99)
-      p99s.push({ alone, beside })
-      ground.say(`p99 of small requests: ${alone.toFixed(2)} ms alone, ${beside.toFixed(2)} ms beside large ones`)
+    const sender = await startSender(large)
+    const proxy = await startPlainProxy(new URL(upstream.url).port)
+    const targets: Target[] = [
+      { name: 'the hub', url: hub.url(), apiKey },
+      { name: 'a plain proxy', url: proxy.url, apiKey },
+    ]
+    const moved = new Map<Target, Pair[]>(targets.map((target) => [target, []]))
+    try {
+      for (const target of targets) await window(target, agent, small, null)
+      for (let pair = 0; pair < pairs; pair++) {
+        for (const target of targets) {
+          const alone = percentile(await window(target, agent, small, null), 0.99)
+          const beside = percentile(await window(target, agent, small, sender), 0.99)
+          moved.get(target)!.push({ alone, beside })
+          say(`p99 through ${target.name}: ${alone.toFixed(2)} ms alone, ${beside.toFixed(2)} ms beside large ones`)
+        }
+      }
+    } finally {
+      agent.destroy()
+      sender.stop()
+      proxy.stop()
     }
-    agent.destroy()
-    const moved = p99s.map(({ alone, beside }) => beside - alone).sort((a, b) => a - b)
+    const [ofHub, ofProxy] = targets.map((target) => medianMove(moved.get(target)!))
     return [
-      finding('p99 of small requests moved by (median of the pairs)', moved[Math.floor(moved.length / 2)]!, 'ms', 5),
+      finding('p99 of small requests moved by (median of the pairs)', ofHub!, 'ms', 5),
+      finding('the same through a plain proxy', ofProxy!, 'ms', null),
     ]
   },
+}
+
+function medianMove(of: readonly Pair[]): number {
+  const moved = of.map(({ alone, beside }) => beside - alone).sort((a, b) => a - b)
+  return moved[Math.floor(moved.length / 2)]!
 }
 
 function bodyOf(content: unknown): Buffer {
@@ -38,33 +66,27 @@ function bodyOf(content: unknown): Buffer {
 }
 
 /** Open loop: requests leave at their times whether or not others have come back. Latencies of the small ones, ms. */
-async function window(ground: Ground, agent: http.Agent, small: Buffer, large: Buffer | null): Promise<number[]> {
+async function window(target: Target, agent: http.Agent, small: Buffer, large: Sender | null): Promise<number[]> {
   const latencies: number[] = []
   const under: Promise<void>[] = []
-  const every = (perSecond: number, send: () => Promise<void>) => {
-    const startedAt = performance.now()
-    let sent = 0
-    return setInterval(() => {
-      const due = ((performance.now() - startedAt) / 1000) * perSecond
-      while (sent < due) {
-        sent++
-        under.push(send())
-      }
-    }, 2)
-  }
-  const timers = [
-    every(smallEachSecond, async () => {
-      latencies.push(await ask(ground, agent, small))
-    }),
-  ]
-  if (large) timers.push(every(largeEachSecond, async () => void (await ask(ground, agent, large))))
+  const startedAt = performance.now()
+  const sending = large?.send({ ...target, perSecond: largeEachSecond, seconds: windowSeconds })
+  let sent = 0
+  const timer = setInterval(() => {
+    const due = ((performance.now() - startedAt) / 1000) * smallEachSecond
+    while (sent < due) {
+      sent++
+      under.push(ask(target, agent, small).then((ms) => void latencies.push(ms)))
+    }
+  }, 2)
   await new Promise((resolve) => setTimeout(resolve, windowSeconds * 1000))
-  for (const timer of timers) clearInterval(timer)
-  await Promise.all(under)
+  clearInterval(timer)
+  await Promise.all([...under, sending])
   return latencies
 }
 
-function ask({ hub, apiKey }: Ground, agent: http.Agent, body: Buffer): Promise<number> {
+/** Milliseconds until the whole answer was there. Rejects unless it was a success. */
+function ask({ url, apiKey }: Target, agent: http.Agent, body: Buffer): Promise<number> {
   const startedAt = performance.now()
   return new Promise((resolve, reject) => {
     const headers = {
@@ -72,7 +94,7 @@ function ask({ hub, apiKey }: Ground, agent: http.Agent, body: Buffer): Promise<
       'content-type': 'application/json',
       'content-length': body.length,
     }
-    const request = http.request(`${hub.url()}/v1/chat/completions`, { method: 'POST', agent, headers }, (response) => {
+    const request = http.request(`${url}/v1/chat/completions`, { method: 'POST', agent, headers }, (response) => {
       response.resume()
       response.on('end', () =>
         response.statusCode === 200

@@ -16,10 +16,10 @@ export type Ground = {
   say(line: string): void
 }
 
-/** One figure beside what it is to be. */
-export type Finding = { what: string; measured: number; unit: string; atMost: number; isGood: boolean }
+/** One figure beside what it is to be; null where it is told to compare others with, and nothing is asked of it. */
+export type Finding = { what: string; measured: number; unit: string; atMost: number | null; isGood: boolean }
 
-export function finding(what: string, measured: number, unit: string, atMost: number): Finding {
+export function finding(what: string, measured: number, unit: string, atMost: number | null): Finding {
   const rounded = Number(measured.toFixed(2))
-  return { what, measured: rounded, unit, atMost, isGood: measured <= atMost }
+  return { what, measured: rounded, unit, atMost, isGood: atMost === null || measured <= atMost }
 }

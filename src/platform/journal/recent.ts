@@ -5,7 +5,8 @@ const mostRecent = 5000
 
 /** The newest entries, so that carrying them on need not read them back. */
 export function createRecent() {
-  let entries: JournalEntry[] = []
+  /** Null before `from`: what was carried on must die young, and not wait here until the list is cut. */
+  let entries: (JournalEntry | null)[] = []
   let from = 0
   const clear = () => {
     entries = []
@@ -19,9 +20,9 @@ export function createRecent() {
       const before = lastSeq - bodies.length
       bodies.forEach((body, i) => void entries.push({ seq: before + i + 1, body, memo: memos[i] }))
     },
-    read: (limit: number) => entries.slice(from, from + limit),
+    read: (limit: number) => entries.slice(from, from + limit) as JournalEntry[],
     remove(upToSeq: number) {
-      while (from < entries.length && entries[from]!.seq <= upToSeq) from++
+      while (from < entries.length && entries[from]!.seq <= upToSeq) entries[from++] = null
       if (from === entries.length) clear()
       else if (from > 1000) {
         entries = entries.slice(from)
