@@ -75,7 +75,6 @@ export type CallEnd = Pick<
 
 export function toRecord(call: Call, end: CallEnd, durationMs: number): CallRecord {
   const { context, fleet, principal } = call
-  const { error, ...rest } = end
   return {
     requestId: context.requestId,
     traceId: context.traceId,
@@ -86,12 +85,19 @@ export function toRecord(call: Call, end: CallEnd, durationMs: number): CallReco
     serviceTenantId: fleet.service.tenantId,
     method: call.request.method ?? '',
     endpoint: call.policy.template,
-    code: error?.code ?? '',
+    code: end.error?.code ?? '',
     principalId: principal?.id ?? '',
     callerTenantId: principal?.tenantId ?? '',
     keyId: principal?.keyId ?? '',
     userId: principal?.userId ?? '',
     callerService: principal?.service ?? '',
-    ...rest,
+    firstByteMs: end.firstByteMs,
+    instanceId: end.instanceId,
+    status: end.status,
+    outcome: end.outcome,
+    bytesIn: end.bytesIn,
+    bytesOut: end.bytesOut,
+    attempts: end.attempts,
+    isWebSocket: end.isWebSocket,
   }
 }

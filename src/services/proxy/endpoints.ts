@@ -40,12 +40,19 @@ export function compileEndpoints(service: DirectoryService): EndpointTable {
   }
   if (compiled.length === 0) return { policyOf: () => undeclared }
   const policies = new Map(compiled.map((each) => [each, toPolicy(service, each.endpoint)]))
+  // Where all endpoints ask for the same and nothing else is served, it does not matter which of them a path is.
+  const demands = new Set(
+    [...policies.values()].map(({ needsCredentials, roles, rateLimit }) =>
+      JSON.stringify([needsCredentials, roles, rateLimit]),
+    ),
+  )
+  const isUniform = service.declaredOnly && demands.size === 1
 
   function policyOf(method: string, rest: string): Policy {
     const path = rest === '' ? '/' : rest
     const exact = splitExact(path)
     const own = find(compiled, method, exact, false)
-    const readings = isPlain.test(path) ? null : splitLoose(path)
+    const readings = isUniform || isPlain.test(path) ? null : splitLoose(path)
     const other = readings === null ? undefined : find(compiled, method, readings, true)
     const policy = own === undefined ? undeclaredFor(exact) : policies.get(own)!
     return other === undefined || other === own ? policy : both(policy, policies.get(other)!)

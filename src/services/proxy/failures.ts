@@ -46,7 +46,8 @@ export function readFailure(error: Error & { code?: string }, { routing }: Direc
     case 'UND_ERR_NOT_SUPPORTED':
       return { kind: 'unfit', reason: error.message }
   }
-  if (code.startsWith('HPE_')) return { kind: 'garbled', reason: 'answered something that is not HTTP/1.1' }
+  if (code.startsWith('HPE_') || error.name === 'HTTPParserError')
+    return { kind: 'garbled', reason: 'answered something that is not HTTP/1.1' }
   return unreachable(`cannot be reached (${code || error.name})`)
 }
 

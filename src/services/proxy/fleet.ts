@@ -19,7 +19,7 @@ export type Fleet = {
   /** When a failure of this service was last told to the log. */
   toldAtMs: number
   /** Settles a call with an instance, and says in the log when that puts the instance out. */
-  settle(member: Member, pass: Pass, verdict: CallVerdict): void
+  settle(member: Member, pass: Pass, verdict: CallVerdict, nowMs: number): void
 }
 
 export type Fleets = {
@@ -55,8 +55,7 @@ export function createFleets(own: FleetsSource): Fleets {
       }),
       series: own.metrics.seriesOf(service.name),
       toldAtMs: 0,
-      settle(member, pass, verdict) {
-        const nowMs = clock.now()
+      settle(member, pass, verdict, nowMs) {
         const isOut = member.end(pass, verdict, nowMs, () => mayEject(fleet.members, member, nowMs))
         if (!isOut) return
         fleet.series.ejections.inc()

@@ -1,13 +1,12 @@
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../../kernel/clock.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import type { Secrets } from '../../platform/secrets.ts'
 
 /** Whom the hub says is calling, signed, so that a plugin need not trust its network. */
 export type IdentityTokens = {
   /** A JWT for one service as audience, good for at least half a minute more. */
-  tokenFor(principal: Principal, service: { id: string; name: string }): string
+  tokenFor(principal: Principal, service: { id: string; name: string }, nowMs: number): string
   /** What `/.well-known/jwks.json` answers. https://www.rfc-editor.org/rfc/rfc7517#section-5 */
   jwks: { keys: readonly Record<string, string>[] }
 }
@@ -23,8 +22,8 @@ const pkcs8Head = Buffer.from('302e020100300506032b657004220420', 'hex')
  * The key comes from the master key: every node has the same one and nothing is stored. Signing is synchronous, by
  * node:crypto; a promise for each call would cost more than the call's other headers together.
  */
-export function createIdentityTokens(own: { secrets: Pick<Secrets, 'derive'>; clock: Clock }): IdentityTokens {
-  const der = Buffer.concat([pkcs8Head, own.secrets.derive('service identity')])
+export function createIdentityTokens(secrets: Pick<Secrets, 'derive'>): IdentityTokens {
+  const der = Buffer.concat([pkcs8Head, secrets.derive('service identity')])
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
   const { x = '' } = createPublicKey(key).export({ format: 'jwk' }) as { x?: string }
   // https://www.rfc-editor.org/rfc/rfc7638#section-3: required members in alphabetical order
@@ -51,10 +50,9 @@ export function createIdentityTokens(own: { secrets: Pick<Secrets, 'derive'>; cl
   }
 
   return {
-    tokenFor(principal, service) {
+    tokenFor(principal, service, nowMs) {
       const { id, role, tenantId, keyId, userId } = principal
       const name = `${service.id} ${id} ${role} ${tenantId} ${keyId} ${userId} ${principal.service}`
-      const nowMs = own.clock.now()
       const known = made.get(name)
       if (known !== undefined && nowMs < known.until) return known.token
       const token = make(principal, service.name, nowMs)

@@ -66,7 +66,7 @@ export function createServiceProxy(options: ServiceProxyOptions, settings: Servi
   const { directory, clock, secrets, random = Math.random, onCall = () => {} } = options
   const log = options.log.child({ room: 'services' })
   const metrics = createProxyMetrics(options.metrics)
-  const tokens = createIdentityTokens({ secrets, clock })
+  const tokens = createIdentityTokens(secrets)
   const allow = [...everywhere, ...settings.allow_link_local]
   const fleets = createFleets({
     ...{ directory, settings, clock, random, log, metrics },

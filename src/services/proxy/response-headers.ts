@@ -4,6 +4,15 @@ const dropped = new Set([
   ...['x-request-id', 'x-trace-id'],
 ])
 
+/** Lengths of the names that are looked at; most others are told apart by it without being read twice. */
+const ofInterest = new Uint8Array(64)
+for (const name of [
+  ...dropped,
+  ...['content-length', 'trailer', 'access-control-allow-origin', 'access-control-allow-credentials'],
+]) {
+  ofInterest[name.length] = 1
+}
+
 export type AnswerHead = {
   /** Flat: names and values, in the order, spelling and number the instance sent them. */
   headers: string[]
@@ -25,6 +34,10 @@ export function writeAnswerHead(
   let trailers = ''
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!.toString('latin1')
+    if (ofInterest[name.length] !== 1) {
+      headers.push(name, raw[i + 1]!.toString('latin1'))
+      continue
+    }
     const plain = name.toLowerCase()
     if (dropped.has(plain)) {
       if (plain === 'connection') listed = readListed(raw[i + 1]!.toString('latin1'), listed)

@@ -60,7 +60,8 @@ class Opening implements Dispatcher.DispatchHandler {
   private attempt(): void {
     const { own, call } = this
     const { fleet, request, context } = call
-    const choice = choose(fleet.service, fleet.members, askFor(own, call, this.tried))
+    const nowMs = own.clock.now()
+    const choice = choose(fleet.service, fleet.members, askFor(own, call, this.tried, nowMs))
     if (choice === null) {
       this.refuse(nobodyFit(fleet.service))
       return
@@ -68,7 +69,7 @@ class Opening implements Dispatcher.DispatchHandler {
     const { member } = choice
     if (this.tried.length === 0) fleet.budget.earn()
     this.member = member
-    this.pass = member.begin(own.clock.now())
+    this.pass = member.begin(nowMs)
     this.isHeld = true
     const { answerTimeoutMs, idleTimeoutMs } = fleet.service.routing
     member.pool.dispatcher.dispatch(
@@ -119,7 +120,7 @@ class Opening implements Dispatcher.DispatchHandler {
     void tunnel.over.then(({ bytesIn, bytesOut, isClean }) => {
       own.tunnels.delete(tunnel)
       own.metrics.openTunnels.dec()
-      call.fleet.settle(member!, pass, 'ok')
+      call.fleet.settle(member!, pass, 'ok', own.clock.now())
       this.close(isClean ? 'answered' : 'aborted', null, { status, bytesIn, bytesOut })
     })
   }
@@ -174,7 +175,7 @@ class Opening implements Dispatcher.DispatchHandler {
       failure.kind !== 'unfit' &&
       !this.wasSent &&
       this.tried.length <= service.routing.retries &&
-      choose(service, members, askFor(own, call, this.tried)) !== null
+      choose(service, members, askFor(own, call, this.tried, own.clock.now())) !== null
     if (hasNext && budget.spend(own.clock.now())) {
       call.fleet.series.retries.inc()
       this.attempt()
@@ -213,7 +214,7 @@ class Opening implements Dispatcher.DispatchHandler {
   private settle(verdict: 'ok' | 'failed' | 'unrelated'): void {
     if (!this.isHeld) return
     this.isHeld = false
-    this.call.fleet.settle(this.member!, this.pass, verdict)
+    this.call.fleet.settle(this.member!, this.pass, verdict, this.own.clock.now())
   }
 
   private close(
