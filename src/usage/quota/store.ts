@@ -1,4 +1,5 @@
-import { type Kysely, sql, type Transaction } from 'kysely'
+import { type ExpressionBuilder, type Kysely, sql, type Transaction } from 'kysely'
+import type { Scope } from '../../kernel/scope.ts'
 import { bumpRevision, readRevision } from '../../platform/database/index.ts'
 import type { UsageTables } from '../rows.ts'
 import type { BudgetPeriod, BudgetScope, LimitScope } from './scopes.ts'
@@ -42,6 +43,14 @@ const columns = { key: 'key_id', user: 'user_id', tenant: 'tenant_id', provider:
 /** Of what the ledger can sum up: its rows have no tags. */
 export type SummedScope = keyof typeof columns
 
+/** A tenant's are those of its keys, its people and itself; people below its administrators see none. */
+function covers(scope: Scope) {
+  return (row: ExpressionBuilder<QuotaTables, 'limits' | 'budgets'>) => {
+    if (scope.kind !== 'tenant') return row.lit(scope.kind === 'everything')
+    return row.and([row('tenant_id', '=', scope.tenantId), row('scope', 'in', ['key', 'user', 'tenant'])])
+  }
+}
+
 /** Limits, budgets, and what the ledger says was spent. Each change moves the `limits` revision with it. */
 export function createQuotaStore(db: Kysely<QuotaTables & UsageTables>) {
   const write = <T>(work: (trx: Transaction<QuotaTables>) => Promise<T>): Promise<T> =>
@@ -58,45 +67,40 @@ export function createQuotaStore(db: Kysely<QuotaTables & UsageTables>) {
       budgets: await db.selectFrom('budgets').selectAll().orderBy('id').execute(),
     }),
 
-    listLimits: (tenantId: string | null, limit: number, before?: string): Promise<LimitRow[]> =>
+    listLimits: (scope: Scope, limit: number, before?: string): Promise<LimitRow[]> =>
       db
         .selectFrom('limits')
         .selectAll()
-        .$if(tenantId !== null, (query) =>
-          query.where('tenant_id', '=', tenantId!).where('scope', 'in', ['key', 'user', 'tenant']),
-        )
+        .where(covers(scope))
         .$if(before !== undefined, (query) => query.where('id', '<', before!))
         .orderBy('id', 'desc')
         .limit(limit)
         .execute(),
-    findLimit: (id: string): Promise<LimitRow | undefined> =>
-      db.selectFrom('limits').selectAll().where('id', '=', id).executeTakeFirst(),
+    findLimit: (scope: Scope, id: string): Promise<LimitRow | undefined> =>
+      db.selectFrom('limits').selectAll().where('id', '=', id).where(covers(scope)).executeTakeFirst(),
     insertLimit: (row: LimitRow) => write((trx) => trx.insertInto('limits').values(row).execute()),
-    updateLimit: (id: string, change: Partial<LimitRow>) =>
-      write((trx) => trx.updateTable('limits').set(change).where('id', '=', id).execute()),
-    deleteLimit: (id: string) => write((trx) => trx.deleteFrom('limits').where('id', '=', id).execute()),
+    updateLimit: (scope: Scope, id: string, change: Partial<LimitRow>) =>
+      write((trx) => trx.updateTable('limits').set(change).where('id', '=', id).where(covers(scope)).execute()),
+    deleteLimit: (scope: Scope, id: string) =>
+      write((trx) => trx.deleteFrom('limits').where('id', '=', id).where(covers(scope)).execute()),
 
-    listBudgets: (tenantId: string | null, limit: number, before?: string): Promise<BudgetRow[]> =>
+    listBudgets: (scope: Scope, limit: number, before?: string): Promise<BudgetRow[]> =>
       db
         .selectFrom('budgets')
         .selectAll()
-        .$if(tenantId !== null, (query) =>
-          query.where('tenant_id', '=', tenantId!).where('scope', 'in', ['key', 'user', 'tenant']),
-        )
+        .where(covers(scope))
         .$if(before !== undefined, (query) => query.where('id', '<', before!))
         .orderBy('id', 'desc')
         .limit(limit)
         .execute(),
-    findBudget: (id: string): Promise<BudgetRow | undefined> =>
-      db.selectFrom('budgets').selectAll().where('id', '=', id).executeTakeFirst(),
+    findBudget: (scope: Scope, id: string): Promise<BudgetRow | undefined> =>
+      db.selectFrom('budgets').selectAll().where('id', '=', id).where(covers(scope)).executeTakeFirst(),
     insertBudget: (row: BudgetRow) => write((trx) => trx.insertInto('budgets').values(row).execute()),
-    updateBudget: (id: string, change: Partial<BudgetRow>) =>
-      write((trx) => trx.updateTable('budgets').set(change).where('id', '=', id).execute()),
-    deleteBudget: (id: string) =>
-      write(async (trx) => {
-        await trx.deleteFrom('budget_spending').where('budget_id', '=', id).execute()
-        await trx.deleteFrom('budgets').where('id', '=', id).execute()
-      }),
+    updateBudget: (scope: Scope, id: string, change: Partial<BudgetRow>) =>
+      write((trx) => trx.updateTable('budgets').set(change).where('id', '=', id).where(covers(scope)).execute()),
+    /** What was spent of it goes with it. */
+    deleteBudget: (scope: Scope, id: string) =>
+      write((trx) => trx.deleteFrom('budgets').where('id', '=', id).where(covers(scope)).execute()),
 
     /**
      * What the ledger's rows since `startsAt` cost, by id, for these ids of one scope. Whole hours come from the hourly
