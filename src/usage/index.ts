@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { everything } from '../kernel/scope.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Counter } from '../platform/counter/counter.ts'
 import { openJournal } from '../platform/journal/journal.ts'
@@ -146,7 +147,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
         usageSource: 'estimated',
       }).nanoUsd,
     async routeOf(requestId) {
-      const row = await store.findLog(requestId)
+      const row = await store.findLog(everything, requestId)
       return row === undefined ? null : row.route_log
     },
     prices,

@@ -2,6 +2,7 @@ import { fail } from '../kernel/errors.ts'
 import { formatUsd } from '../kernel/money.ts'
 import { type Page, toPage } from '../kernel/page.ts'
 import type { Principal } from '../kernel/principal.ts'
+import { scopeOf } from '../kernel/scope.ts'
 import { countDetails } from './details.ts'
 import type { RequestLogRow } from './rows.ts'
 import type { LogFilter, LogPosition, UsageStore } from './store.ts'
@@ -20,14 +21,14 @@ export async function listLogs(
   page: { limit: number; cursor?: string | undefined },
 ): Promise<Page<LogView>> {
   const before = page.cursor === undefined ? null : readCursor(page.cursor)
-  const rows = await store.listLogs({ ...filter, ...visibleTo(principal) }, before, page.limit + 1)
+  const rows = await store.listLogs(scopeOf(principal), filter, before, page.limit + 1)
   const { data, next_cursor } = toPage(rows, page.limit, writeCursor)
   return { data: data.map(viewOf), next_cursor }
 }
 
 /** One request with its attempts; 404 also when it is another tenant's. */
 export async function getLog(store: Pick<UsageStore, 'findLog'>, principal: Principal, id: string) {
-  const row = await store.findLog(id, visibleTo(principal).tenantId)
+  const row = await store.findLog(scopeOf(principal), id)
   if (!row) throw fail('not_found', 'There is no such request in the log', { param: 'id' })
   return {
     ...viewOf(row),

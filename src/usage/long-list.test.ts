@@ -1,5 +1,6 @@
 import { CompiledQuery, type Kysely, type KyselyPlugin, type RootOperationNode } from 'kysely'
 import { describe, expect, test } from 'vitest'
+import { everything } from '../kernel/scope.ts'
 import { migrations } from '../migrations/index.ts'
 import { engines } from '../platform/database/testing.ts'
 import { readEntry, writeEntry } from './entry-text.ts'
@@ -34,7 +35,7 @@ describe.each(engines())('a list of requests that has grown long, on $name', ({ 
     }
     if (name === 'postgres') await db.executeQuery(CompiledQuery.raw('analyze request_logs'))
 
-    const page = await store.listLogs({}, { startedAt: testTime + 2500, id: 'req_5' }, 50)
+    const page = await store.listLogs(everything, {}, { startedAt: testTime + 2500, id: 'req_5' }, 50)
     expect(page).toHaveLength(50)
     expect(page[0]).not.toHaveProperty('attempt_log')
     const { sql, parameters } = db.getExecutor().compileQuery(captor.last(), { queryId: 'captured' })

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../kernel/clock.ts'
+import { everything } from '../kernel/scope.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
 import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { engines } from '../platform/database/testing.ts'
@@ -34,7 +35,7 @@ describe.each(engines())('retention on $name', ({ open }) => {
     return { store, requests }
   }
   const ids = async (store: ReturnType<typeof createUsageStore>) =>
-    (await store.listLogs({}, null, 10_000)).map((each) => each.id).sort()
+    (await store.listLogs(everything, {}, null, 10_000)).map((each) => each.id).sort()
 
   test('4.3.9 rows older than the limit go, younger ones and all sums stay', async () => {
     const old = Array.from({ length: 2500 }, (_, i) => row(i, testTime - 30 * dayMs - 1 - i))

@@ -1,4 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
+import type { Scope } from '../kernel/scope.ts'
 import { addMany, bumpRevision, insertMany, type ManyValues, readRevision } from '../platform/database/index.ts'
 import { rollUp } from './roll-up.ts'
 import {
@@ -15,7 +16,6 @@ import {
 
 /** What a list of requests is narrowed by; absent members narrow nothing. Times are epoch ms, `to` is exclusive. */
 export type LogFilter = {
-  tenantId?: string | undefined
   /** Id or name. */
   provider?: string | undefined
   /** As asked or as served. */
@@ -94,19 +94,16 @@ export function createUsageStore(db: Kysely<UsageTables>) {
       ),
 
     /** Newest first; `attempt_log` and `route_log` are left out, they are read one request at a time. */
-    listLogs(filter: LogFilter, before: LogPosition | null, limit: number) {
-      let query = narrow(filter).select(listColumns)
+    listLogs(scope: Scope, filter: LogFilter, before: LogPosition | null, limit: number) {
+      let query = narrow(scope, filter).select(listColumns)
       if (before) {
         query = query.where((eb) => eb(eb.refTuple('started_at', 'id'), '<', eb.tuple(before.startedAt, before.id)))
       }
       return query.orderBy('started_at', 'desc').orderBy('id', 'desc').limit(limit).execute()
     },
 
-    findLog: (id: string, tenantId?: string): Promise<RequestLogRow | undefined> =>
-      narrow(tenantId === undefined ? {} : { tenantId })
-        .selectAll()
-        .where('id', '=', id)
-        .executeTakeFirst(),
+    findLog: (scope: Scope, id: string): Promise<RequestLogRow | undefined> =>
+      narrow(scope, {}).selectAll().where('id', '=', id).executeTakeFirst(),
 
     countLogs: async (): Promise<number> =>
       (
@@ -151,10 +148,11 @@ export function createUsageStore(db: Kysely<UsageTables>) {
     priceRevision: (): Promise<number> => readRevision(db, 'prices'),
   }
 
-  function narrow(filter: LogFilter) {
+  function narrow(scope: Scope, filter: LogFilter) {
     let query = db.selectFrom('request_logs')
-    const { tenantId, provider, model, keyId, status, outcome, from, to, stream, traceId, errorText } = filter
-    if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId)
+    const { provider, model, keyId, status, outcome, from, to, stream, traceId, errorText } = filter
+    if (scope.kind !== 'everything') query = query.where('tenant_id', '=', scope.tenantId)
+    if (scope.kind === 'person') query = query.where('user_id', '=', scope.userId)
     if (provider !== undefined) {
       query = query.where((eb) => eb.or([eb('provider_id', '=', provider), eb('provider_name', '=', provider)]))
     }

@@ -5,6 +5,7 @@ import { fail } from '../../kernel/errors.ts'
 import { createId } from '../../kernel/ids.ts'
 import { toPage } from '../../kernel/page.ts'
 import type { Principal } from '../../kernel/principal.ts'
+import { scopeOf } from '../../kernel/scope.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import { nanoFromUsd } from '../usd.ts'
 import type { KeptQuota } from './quota.ts'
@@ -44,7 +45,8 @@ export function quotaRoutes(parts: QuotaRouteParts): Route[] {
 
 function limitRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route[] {
   const tag = 'limits'
-  const find = async (id: string, principal: Principal) => own(await store.findLimit(id), id, principal, 'limit')
+  const find = async (id: string, principal: Principal) =>
+    there(await store.findLimit(scopeOf(principal), id), id, 'limit')
   return [
     defineRoute({
       method: 'GET',
@@ -55,7 +57,7 @@ function limitRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route[
       query: pageQuery,
       reply: pageOf(limitReply),
       async handle({ principal, query }) {
-        const rows = await store.listLimits(seenBy(principal!), query.limit + 1, query.cursor)
+        const rows = await store.listLimits(scopeOf(principal!), query.limit + 1, query.cursor)
         const page = toPage(rows, query.limit, (row) => row.id)
         return { ...page, data: page.data.map(showLimit) }
       },
@@ -100,7 +102,7 @@ function limitRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route[
       async handle({ principal, params, body }) {
         const row = changeable(await find(params.id, principal!), principal!)
         const change = { ...given(body), updated_at: clock.now() }
-        await store.updateLimit(row.id, change)
+        await store.updateLimit(scopeOf(principal!), row.id, change)
         await quota.changed()
         return showLimit({ ...row, ...change })
       },
@@ -113,7 +115,8 @@ function limitRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route[
       tag,
       params: byId,
       async handle({ principal, params }) {
-        await store.deleteLimit(changeable(await find(params.id, principal!), principal!).id)
+        const row = changeable(await find(params.id, principal!), principal!)
+        await store.deleteLimit(scopeOf(principal!), row.id)
         await quota.changed()
       },
     }),
@@ -122,7 +125,8 @@ function limitRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route[
 
 function budgetRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route[] {
   const tag = 'budgets'
-  const find = async (id: string, principal: Principal) => own(await store.findBudget(id), id, principal, 'budget')
+  const find = async (id: string, principal: Principal) =>
+    there(await store.findBudget(scopeOf(principal), id), id, 'budget')
   const show = async (rows: readonly BudgetRow[]) => {
     const balances = await quota.spending.balances(rows)
     return rows.map((row, i) =>
@@ -139,7 +143,7 @@ function budgetRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route
       query: pageQuery,
       reply: pageOf(budgetReply),
       async handle({ principal, query }) {
-        const rows = await store.listBudgets(seenBy(principal!), query.limit + 1, query.cursor)
+        const rows = await store.listBudgets(scopeOf(principal!), query.limit + 1, query.cursor)
         const page = toPage(rows, query.limit, (row) => row.id)
         return { ...page, data: await show(page.data) }
       },
@@ -195,7 +199,7 @@ function budgetRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route
           ...(hard === undefined ? {} : { is_hard: hard ? 1 : 0 }),
           updated_at: clock.now(),
         }
-        await store.updateBudget(row.id, change)
+        await store.updateBudget(scopeOf(principal!), row.id, change)
         await quota.changed()
         return (await show([{ ...row, ...change }]))[0]
       },
@@ -208,22 +212,15 @@ function budgetRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route
       tag,
       params: byId,
       async handle({ principal, params }) {
-        await store.deleteBudget(changeable(await find(params.id, principal!), principal!).id)
+        const row = changeable(await find(params.id, principal!), principal!)
+        await store.deleteBudget(scopeOf(principal!), row.id)
         await quota.changed()
       },
     }),
   ]
 }
 
-/** What belongs to a tenant. */
-const ownScopes = ['key', 'user', 'tenant']
-
 type Owned = { scope: string; scope_id: string; tenant_id: string }
-
-/** Null for all. */
-function seenBy({ role, tenantId }: Principal): string | null {
-  return role === 'super_admin' ? null : tenantId
-}
 
 /** Whose thing is to be limited. Throws `not_found` for what the caller may not know to be there. */
 async function ownerOf(
@@ -244,11 +241,9 @@ async function ownerOf(
   return scope === 'tenant' ? scope_id : ''
 }
 
-function own<Row extends Owned>(row: Row | undefined, id: string, principal: Principal, kind: string): Row {
-  const isSeen =
-    principal.role === 'super_admin' || (row?.tenant_id === principal.tenantId && ownScopes.includes(row.scope))
-  if (row !== undefined && isSeen) return row
-  throw fail('not_found', `There is no ${kind} ${id}.`, { param: 'id' })
+function there<Row>(row: Row | undefined, id: string, kind: string): Row {
+  if (row === undefined) throw fail('not_found', `There is no ${kind} ${id}.`, { param: 'id' })
+  return row
 }
 
 /** What was set for a tenant as a whole, its administrators may see and not lift. */

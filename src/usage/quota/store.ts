@@ -1,4 +1,5 @@
-import { type Kysely, sql, type Transaction } from 'kysely'
+import { type ExpressionBuilder, type Kysely, sql, type Transaction } from 'kysely'
+import type { Scope } from '../../kernel/scope.ts'
 import { bumpRevision, readRevision } from '../../platform/database/index.ts'
 import type { UsageTables } from '../rows.ts'
 import type { BudgetPeriod, BudgetScope, LimitScope } from './scopes.ts'
@@ -49,6 +50,14 @@ const columns = {
 /** Of what the ledger can sum up: its rows have no tags. */
 export type SummedScope = keyof typeof columns
 
+/** A tenant's are those of its keys, its people and itself; people below its administrators see none. */
+function covers(scope: Scope) {
+  return (row: ExpressionBuilder<QuotaTables, 'limits' | 'budgets'>) => {
+    if (scope.kind !== 'tenant') return row.lit(scope.kind === 'everything')
+    return row.and([row('tenant_id', '=', scope.tenantId), row('scope', 'in', ['key', 'user', 'tenant'])])
+  }
+}
+
 /** Limits, budgets, and what the ledger says was spent. Each change moves the `limits` revision with it. */
 export function createQuotaStore(db: Kysely<QuotaTables & UsageTables>) {
   const write = <T>(work: (trx: Transaction<QuotaTables>) => Promise<T>): Promise<T> =>
@@ -61,7 +70,7 @@ export function createQuotaStore(db: Kysely<QuotaTables & UsageTables>) {
   /** Newest first, from before `before`; for a tenant only what stands on its own things. */
   const list = <Name extends 'limits' | 'budgets'>(
     table: Name,
-    tenantId: string | null,
+    scope: Scope,
     limit: number,
     before: string | undefined,
   ): Promise<QuotaTables[Name][]> =>
@@ -69,9 +78,7 @@ export function createQuotaStore(db: Kysely<QuotaTables & UsageTables>) {
       // The columns asked for are those that both tables have.
       .selectFrom(table as 'limits')
       .selectAll()
-      .$if(tenantId !== null, (query) =>
-        query.where('tenant_id', '=', tenantId!).where('scope', 'in', ['key', 'user', 'tenant']),
-      )
+      .where(covers(scope))
       .$if(before !== undefined, (query) => query.where('id', '<', before!))
       .orderBy('id', 'desc')
       .limit(limit)
@@ -84,27 +91,26 @@ export function createQuotaStore(db: Kysely<QuotaTables & UsageTables>) {
       budgets: await db.selectFrom('budgets').selectAll().orderBy('id').execute(),
     }),
 
-    listLimits: (tenantId: string | null, limit: number, before?: string): Promise<LimitRow[]> =>
-      list('limits', tenantId, limit, before),
-    findLimit: (id: string): Promise<LimitRow | undefined> =>
-      db.selectFrom('limits').selectAll().where('id', '=', id).executeTakeFirst(),
+    listLimits: (scope: Scope, limit: number, before?: string): Promise<LimitRow[]> =>
+      list('limits', scope, limit, before),
+    findLimit: (scope: Scope, id: string): Promise<LimitRow | undefined> =>
+      db.selectFrom('limits').selectAll().where('id', '=', id).where(covers(scope)).executeTakeFirst(),
     insertLimit: (row: LimitRow) => write((trx) => trx.insertInto('limits').values(row).execute()),
-    updateLimit: (id: string, change: Partial<LimitRow>) =>
-      write((trx) => trx.updateTable('limits').set(change).where('id', '=', id).execute()),
-    deleteLimit: (id: string) => write((trx) => trx.deleteFrom('limits').where('id', '=', id).execute()),
+    updateLimit: (scope: Scope, id: string, change: Partial<LimitRow>) =>
+      write((trx) => trx.updateTable('limits').set(change).where('id', '=', id).where(covers(scope)).execute()),
+    deleteLimit: (scope: Scope, id: string) =>
+      write((trx) => trx.deleteFrom('limits').where('id', '=', id).where(covers(scope)).execute()),
 
-    listBudgets: (tenantId: string | null, limit: number, before?: string): Promise<BudgetRow[]> =>
-      list('budgets', tenantId, limit, before),
-    findBudget: (id: string): Promise<BudgetRow | undefined> =>
-      db.selectFrom('budgets').selectAll().where('id', '=', id).executeTakeFirst(),
+    listBudgets: (scope: Scope, limit: number, before?: string): Promise<BudgetRow[]> =>
+      list('budgets', scope, limit, before),
+    findBudget: (scope: Scope, id: string): Promise<BudgetRow | undefined> =>
+      db.selectFrom('budgets').selectAll().where('id', '=', id).where(covers(scope)).executeTakeFirst(),
     insertBudget: (row: BudgetRow) => write((trx) => trx.insertInto('budgets').values(row).execute()),
-    updateBudget: (id: string, change: Partial<BudgetRow>) =>
-      write((trx) => trx.updateTable('budgets').set(change).where('id', '=', id).execute()),
-    deleteBudget: (id: string) =>
-      write(async (trx) => {
-        await trx.deleteFrom('budget_spending').where('budget_id', '=', id).execute()
-        await trx.deleteFrom('budgets').where('id', '=', id).execute()
-      }),
+    updateBudget: (scope: Scope, id: string, change: Partial<BudgetRow>) =>
+      write((trx) => trx.updateTable('budgets').set(change).where('id', '=', id).where(covers(scope)).execute()),
+    /** What was spent of it goes with it. */
+    deleteBudget: (scope: Scope, id: string) =>
+      write((trx) => trx.deleteFrom('budgets').where('id', '=', id).where(covers(scope)).execute()),
 
     /**
      * What the ledger's rows since `startsAt` cost, by id, for these ids of one scope. Whole hours come from the hourly
