@@ -16,9 +16,8 @@ import {
   wrong,
 } from './fields.ts'
 import { readMessages } from './read-messages.ts'
+import { efforts, readCustomTool, readFunction, readSchemaFormat } from './read-tools.ts'
 import { isObject, protocolName } from './wire.ts'
-
-const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 
 // `max_tokens` and `top_k` are read and kept as well: which of the two names for the limit a provider knows is not ours
 // to guess when the caller has said it, and top_k exists at providers that extend this format.
@@ -133,7 +132,7 @@ function readLogprobs(wire: JsonObject): number | null {
 function readTools(wire: JsonObject): ChatTool[] {
   const tools = optionalArray(wire, 'tools').map((item, i) => readTool(objectAt(item, `tools[${i}]`), `tools[${i}]`))
   const legacy = optionalArray(wire, 'functions').map((item, i) =>
-    readFunction(objectAt(item, `functions[${i}]`), `functions[${i}]`, undefined),
+    readFunction(objectAt(item, `functions[${i}]`), `functions[${i}]`),
   )
   return [...tools, ...legacy]
 }
@@ -148,28 +147,11 @@ function readTool(wire: JsonObject, path: string): ChatTool {
     return readFunction(objectAt(wire.function, `${path}.function`), `${path}.function`, extras)
   }
   const custom = objectAt(wire.custom, `${path}.custom`)
-  return {
-    name: nonEmptyAt(custom.name, `${path}.custom.name`),
-    description: optionalString(custom, 'description', `${path}.custom.description`),
-    // To other vendors a tool that takes free text is a function of one string.
-    parameters: { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] },
-    strict: null,
-    extras: { [protocolName]: { custom } },
-  }
+  return readCustomTool(custom, `${path}.custom`, protocolName)
 }
 
 function cacheMark(rest: JsonObject): Extras {
   return isObject(rest.cache_control) ? { 'anthropic-messages': { cache_control: rest.cache_control } } : {}
-}
-
-function readFunction(wire: JsonObject, path: string, extras: Extras | undefined): ChatTool {
-  return {
-    name: nonEmptyAt(wire.name, `${path}.name`),
-    description: optionalString(wire, 'description', `${path}.description`),
-    parameters: optionalObject(wire, 'parameters', `${path}.parameters`),
-    strict: optionalBoolean(wire, 'strict', `${path}.strict`),
-    ...(extras === undefined ? {} : { extras }),
-  }
 }
 
 /** Choices that only this protocol knows (`allowed_tools`, `custom`) are kept as sent in `extra`. */
@@ -201,11 +183,5 @@ function readResponseFormat(wire: JsonObject): ChatResponseFormat | null {
   if (type === 'json_object') return { kind: 'json' }
   const path = 'response_format.json_schema'
   const schema = objectAt(format.json_schema, path)
-  return {
-    kind: 'json_schema',
-    name: nonEmptyAt(schema.name, `${path}.name`),
-    description: optionalString(schema, 'description', `${path}.description`),
-    schema: optionalObject(schema, 'schema', `${path}.schema`) ?? {},
-    strict: optionalBoolean(schema, 'strict', `${path}.strict`),
-  }
+  return readSchemaFormat(schema, path, optionalObject(schema, 'schema', `${path}.schema`) ?? {})
 }

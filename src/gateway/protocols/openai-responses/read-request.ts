@@ -22,11 +22,10 @@ import {
   unread,
   wrong,
 } from '../openai-chat/fields.ts'
+import { efforts, readCustomTool, readFunction, readSchemaFormat } from '../openai-chat/read-tools.ts'
 import type { JsonObject } from '../protocol.ts'
 import { readInput } from './read-items.ts'
 import { protocolName } from './wire.ts'
-
-const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 
 /** Read here, or honoured by the hub itself: what keeps a response, and what only says how it is given. */
 const readMembers = new Set([
@@ -125,31 +124,12 @@ function readTools(wire: JsonObject): { own: ChatTool[]; builtIn: JsonObject[] }
     const tool = objectAt(item, path)
     const type = nonEmptyAt(tool.type, `${path}.type`)
     if (type === 'function') own.push(readFunction(tool, path))
-    else if (type === 'custom') own.push(readCustom(tool, path))
-    else builtIn.push(tool)
+    else if (type === 'custom') {
+      const { type: _, ...custom } = tool
+      own.push(readCustomTool(custom, path, protocolName))
+    } else builtIn.push(tool)
   })
   return { own, builtIn }
-}
-
-function readFunction(wire: JsonObject, path: string): ChatTool {
-  return {
-    name: nonEmptyAt(wire.name, `${path}.name`),
-    description: optionalString(wire, 'description', `${path}.description`),
-    parameters: optionalObject(wire, 'parameters', `${path}.parameters`),
-    strict: optionalBoolean(wire, 'strict', `${path}.strict`),
-  }
-}
-
-function readCustom(wire: JsonObject, path: string): ChatTool {
-  const { type: _, ...custom } = wire
-  return {
-    name: nonEmptyAt(wire.name, `${path}.name`),
-    description: optionalString(wire, 'description', `${path}.description`),
-    // To other vendors a tool that takes free text is a function of one string.
-    parameters: { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] },
-    strict: null,
-    extras: { [protocolName]: { custom } },
-  }
 }
 
 /** Choices that only this protocol knows (`allowed_tools`, built-in tools) are kept as sent in `extra`. */
@@ -171,13 +151,7 @@ function readFormat(text: JsonObject): ChatResponseFormat | null {
   const type = oneOf(format.type, ['text', 'json_object', 'json_schema'], 'text.format.type')
   if (type === 'text') return { kind: 'text' }
   if (type === 'json_object') return { kind: 'json' }
-  return {
-    kind: 'json_schema',
-    name: nonEmptyAt(format.name, 'text.format.name'),
-    description: optionalString(format, 'description', 'text.format.description'),
-    schema: objectAt(format.schema, 'text.format.schema'),
-    strict: optionalBoolean(format, 'strict', 'text.format.strict'),
-  }
+  return readSchemaFormat(format, 'text.format', objectAt(format.schema, 'text.format.schema'))
 }
 
 /** Names of the tools that take free text: what their calls are called differs. */
