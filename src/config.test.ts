@@ -284,3 +284,31 @@ test('what is shown of a secret is enough to recognise it and too little to use 
   expect(mask(byName('auth.admin_key'), '')).toBe('')
   expect(mask(byName('server.host'), '0.0.0.0')).toBe('0.0.0.0')
 })
+
+describe('settings that need one another', () => {
+  test('mail needs an address of the hub, and an OpenID provider a client and a way back', () => {
+    const mail = writeToml('[mail]\nurl = "smtp://mail.example.com"\n')
+    expect(places(findingsOf({ file: mail, env: {} }))).toEqual(['gatehouse.toml:2 mail.url'])
+    const oidc = writeToml('[auth.oidc]\nissuer = "https://id.example.com"\n')
+    expect(findingsOf({ file: oidc, env: {} }).map(({ cause }) => cause.en)).toEqual([
+      expect.stringContaining('auth.oidc.client_id is not'),
+      expect.stringContaining('server.public_url is not'),
+    ])
+    const whole = writeToml(
+      '[server]\npublic_url = "https://hub.example.com"\n[mail]\nurl = "smtp://u:p@mail.example.com"\n' +
+        '[auth.oidc]\nissuer = "https://id.example.com"\nclient_id = "hub"\nrole_map = ["a=b=user"]\n',
+    )
+    expect(loadConfig({ file: whole, env: {} }).config.auth.oidc).toMatchObject({ role_map: ['a=b=user'] })
+  })
+
+  test.each([
+    ['[auth.oidc]\nissuer = "http://id.example.com"\n', 'https://'],
+    ['[auth.oidc]\nrole_map = ["admins=king"]\n', '=super_admin'],
+    ['[auth.oidc]\nrole_map = ["admins"]\n', 'form'],
+    ['[server]\npublic_url = "hub.example.com"\n', 'https://hub.example.com'],
+    ['[mail]\nurl = "https://mail.example.com"\n', 'smtp://'],
+  ])('%s is refused and told why', (text, reason) => {
+    const findings = findingsOf({ file: writeToml(text), env: {} })
+    expect(findings.map(({ cause, remedy }) => `${cause.en} ${remedy.en}`).join('\n')).toContain(reason)
+  })
+})

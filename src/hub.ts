@@ -43,6 +43,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
 
   async function start() {
     log.info('Starting Gatehouse', { version })
+    log.scrubber.add(config.auth.oidc.client_secret)
     const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey: options.secretKey ?? '' })
     closers.push(() => platform.close())
     const { metrics, database, bus } = platform

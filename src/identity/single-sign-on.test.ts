@@ -195,6 +195,11 @@ describe.each(engines())('log-in by an OpenID provider on $name', ({ address }) 
     expect((await call(node, 'POST', '/api/auth/login', { body })).status).toBe(200)
   })
 
+  test('an issuer cannot point inside: the way out is the guarded one', async () => {
+    const { node } = await open({ s1: { ...ann } }, { issuer: 'https://169.254.169.254' })
+    expect((await call(node, 'POST', '/api/auth/oidc/start')).body.code).toBe('unavailable')
+  })
+
   test('a hub without one says there is none', async () => {
     const node = await openNode(await address(), { adminKey: admin.token })
     expect((await call(node, 'POST', '/api/auth/oidc/start')).status).toBe(404)

@@ -59,6 +59,8 @@ export function createTenants(own: {
     name: 'tenants',
     load: async () => new Map((await tenantStore.all()).map((row) => [row.id, toTenant(row)])),
     revision: own.revision,
+    // Keys and sessions look every second; a tenant may take a little longer, and still holds within two.
+    intervalMs: 1500,
     clock,
     log,
   })
