@@ -12,7 +12,8 @@ const mostNames = 100_000
 
 /** All of these throw QueryError `bad_data` in Prometheus' words. */
 export function readInstant(fields: Fields, nowMs: number, limits: QueryLimits) {
-  return { text: required(fields, 'query'), atMs: readTime(fields, 'time') ?? nowMs, ...bounds(fields, limits) }
+  const atMs = readTime(fields, 'time') ?? nowMs
+  return { text: required(fields, 'query'), atMs, limit: readLimit(fields), ...bounds(fields, limits) }
 }
 
 export function readRange(fields: Fields, limits: QueryLimits) {
@@ -21,7 +22,8 @@ export function readRange(fields: Fields, limits: QueryLimits) {
   const step = required(fields, 'step')
   const stepMs = readDuration(step)
   if (stepMs === null) throw invalid('step', `cannot parse ${JSON.stringify(step)} to a valid duration`)
-  return { text: required(fields, 'query'), startMs, endMs, stepMs, ...bounds(fields, limits) }
+  const text = required(fields, 'query')
+  return { text, startMs, endMs, stepMs, limit: readLimit(fields), ...bounds(fields, limits) }
 }
 
 /** `end` is taken and not used: what had a sample since `start` is named. */
@@ -30,13 +32,8 @@ export function readNames(fields: Fields, nowMs: number, { needsMatch }: { needs
   const matches = given === undefined ? [] : typeof given === 'string' ? [given] : given
   if (needsMatch && matches.length === 0) throw new QueryError('bad_data', 'no match[] parameter provided')
   readTime(fields, 'end')
-  const limit = Number(first(fields, 'limit') ?? 0)
-  if (!Number.isInteger(limit) || limit < 0) throw invalid('limit', 'it must be a whole number')
-  return {
-    matches,
-    fromMs: readTime(fields, 'start') ?? nowMs - namesBackMs,
-    limit: limit === 0 ? mostNames : Math.min(limit, mostNames),
-  }
+  const limit = Math.min(readLimit(fields), mostNames)
+  return { matches, fromMs: readTime(fields, 'start') ?? nowMs - namesBackMs, limit }
 }
 
 export function toSearchParams(fields: Fields): URLSearchParams {
@@ -45,6 +42,13 @@ export function toSearchParams(fields: Fields): URLSearchParams {
     for (const each of typeof value === 'string' ? [value] : (value ?? [])) params.append(name, each)
   }
   return params
+}
+
+/** How many series or names to give at most; none or 0 for all. */
+function readLimit(fields: Fields): number {
+  const limit = Number(first(fields, 'limit') ?? 0)
+  if (!Number.isInteger(limit) || limit < 0) throw invalid('limit', 'it must be a whole number')
+  return limit === 0 ? Number.MAX_SAFE_INTEGER : limit
 }
 
 function bounds(fields: Fields, limits: QueryLimits) {

@@ -9,7 +9,7 @@ import { createMetrics } from '../platform/metrics.ts'
 import { createSamples } from './samples.ts'
 
 const start = Date.UTC(2026, 0, 1)
-const bounds = { maxSamples: 100_000_000, timeoutMs: 60_000 }
+const bounds = { limit: 100, maxSamples: 100_000_000, timeoutMs: 60_000 }
 
 test('a thread that runs out of memory is started again, and what it kept is there', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-samples-'))

@@ -41,8 +41,8 @@ export type Appended = {
 
 export type Kept = { dropped: Dropped; stats: StoreStats; bodies: { samples: number; bytes: Uint8Array }[] }
 
-export type InstantQuery = { text: string; atMs: number } & Bounds
-export type RangeQuery = { text: string; startMs: number; endMs: number; stepMs: number } & Bounds
+export type InstantQuery = { text: string; atMs: number; limit: number } & Bounds
+export type RangeQuery = { text: string; startMs: number; endMs: number; stepMs: number; limit: number } & Bounds
 export type NamesQuery = { matches: readonly string[]; fromMs: number; limit: number }
 
 const samplesPerBody = 2000
@@ -92,10 +92,15 @@ function createVerbs(breathe: () => void) {
         isSent,
       )
     },
-    instant: ({ text, atMs, ...bounds }: InstantQuery, waitedMs: number): string =>
-      formatInstant(queryInstant(engine(), text, atMs, inTime(bounds, waitedMs))),
-    range: ({ text, startMs, endMs, stepMs, ...bounds }: RangeQuery, waitedMs: number): string =>
-      formatMatrix(queryRange(engine(), text, { startMs, endMs, stepMs }, inTime(bounds, waitedMs))),
+    instant({ text, atMs, limit, ...bounds }: InstantQuery, waitedMs: number): string {
+      const result = queryInstant(engine(), text, atMs, inTime(bounds, waitedMs))
+      if ('series' in result) result.series.length = Math.min(result.series.length, limit)
+      return formatInstant(result)
+    },
+    range({ text, startMs, endMs, stepMs, limit, ...bounds }: RangeQuery, waitedMs: number): string {
+      const series = queryRange(engine(), text, { startMs, endMs, stepMs }, inTime(bounds, waitedMs))
+      return formatMatrix(series.slice(0, limit))
+    },
     series: (query: NamesQuery): string => `[${find(query).map(formatLabels).join(',')}]`,
     labels: (query: NamesQuery): string => JSON.stringify(distinct(find(query), query.limit, null)),
     values: ({ label, ...query }: NamesQuery & { label: string }): string =>

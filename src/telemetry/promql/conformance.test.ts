@@ -103,7 +103,7 @@ describe.skipIf(program === '')('the same samples give the same numbers as in Pr
       if (fault !== null) faults.push(`${isRange ? 'range' : 'instant'} ${text}\n    ${fault}`)
     }
     expect(faults.slice(0, 25).join('\n')).toBe('')
-  }, 60_000)
+  }, 120_000)
 })
 
 function compare(ours: Answer, theirs: Answer): string | null {

@@ -314,6 +314,42 @@ describe('limits', () => {
     store.close()
   })
 
+  test('what a disk refuses is written when it works again', () => {
+    const file = openChunkFile(path)
+    let isFull = false
+    const refuse = () => {
+      if (isFull) throw new Error('database or disk is full')
+    }
+    const store = createStore(
+      {
+        ...file,
+        add: (...args) => {
+          refuse()
+          return file.add(...args)
+        },
+        settle: (...args) => {
+          refuse()
+          file.settle(...args)
+        },
+      },
+      keepAll,
+    )
+    store.append(start, [gauge('a')])
+    isFull = true
+    // Over the end of a window too, which would be packed now.
+    for (let i = 1; i < 200; i++) {
+      expect(() => store.append(start + i * 15_000, [gauge('a'), gauge('new')])).toThrow('full')
+    }
+    expect(valuesIn(store, 'a', start, start + hourMs)).toHaveLength(200)
+    isFull = false
+    store.append(start + 200 * 15_000, [gauge('a')])
+    file.close()
+    const after = open()
+    expect(valuesIn(after, 'a', start, start + hourMs)).toHaveLength(201)
+    expect(valuesIn(after, 'new', start, start + hourMs)).toHaveLength(199)
+    after.close()
+  })
+
   test('a file that is no database is moved aside and told', () => {
     writeFileSync(path, 'this is no database, it is a text '.repeat(500))
     let moved = ''
