@@ -135,6 +135,8 @@ export async function openRegistryNode(url: string, options: NodeOptions = {}): 
 export async function pass(node: RegistryNode, seconds: number, each: () => Promise<unknown> = async () => {}) {
   for (let i = 0; i < seconds; i++) {
     await node.clock.advance(1000)
+    // The store takes real time: without this ten such seconds may go by while it is asked once, and it counts as away.
+    await ask(node, 'POST', '/gateway/refresh-services')
     await node.services.round()
     await each()
   }
