@@ -5,7 +5,7 @@ import { engines } from '../platform/database/testing.ts'
 import { silentLog } from '../platform/database/testing-log.ts'
 import { identityMigration } from './0001-identity.ts'
 import { limitsMigration } from './0007-limits.ts'
-import { peopleMigration } from './0015-people.ts'
+import { peopleMigration } from './0013-people.ts'
 
 describe.each(engines())('labels become tenants on $name', ({ open }) => {
   const before = [identityMigration, limitsMigration]
