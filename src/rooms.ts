@@ -98,6 +98,7 @@ export function buildRooms(
       storedRoute: usage.routeOf,
       keepMirror: usage.keepMirror,
       tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
+      keyName: identity.keyName,
       bus,
       openCache,
       leases,

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { Principal } from '../kernel/principal.ts'
 import { toRefusal } from './refusal.ts'
 import { isReply } from './reply.ts'
@@ -127,7 +128,11 @@ function readingOf(route: Route, routes: readonly Route[]): Route | undefined {
   if (!/:\w+\*?$/.test(shown)) return undefined
   const find = (wanted: string) => routes.find(({ method, path }) => method === 'GET' && path === wanted)
   const list = find(shown.replace(/\/:\w+\*?$/, ''))
-  return find(shown) ?? (list?.reply?.type === 'array' ? list : undefined)
+  return find(shown) ?? (list?.reply && isListOf(list.reply) ? list : undefined)
+}
+
+function isListOf(reply: z.ZodType): boolean {
+  return reply instanceof z.ZodArray || (reply instanceof z.ZodObject && reply.shape.data instanceof z.ZodArray)
 }
 
 function mayRead({ access }: Route, principal: Principal | null): boolean {
@@ -137,17 +142,25 @@ function mayRead({ access }: Route, principal: Principal | null): boolean {
 
 async function readBefore(reading: Route, call: RouteCall, path: string): Promise<unknown> {
   try {
-    const value = await reading.handle({ ...call, query: {}, body: undefined })
+    const value = await reading.handle({ ...call, query: reading.query?.parse({}) ?? {}, body: undefined })
     const shown = isReply(value) ? null : (reading.reply?.parse(value) ?? null)
-    if (!Array.isArray(shown)) return shown
+    const list = listOf(shown)
+    if (list === null) return shown
     // Of a list, the one that the address ends in.
     const last = /^.*:(\w+)/.exec(path)?.[1] ?? ''
     const named = (call.params as Record<string, unknown>)[last]
-    return shown.find(({ id, name }) => id === named || name === named) ?? null
+    return list.find(({ id, name }) => id === named || name === named) ?? null
   } catch {
     // Nothing to see, or not by this caller: the handler will say so.
     return null
   }
+}
+
+/** Lists are bare where a seed shows them so, and else pages. */
+function listOf(shown: unknown): { id?: unknown; name?: unknown }[] | null {
+  if (Array.isArray(shown)) return shown
+  const data = (shown as { data?: unknown } | null)?.data
+  return Array.isArray(data) ? data : null
 }
 
 /** Only what the answer shows: members that its schema does not name are nobody's. */

@@ -1,3 +1,4 @@
+import { until } from '../harness/control.ts'
 import type { TestHub } from '../harness/hub.ts'
 
 /** Two tenants and their people; every name of the second holds `bravo`, so that it is known wherever it appears. */
@@ -14,6 +15,18 @@ export type Tenancy = {
   userId: string
   key: { id: string; text: string }
 }
+
+async function post(hub: TestHub, path: string, token: string, body: object) {
+  const answer = await fetch(hub.url + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  return (await answer.json()) as Record<string, string>
+}
+
+const chat = (hub: TestHub, key: string, model: string) =>
+  post(hub, '/v1/chat/completions', key, { model, messages: [{ role: 'user', content: 'hello' }] })
 
 /** One of a tenant's things, or of the hub's, made fresh; its ids by the parameters of the paths that name it. */
 type Maker = (world: World, owner: Tenancy) => Promise<Record<string, string>>
@@ -53,15 +66,36 @@ export const makers: Record<string, Maker> = {
     return { id: (await hub.admin('POST', '/api/budgets', wish)).id }
   },
   '/api/logs': async ({ hub }, { key }) => {
-    await fetch(`${hub.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${key.text}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'bravo-model', messages: [{ role: 'user', content: 'hello' }] }),
-    })
+    await chat(hub, key.text, 'bravo-model')
     const rows = await hub.logs(`&key_id=${key.id}`)
     return { id: String(rows[0]!.id), trace: String(rows[0]!.trace_id) }
   },
+  '/api/service-accounts': async ({ hub }, { id }) => {
+    const made = await hub.admin('POST', '/api/service-accounts', { name: `bravo-${Math.random()}`, tenant_id: id })
+    return { id: made.id }
+  },
+  '/api/registry/services': async ({ hub }, owner) => {
+    const service = `bravo-${String(Math.random()).slice(2, 12)}`
+    const { token } = await hub.admin('POST', '/api/registry/tokens', { service, tenant_id: owner.id })
+    const made = await post(hub, '/api/registry/register', token, { name: service, host: '127.0.0.1', port: 9 })
+    return { id: made.id!, name: service, instance: made.instance_id! }
+  },
+  '/api/registry/services/by-name': (world, owner) => makers['/api/registry/services']!(world, owner),
+  '/api/registry/deregister': (world, owner) => makers['/api/registry/services']!(world, owner),
+  '/api/registry/tokens': async ({ hub }, { id }) => {
+    const service = `bravo-${String(Math.random()).slice(2, 12)}`
+    return { id: (await hub.admin('POST', '/api/registry/tokens', { service, tenant_id: id })).id }
+  },
+  '/api/mirrors': async ({ hub }, { key }) => {
+    const list = async () => (await hub.admin('GET', '/api/mirrors?model=bravo-mirrored')).data
+    const ofKey = async () => (await list()).find((each: { key_id: string }) => each.key_id === key.id)
+    await chat(hub, key.text, 'bravo-mirrored')
+    await until('the second model was asked', async () => (await ofKey()) !== undefined)
+    const { id, request_id } = await ofKey()
+    return { id, request: request_id }
+  },
   // The hub's own, which no tenant reads or changes.
+  '/api/metrics/label': async () => ({ name: 'bravo' }),
   '/api/providers': async ({ hub }) => {
     const wish = {
       name: `bravo-${Math.random()}`,
@@ -109,9 +143,52 @@ export const references: Record<
     of: '/api/users',
     send: (id) => ({ body: { scope: 'user', scope_id: id, period: 'day', limit_usd: '1', hard: true } }),
   },
+  'POST /api/keys service_account_id': {
+    of: '/api/service-accounts',
+    send: (id) => ({ body: { name: 'a key', service_account_id: id } }),
+  },
+  'GET /api/keys service_account_id': {
+    of: '/api/service-accounts',
+    send: (id) => ({ query: `service_account_id=${id}` }),
+  },
+  'POST /api/service-accounts tenant_id': {
+    of: '/api/tenants',
+    send: (id) => ({ body: { name: `nightly ${Math.random()}`, tenant_id: id } }),
+  },
+  'POST /api/service-accounts owner_id': {
+    of: '/api/users',
+    send: (id) => ({ body: { name: `nightly ${Math.random()}`, owner_id: id } }),
+  },
+  'GET /api/audit tenant_id': { of: '/api/tenants', send: (id) => ({ query: `tenant_id=${id}` }) },
+  'GET /api/mirrors request_id': { of: '/api/mirrors', by: 'request', send: (id) => ({ query: `request_id=${id}` }) },
+  'POST /api/registry/tokens tenant_id': {
+    of: '/api/tenants',
+    send: (id) => ({ body: { service: 'a-service', tenant_id: id } }),
+  },
+  'POST /api/registry/register tenant_id': {
+    of: '/api/tenants',
+    send: (id) => ({ body: { ...manifestOf(), tenant_id: id } }),
+  },
+  // A plugin's own name for its instance: the same one may stand in any number of services.
+  'POST /api/registry/register instance_id': {
+    of: '/api/registry/services',
+    by: 'instance',
+    send: (id) => ({ body: { ...manifestOf(), instance_id: id } }),
+  },
+  'POST /api/registry/heartbeat service_id': {
+    of: '/api/registry/services',
+    send: (id) => ({ body: { service_id: id } }),
+  },
+  'POST /api/registry/heartbeat instance_id': {
+    of: '/api/registry/services',
+    by: 'instance',
+    send: (id) => ({ body: { service_id: id, instance_id: id } }),
+  },
   'GET /api/logs trace_id': { of: '/api/logs', by: 'trace', send: (id) => ({ query: `trace_id=${id}` }) },
   'GET /api/logs key_id': { of: '/api/keys', send: (id) => ({ query: `key_id=${id}` }) },
 }
+
+const manifestOf = () => ({ name: `alpha-${String(Math.random()).slice(2, 12)}`, host: '127.0.0.1', port: 9 })
 
 /** Bodies that pass a route's own rules, where `{}` does not. */
 export const bodies: Record<string, object> = {}
@@ -120,4 +197,11 @@ export const bodies: Record<string, object> = {}
  * Where the same answer is right whatever is named: a key made by a tenant's administrator is that tenant's, and a
  * `tenant_id` that was sent is ignored.
  */
-export const ignoring = ['POST /api/keys tenant_id']
+export const ignoring = [
+  'POST /api/keys tenant_id',
+  'POST /api/service-accounts tenant_id',
+  'POST /api/registry/register tenant_id',
+]
+
+/** Names that are the sender's to choose: the answer repeats them, whoever else has the same. */
+export const ownNames = ['POST /api/registry/register instance_id']
