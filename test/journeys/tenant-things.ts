@@ -115,9 +115,3 @@ export const references: Record<
 
 /** Bodies that pass a route's own rules, where `{}` does not. */
 export const bodies: Record<string, object> = {}
-
-/**
- * Where the same answer is right whatever is named: a key made by a tenant's administrator is that tenant's, and a
- * `tenant_id` that was sent is ignored.
- */
-export const ignoring = ['POST /api/keys tenant_id']
