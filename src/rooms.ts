@@ -78,6 +78,7 @@ export function buildRooms(
     adminKey: config.auth.admin_key,
     config: config.auth,
     audit: { retentionDays: config.audit.retention_days, folder: join(config.data.dir, 'audit') },
+    ownedElsewhere: (tenantId) => services.ownedBy(tenantId),
   })
   const imageFetch = createUpstreams({
     allow: config.gateway.image_allow_private,
@@ -154,6 +155,9 @@ export function buildRooms(
       leases: leasesOf('registry'),
       serviceTokens: identity.serviceTokens,
       byServiceCredential: identity.byServiceCredential,
+      // What its endpoints say is for calls: the registry's own routes say themselves what a service may do.
+      assertAddress: (principal, ip) => identity.checkScope({ ...principal, allowedEndpoints: null }, '', ip),
+      tenantIdOf: (written) => identity.tenantOf('tenant', written),
       isReserved,
       checkAddress(host, port) {
         if (port !== config.server.port || !isLoopbackHost(host)) return

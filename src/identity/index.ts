@@ -11,7 +11,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { idPrefixes } from '../kernel/ids.ts'
 import type { Principal } from '../kernel/principal.ts'
-import { everything } from '../kernel/scope.ts'
+import { everything, readTenantId } from '../kernel/scope.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Counter } from '../platform/counter/counter.ts'
 import { readRevision } from '../platform/database/index.ts'
@@ -52,7 +52,7 @@ import { createSingleSignOn } from './single-sign-on.ts'
 import { createSingleSignOnStore } from './single-sign-on-store.ts'
 import { createStore, type IdentityRevision, type IdentityTables } from './store.ts'
 import { createTenantStore } from './tenant-store.ts'
-import { createTenants, type Tenant } from './tenants.ts'
+import { createTenants, type OwnedElsewhere, type Tenant } from './tenants.ts'
 import { createUserStore } from './user-store.ts'
 import { createUsers } from './users.ts'
 
@@ -86,8 +86,8 @@ export type Identity = {
   isClaimed(): boolean
   /** The one-time token for the start-up log; null when the hub has an owner. */
   setupToken(): string | null
-  /** The tenant that a key or a person belongs to; null when there is none of that id. */
-  tenantOf(scope: 'key' | 'user', id: string): Promise<string | null>
+  /** The tenant that a key or a person belongs to, or that has this id or name; null when there is none. */
+  tenantOf(scope: 'key' | 'user' | 'tenant', id: string): Promise<string | null>
   /** What a key is called; '' when there is none of that id. */
   keyName(id: string): Promise<string>
   /** Whether keys are served from memory because the store is away. */
@@ -114,6 +114,8 @@ export type IdentityOptions = {
   /** '' when there is none. */
   adminKey: string
   config: Omit<AuthConfig, 'admin_key'>
+  /** What other rooms keep for a tenant: it is not deleted before that is gone. */
+  ownedElsewhere?(tenantId: string): Promise<OwnedElsewhere>
   /** Without, nothing of the audit log is ever moved to files. */
   audit?: { retentionDays: number; folder: string }
 }
@@ -131,11 +133,13 @@ export function createIdentity(options: IdentityOptions): Identity {
   const ring = createKeyRing({ keyStore, hasOwner: () => store.hasOwner(), revision: revision('keys'), clock, log })
   const keys = createKeys({ keyStore, ring, secrets, bus, clock, log })
   const userStore = createUserStore(db, store)
+  const tenantStore = createTenantStore(db, store)
   const tenants = createTenants({
-    tenantStore: createTenantStore(db, store),
+    tenantStore,
     revision: revision('keys'),
     applyKeys: () => ring.apply(),
     endSessionsOf: (scope, tenantId) => sessions.endTenant(scope, tenantId),
+    ownedElsewhere: options.ownedElsewhere ?? (async () => ({ services: 0, registrationTokens: 0 })),
     ...{ bus, clock, log },
   })
   const secondFactor = createSecondFactor({
@@ -159,6 +163,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const audit = createAudit({
     ...{ db: db as unknown as Kysely<AuditTables>, secrets, clock, log },
     ...(options.audit ?? { retentionDays: 0, folder: '' }),
+    tenantIdOf: async (written) => (await tenantStore.find(everything, readTenantId(written)))?.id ?? written,
     nameOf: async (userId) => (await userStore.find(everything, userId))?.email ?? '',
   })
   const accountStore = createServiceAccountStore(db, store)
@@ -211,7 +216,7 @@ export function createIdentity(options: IdentityOptions): Identity {
         ...{ secondFactor, invitations, passwordChange, singleSignOn },
         canMail: mails.isOn,
       }),
-      ...serviceAccountRoutes(serviceAccounts),
+      ...serviceAccountRoutes({ accounts: serviceAccounts, tenants }),
       ...audit.routes,
     ],
     keys,
@@ -227,13 +232,14 @@ export function createIdentity(options: IdentityOptions): Identity {
     setupToken: setup.token,
     isStale: ring.isStale,
     async tenantOf(scope, id) {
+      if (scope === 'tenant') return (await tenantStore.find(everything, readTenantId(id)))?.id ?? null
       if (scope === 'user' && id.startsWith(`${idPrefixes.serviceAccount}_`)) {
-        return (await accountStore.find(id, undefined))?.tenant_id ?? null
+        return (await accountStore.find(everything, id))?.tenant_id ?? null
       }
-      const row = scope === 'key' ? await keyStore.find(id, {}) : await userStore.find(everything, id)
+      const row = scope === 'key' ? await keyStore.find(everything, id) : await userStore.find(everything, id)
       return row?.tenant_id ?? null
     },
-    keyName: async (id) => (await keyStore.find(id, {}))?.name ?? '',
+    keyName: async (id) => (await keyStore.find(everything, id))?.name ?? '',
 
     async start() {
       assertSameMasterKey(await store.rememberKeyId(secrets.keyId), secrets.keyId)

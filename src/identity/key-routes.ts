@@ -2,22 +2,25 @@ import { defineRoute, type Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
+import { scopeOf, showTenantId } from '../kernel/scope.ts'
 import { assertOpen, type KeyPolicy, narrowChange, narrowNewKey } from './key-policy.ts'
 import { keyCreate, keyCreatedReply, keyPatch, keyQuery, keyReply, keyRotate, keyRotatedReply } from './key-schema.ts'
-import type { KeyKind, KeyScope } from './key-store.ts'
+import type { KeyFilter, KeyKind } from './key-store.ts'
 import type { Key, KeyChange, Keys } from './keys.ts'
 import { byId, pageOf, toInstant } from './schema.ts'
 import type { ServiceAccounts } from './service-accounts.ts'
+import type { Tenants } from './tenants.ts'
 
 export type KeyRoutesSource = {
   keys: Keys
   serviceAccounts: Pick<ServiceAccounts, 'get'>
+  tenants: Pick<Tenants, 'get'>
   keyPolicy: KeyPolicy
   clock: Clock
 }
 
 /** Administrators make and change all keys they see; everybody else its own, as far as the policy goes. */
-export function keyRoutes({ keys, serviceAccounts, keyPolicy, clock }: KeyRoutesSource): Route[] {
+export function keyRoutes({ keys, serviceAccounts, tenants, keyPolicy, clock }: KeyRoutesSource): Route[] {
   const tag = 'keys'
 
   function assertFuture({ expiresAt }: KeyChange): void {
@@ -26,19 +29,19 @@ export function keyRoutes({ keys, serviceAccounts, keyPolicy, clock }: KeyRoutes
     }
   }
 
-  /** Whose key is asked for; an account outside the caller's reach is as if it were not. */
+  /** Whose key is asked for; an account or a tenant outside the caller's reach is as if it were not. */
   async function ownerOf(
     principal: Principal,
     body: { tenant_id?: string | undefined; service_account_id?: string | undefined },
   ) {
+    const scope = scopeOf(principal)
     if (body.service_account_id !== undefined) {
       if (principal.role === 'user') throw fail('forbidden', 'keys of service accounts take the role tenant_admin')
-      const tenantId = principal.role === 'super_admin' ? undefined : principal.tenantId
-      const account = await serviceAccounts.get(body.service_account_id, tenantId)
+      const account = await serviceAccounts.get(scope, body.service_account_id)
       return { tenantId: account.tenantId, userId: '', serviceAccountId: account.id }
     }
-    const tenantId = principal.role === 'super_admin' ? (body.tenant_id ?? principal.tenantId) : principal.tenantId
-    return { tenantId, userId: principal.userId }
+    const tenant = await tenants.get(scope, body.tenant_id ?? principal.tenantId, 'tenant_id')
+    return { tenantId: tenant.id, userId: principal.userId }
   }
 
   return [
@@ -51,12 +54,11 @@ export function keyRoutes({ keys, serviceAccounts, keyPolicy, clock }: KeyRoutes
       query: keyQuery,
       reply: pageOf(keyReply),
       handle: async ({ principal, query }) => {
-        const scope: KeyScope = {
-          ...scopeOf(principal!),
+        const filter: KeyFilter = {
           ...(query.kind === 'all' ? {} : { kinds: query.kind === undefined ? shownKinds : [query.kind] }),
           ...(query.service_account_id === undefined ? {} : { serviceAccountId: query.service_account_id }),
         }
-        const page = await keys.list(scope, query.limit, query.cursor)
+        const page = await keys.list(scopeOf(principal!), filter, query.limit, query.cursor)
         return { ...page, data: page.data.map(showKey) }
       },
     }),
@@ -88,7 +90,7 @@ export function keyRoutes({ keys, serviceAccounts, keyPolicy, clock }: KeyRoutes
       tag,
       params: byId,
       reply: keyReply,
-      handle: async ({ principal, params }) => showKey(await keys.get(params.id, scopeOf(principal!))),
+      handle: async ({ principal, params }) => showKey(await keys.get(scopeOf(principal!), params.id)),
     }),
     defineRoute({
       method: 'PATCH',
@@ -104,8 +106,8 @@ export function keyRoutes({ keys, serviceAccounts, keyPolicy, clock }: KeyRoutes
         const scope = scopeOf(principal!)
         const wished = readChange(body)
         const change =
-          principal!.role === 'user' ? narrowChange(wished, await keys.get(params.id, scope), keyPolicy) : wished
-        return showKey(await keys.patch(params.id, change, scope))
+          principal!.role === 'user' ? narrowChange(wished, await keys.get(scope, params.id), keyPolicy) : wished
+        return showKey(await keys.patch(scope, params.id, change))
       },
     }),
     defineRoute({
@@ -120,7 +122,7 @@ export function keyRoutes({ keys, serviceAccounts, keyPolicy, clock }: KeyRoutes
       handle: async ({ principal, params, body }) => {
         if (principal!.role === 'user') assertOpen(keyPolicy)
         const graceMs = (body?.grace_seconds ?? 0) * 1000
-        const { key, text, oldUntil } = await keys.rotate(params.id, graceMs, scopeOf(principal!))
+        const { key, text, oldUntil } = await keys.rotate(scopeOf(principal!), params.id, graceMs)
         return { ...showKey(key), key: text, old_until: oldUntil === null ? null : toInstant(oldUntil) }
       },
     }),
@@ -131,19 +133,12 @@ export function keyRoutes({ keys, serviceAccounts, keyPolicy, clock }: KeyRoutes
       summary: 'Withdraws an API key for good.',
       tag,
       params: byId,
-      handle: ({ principal, params }) => keys.delete(params.id, scopeOf(principal!)),
+      handle: ({ principal, params }) => keys.delete(scopeOf(principal!), params.id),
     }),
   ]
 }
 
 const shownKinds: readonly KeyKind[] = ['person', 'account']
-
-/** A super_admin sees all keys, a tenant_admin those of the tenant, a user its own; the rest is as if it were not. */
-function scopeOf(principal: Principal): KeyScope {
-  if (principal.role === 'super_admin') return {}
-  if (principal.role === 'tenant_admin') return { tenantId: principal.tenantId }
-  return { tenantId: principal.tenantId, userId: principal.userId }
-}
 
 type WrittenChange = {
   name?: string | undefined
@@ -201,7 +196,7 @@ function showKey(key: Key) {
     created_at: toInstant(key.createdAt),
     last_used_at: key.lastUsedAt === null ? null : toInstant(key.lastUsedAt),
     rotated_at: key.rotatedAt === null ? null : toInstant(key.rotatedAt),
-    tenant_id: key.tenantId,
+    tenant_id: showTenantId(key.tenantId),
     user_id: key.userId,
     service_account_id: key.serviceAccountId,
     service: key.service,

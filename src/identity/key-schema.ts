@@ -53,7 +53,7 @@ export const keyCreate = z.strictObject({
   concurrency_limit: concurrencyLimit.default(null),
   tags: tags.default([]),
   expires_at: expiresAt.default(null),
-  tenant_id: z.string().max(64).optional().describe('For a super_admin; others make keys of their own tenant.'),
+  tenant_id: z.string().max(64).optional().describe("Id or name of the tenant; the caller's own unless said."),
   service_account_id: z.string().max(64).optional().describe('For administrators: makes a key of this account.'),
 })
 export const keyPatch = z.strictObject({

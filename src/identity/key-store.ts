@@ -1,6 +1,8 @@
-import { type Selectable, sql, type Updateable } from 'kysely'
+import { type ExpressionBuilder, type Selectable, sql, type Updateable } from 'kysely'
+import type { Scope } from '../kernel/scope.ts'
 import { deleteKeys, type KeyTables } from './key-tables.ts'
 import type { Connection, Store } from './store.ts'
+import { holdTenant } from './user-store.ts'
 
 export type KeyRow = Selectable<KeyTables['api_keys']>
 /** A key as it counts: the `…_enabled` are 0 when the person or the account it belongs to was disabled. */
@@ -15,8 +17,10 @@ export type FoundKeyRow = EffectiveKeyRow & { text_expires_at: number | null }
 
 /** Whose keys: people's and ADMIN_KEY's, service accounts', plugin services' own. */
 export type KeyKind = 'person' | 'account' | 'service'
-/** Which keys are meant; an absent member does not narrow. */
-export type KeyScope = { tenantId?: string; userId?: string; serviceAccountId?: string; kinds?: readonly KeyKind[] }
+/** Which of the keys that a scope covers are meant; an absent member does not narrow. */
+export type KeyFilter = { serviceAccountId?: string; kinds?: readonly KeyKind[] }
+/** What became of a new key: nothing when its tenant is gone, or its person has as many as it may. */
+export type KeyOutcome = 'made' | 'no_tenant' | 'too_many'
 
 export type KeyStore = ReturnType<typeof createKeyStore>
 
@@ -39,6 +43,15 @@ export function writeList(list: readonly string[] | null): string {
   return list === null ? '' : JSON.stringify(list)
 }
 
+/** Which keys a scope covers. */
+function coversKey(scope: Scope) {
+  return (row: ExpressionBuilder<KeyTables, 'api_keys'>) => {
+    if (scope.kind === 'everything') return row.lit(true)
+    if (scope.kind === 'tenant') return row('api_keys.tenant_id', '=', scope.tenantId)
+    return row.and([row('api_keys.tenant_id', '=', scope.tenantId), row('api_keys.user_id', '=', scope.userId)])
+  }
+}
+
 export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
   const effective = () =>
     db
@@ -53,26 +66,6 @@ export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
         'service_accounts.name as account_name',
       ])
 
-  const scoped = ({ tenantId, userId, serviceAccountId, kinds }: KeyScope) =>
-    db
-      .selectFrom('api_keys')
-      .selectAll()
-      .$if(tenantId !== undefined, (query) => query.where('tenant_id', '=', tenantId!))
-      .$if(userId !== undefined, (query) => query.where('user_id', '=', userId!))
-      .$if(serviceAccountId !== undefined, (query) => query.where('service_account_id', '=', serviceAccountId!))
-      .$if(kinds !== undefined, (query) =>
-        query.where((eb) =>
-          eb.or(
-            kinds!.map((kind) =>
-              eb.and([
-                eb('service', kind === 'service' ? '!=' : '=', ''),
-                eb('service_account_id', kind === 'account' ? '!=' : '=', ''),
-              ]),
-            ),
-          ),
-        ),
-      )
-
   return {
     all: (): Promise<EffectiveKeyRow[]> => effective().execute(),
     oldTexts: (): Promise<OldText[]> => db.selectFrom('api_key_old_texts').selectAll().execute(),
@@ -84,16 +77,33 @@ export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
       const kept = await effective().where('api_keys.id', '=', old.key_id).executeTakeFirst()
       return kept && { ...kept, text_expires_at: old.expires_at }
     },
-    find: (id: string, scope: KeyScope) => scoped(scope).where('id', '=', id).executeTakeFirst(),
-    list: (scope: KeyScope, limit: number, before?: string) =>
-      scoped(scope)
+    find: (scope: Scope, id: string): Promise<KeyRow | undefined> =>
+      db.selectFrom('api_keys').selectAll().where('id', '=', id).where(coversKey(scope)).executeTakeFirst(),
+    list: (scope: Scope, { serviceAccountId, kinds }: KeyFilter, limit: number, before?: string): Promise<KeyRow[]> =>
+      db
+        .selectFrom('api_keys')
+        .selectAll()
+        .where(coversKey(scope))
+        .$if(serviceAccountId !== undefined, (query) => query.where('service_account_id', '=', serviceAccountId!))
+        .$if(kinds !== undefined, (query) =>
+          query.where((eb) =>
+            eb.or(
+              kinds!.map((kind) =>
+                eb.and([
+                  eb('service', kind === 'service' ? '!=' : '=', ''),
+                  eb('service_account_id', kind === 'account' ? '!=' : '=', ''),
+                ]),
+              ),
+            ),
+          ),
+        )
         .$if(before !== undefined, (query) => query.where('id', '<', before!))
         .orderBy('id', 'desc')
         .limit(limit)
         .execute(),
-    /** False, and nothing made, when the person has `mostOfUser` keys already. */
-    insert: (row: KeyRow, mostOfUser = Number.POSITIVE_INFINITY) =>
+    insert: (row: KeyRow, mostOfUser = Number.POSITIVE_INFINITY): Promise<KeyOutcome> =>
       store.change('keys', async (trx) => {
+        if (!(await holdTenant(trx, row.tenant_id))) return 'no_tenant'
         if (Number.isFinite(mostOfUser)) {
           // Locks the person on PostgreSQL, so that two requests at once cannot both take the last place.
           await trx.updateTable('users').set({ id: row.user_id }).where('id', '=', row.user_id).execute()
@@ -102,26 +112,39 @@ export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
             .select((eb) => eb.fn.countAll<number>().as('count'))
             .where('user_id', '=', row.user_id)
             .executeTakeFirstOrThrow()
-          if (count >= mostOfUser) return false
+          if (count >= mostOfUser) return 'too_many'
         }
         await trx.insertInto('api_keys').values(row).execute()
-        return true
+        return 'made'
       }),
-    patch: (id: string, patch: Updateable<KeyTables['api_keys']>) =>
+    patch: (scope: Scope, id: string, patch: Updateable<KeyTables['api_keys']>): Promise<KeyRow | undefined> =>
       store.change('keys', (trx) =>
-        trx.updateTable('api_keys').set(patch).where('id', '=', id).returningAll().executeTakeFirst(),
+        trx
+          .updateTable('api_keys')
+          .set(patch)
+          .where('id', '=', id)
+          .where(coversKey(scope))
+          .returningAll()
+          .executeTakeFirst(),
       ),
     /**
      * Gives a key a new text. What opened it before does so until `oldUntil`, or no more when that is null. Resolves
      * with the hashes that open nothing any more, or with null when the key is gone.
      */
-    rotate: (id: string, fresh: { hash: string; lastFour: string }, at: number, oldUntil: number | null) =>
+    rotate: (
+      scope: Scope,
+      id: string,
+      fresh: { hash: string; lastFour: string },
+      at: number,
+      oldUntil: number | null,
+    ) =>
       store.change('keys', async (trx) => {
         // Written before it is read: this locks the row against a second rotation.
         const touched = await trx
           .updateTable('api_keys')
           .set({ updated_at: at })
           .where('id', '=', id)
+          .where(coversKey(scope))
           .returningAll()
           .execute()
         const before = touched[0]
@@ -158,7 +181,19 @@ export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
       return count
     },
     forgetOldTexts: (now: number) => db.deleteFrom('api_key_old_texts').where('expires_at', '<=', now).execute(),
-    delete: (id: string) => store.change('keys', (trx) => deleteKeys(trx, { id })),
+    /** False when the scope covers no such key. */
+    delete: (scope: Scope, id: string): Promise<boolean> =>
+      store.change('keys', async (trx) => {
+        const held = await trx
+          .updateTable('api_keys')
+          .set({ id })
+          .where('id', '=', id)
+          .where(coversKey(scope))
+          .returning('id')
+          .execute()
+        if (held.length > 0) await deleteKeys(trx, { id })
+        return held.length > 0
+      }),
 
     /** Notes when keys were last used. Touches that one column of rows that are still there, and never backwards. */
     async noteUses(uses: readonly (readonly [id: string, at: number])[]): Promise<void> {

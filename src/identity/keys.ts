@@ -2,11 +2,12 @@ import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { createId } from '../kernel/ids.ts'
 import { type Page, toPage } from '../kernel/page.ts'
+import type { Scope } from '../kernel/scope.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Log } from '../platform/log.ts'
 import { createApiKey, type Secrets } from '../platform/secrets.ts'
 import type { KeyRing, RingChange } from './key-ring.ts'
-import { type KeyRow, type KeyScope, type KeyStore, readList, readTags, writeList, writeTags } from './key-store.ts'
+import { type KeyFilter, type KeyRow, type KeyStore, readList, readTags, writeList, writeTags } from './key-store.ts'
 
 /** An API key as people see it; the key itself is nowhere. */
 export type Key = {
@@ -58,20 +59,20 @@ export type KeyOwner = Pick<Key, 'name' | 'tenantId' | 'userId'> & Partial<Pick<
 export type Keys = {
   /**
    * Makes a key and tells its text, this once. It works on this node when the promise resolves. Rejects with `conflict`
-   * when the person has `mostOfUser` keys already.
+   * when the person has `mostOfUser` keys already, with `not_found` when the tenant is gone.
    */
   create(wish: KeyOwner & KeyChange, mostOfUser?: number): Promise<{ key: Key; text: string }>
-  list(scope: KeyScope, limit: number, cursor?: string): Promise<Page<Key>>
+  list(scope: Scope, filter: KeyFilter, limit: number, cursor?: string): Promise<Page<Key>>
   /** Rejects with `not_found` outside `scope`, as for an id that never was. */
-  get(id: string, scope: KeyScope): Promise<Key>
-  patch(id: string, change: KeyChange, scope: KeyScope): Promise<Key>
+  get(scope: Scope, id: string): Promise<Key>
+  patch(scope: Scope, id: string, change: KeyChange): Promise<Key>
   /**
    * Gives a key a new text, told this once; id, scopes, limits, budgets and ledger go on. What opened it before does so
    * for `graceMs` more, with 0 no longer: refused here when the promise resolves, on other nodes within two seconds.
    */
-  rotate(id: string, graceMs: number, scope: KeyScope): Promise<{ key: Key; text: string; oldUntil: number | null }>
+  rotate(scope: Scope, id: string, graceMs: number): Promise<{ key: Key; text: string; oldUntil: number | null }>
   /** Gone for good: refused here at once, on other nodes within two seconds. */
-  delete(id: string, scope: KeyScope): Promise<void>
+  delete(scope: Scope, id: string): Promise<void>
   /** Remembers that a key was used now; written to the store by `flushUses`. */
   noteUse(id: string): void
   flushUses(): Promise<void>
@@ -111,9 +112,11 @@ export function createKeys(own: {
     rotatedAt: row.rotated_at,
   })
 
-  async function find(id: string, scope: KeyScope): Promise<KeyRow> {
-    const row = await keyStore.find(id, scope)
-    if (row === undefined) throw fail('not_found', `there is no API key ${id}`, { param: 'id' })
+  const absent = (id: string) => fail('not_found', `there is no API key ${id}`, { param: 'id' })
+
+  async function find(scope: Scope, id: string): Promise<KeyRow> {
+    const row = await keyStore.find(scope, id)
+    if (row === undefined) throw absent(id)
     return row
   }
 
@@ -150,7 +153,11 @@ export function createKeys(own: {
         last_used_at: null,
         rotated_at: null,
       }
-      if (!(await keyStore.insert(row, mostOfUser))) {
+      const outcome = await keyStore.insert(row, mostOfUser)
+      if (outcome === 'no_tenant') {
+        throw fail('not_found', `there is no tenant ${wish.tenantId}`, { param: 'tenant_id' })
+      }
+      if (outcome === 'too_many') {
         throw fail(
           'conflict',
           `you have ${mostOfUser} keys, which is the most (auth.self_service_max_keys); delete one`,
@@ -161,16 +168,15 @@ export function createKeys(own: {
       return { key: toKey(row), text }
     },
 
-    async list(scope, limit, cursor) {
-      const page = toPage(await keyStore.list(scope, limit + 1, cursor), limit, (row) => row.id)
+    async list(scope, filter, limit, cursor) {
+      const page = toPage(await keyStore.list(scope, filter, limit + 1, cursor), limit, (row) => row.id)
       return { ...page, data: page.data.map(toKey) }
     },
 
-    get: async (id, scope) => toKey(await find(id, scope)),
+    get: async (scope, id) => toKey(await find(scope, id)),
 
-    async patch(id, change, scope) {
-      await find(id, scope)
-      const row = await keyStore.patch(id, {
+    async patch(scope, id, change) {
+      const row = await keyStore.patch(scope, id, {
         ...(change.name === undefined ? {} : { name: change.name }),
         ...(change.allowedModels === undefined ? {} : { allowed_models: writeList(change.allowedModels) }),
         ...(change.allowedServices === undefined ? {} : { allowed_services: writeList(change.allowedServices) }),
@@ -184,13 +190,13 @@ export function createKeys(own: {
         ...(change.enabled === undefined ? {} : { enabled: change.enabled ? 1 : 0 }),
         updated_at: clock.now(),
       })
-      if (row === undefined) throw fail('not_found', `there is no API key ${id}`, { param: 'id' })
+      if (row === undefined) throw absent(id)
       await spread(change.enabled === undefined ? undefined : { [change.enabled ? 'restored' : 'withdrawn']: id })
       return toKey(row)
     },
 
-    async rotate(id, graceMs, scope) {
-      await find(id, scope)
+    async rotate(scope, id, graceMs) {
+      await find(scope, id)
       const now = clock.now()
       const oldUntil = graceMs === 0 ? null : now + graceMs
       if (oldUntil !== null && (await keyStore.countOldTexts(id, now)) >= mostOldTexts) {
@@ -201,16 +207,15 @@ export function createKeys(own: {
       }
       const text = createApiKey()
       const fresh = { hash: secrets.hashKey(text), lastFour: text.slice(-4) }
-      const rotated = await keyStore.rotate(id, fresh, now, oldUntil)
-      if (rotated === null) throw fail('not_found', `there is no API key ${id}`, { param: 'id' })
+      const rotated = await keyStore.rotate(scope, id, fresh, now, oldUntil)
+      if (rotated === null) throw absent(id)
       await spread({ endedTexts: rotated.gone })
       log.info('API key rotated', { keyId: id })
       return { key: toKey(rotated.row), text, oldUntil }
     },
 
-    async delete(id, scope) {
-      await find(id, scope)
-      await keyStore.delete(id)
+    async delete(scope, id) {
+      if (!(await keyStore.delete(scope, id))) throw absent(id)
       await spread({ withdrawn: id })
       log.info('API key deleted', { keyId: id })
     },

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { engines } from '../platform/database/testing.ts'
 import { createScopeCheck } from './key-scope.ts'
-import { call, codeOf, eventually, openNode, type TestNode } from './testing.ts'
+import { call, codeOf, eventually, makeTenant, openNode, type TestNode } from './testing.ts'
 
 const admin = { adminKey: 'the-admin-key', token: 'the-admin-key' }
 
@@ -22,6 +22,7 @@ async function ask(
 
 /** A hub with an administrator and a plain user of the tenant acme, each with a session. */
 async function people(node: TestNode) {
+  const acme = await makeTenant(node, admin.token, 'acme')
   const logIn = async (email: string, role: string) => {
     const password = 'a long enough password'
     const user = await ask(node, 'POST', '/api/users', { email, password, role, tenant_id: 'acme' })
@@ -29,7 +30,7 @@ async function people(node: TestNode) {
     const tokens = await ask(node, 'POST', '/api/auth/login', { email, password }, '')
     return { id: user.id as string, token: tokens.access_token as string }
   }
-  return { boss: await logIn('boss@acme.example', 'tenant_admin'), joe: await logIn('joe@acme.example', 'user') }
+  return { acme, boss: await logIn('boss@acme.example', 'tenant_admin'), joe: await logIn('joe@acme.example', 'user') }
 }
 
 describe.each(engines())('keys of programs on $name', ({ address }) => {
@@ -153,10 +154,14 @@ describe.each(engines())('keys of programs on $name', ({ address }) => {
 
   test('a person makes, narrows, rotates and deletes keys of its own, and sees nobody else’s', async () => {
     const node = await open()
-    const { boss, joe } = await people(node)
+    const { acme, boss, joe } = await people(node)
+    await makeTenant(node, admin.token, 'other')
     const theirs = await ask(node, 'POST', '/api/keys', { name: 'theirs' }, boss.token)
-    const mine = await ask(node, 'POST', '/api/keys', { name: 'mine', tenant_id: 'other' }, joe.token)
-    expect(mine).toMatchObject({ status: 201, tenant_id: 'acme', user_id: joe.id })
+    for (const tenant_id of ['other', 'nowhere', 'hub']) {
+      expect((await ask(node, 'POST', '/api/keys', { name: 'mine', tenant_id }, joe.token)).status).toBe(404)
+    }
+    const mine = await ask(node, 'POST', '/api/keys', { name: 'mine' }, joe.token)
+    expect(mine).toMatchObject({ status: 201, tenant_id: acme, user_id: joe.id })
     const list = await ask(node, 'GET', '/api/keys', undefined, joe.token)
     expect(list.data.map((key: Json) => key.id)).toEqual([mine.id])
     for (const [method, path] of [
@@ -246,19 +251,19 @@ describe.each(engines())('keys of programs on $name', ({ address }) => {
   test('a disabled service account’s keys open nothing: here at once, elsewhere within the poll', async () => {
     const url = await address()
     const [here, there] = [await openNode(url, admin), await openNode(url, admin)]
-    const { boss, joe } = await people(here)
+    const { acme, boss, joe } = await people(here)
     const account = await ask(here, 'POST', '/api/service-accounts', { name: 'nightly' }, boss.token)
-    expect(account).toMatchObject({ status: 201, tenant_id: 'acme', owner_id: boss.id, enabled: true })
+    expect(account).toMatchObject({ status: 201, tenant_id: acme, owner_id: boss.id, enabled: true })
     expect((await ask(here, 'POST', '/api/service-accounts', { name: 'nightly' }, boss.token)).status).toBe(409)
     const wish = { name: 'import', service_account_id: account.id }
     expect((await ask(here, 'POST', '/api/keys', wish, joe.token)).status).toBe(403)
     const made = await ask(here, 'POST', '/api/keys', wish, boss.token)
-    expect(made).toMatchObject({ status: 201, service_account_id: account.id, user_id: '', tenant_id: 'acme' })
+    expect(made).toMatchObject({ status: 201, service_account_id: account.id, user_id: '', tenant_id: acme })
     expect(here.identity.byApiKey(made.key)).toMatchObject({
       serviceAccountId: account.id,
       userId: account.id,
       keyName: 'nightly/import',
-      tenantId: 'acme',
+      tenantId: acme,
     })
     await eventually(there, async () => (await codeNow(there, made.key)) === '')
     // It outlives whoever made it.
@@ -272,7 +277,7 @@ describe.each(engines())('keys of programs on $name', ({ address }) => {
     expect(there.clock.now() - from).toBeLessThan(2000)
     await ask(here, 'PATCH', path, { enabled: true, name: 'daily' })
     expect(here.identity.byApiKey(made.key)).toMatchObject({ keyName: 'daily/import' })
-    expect(await here.identity.tenantOf('user', account.id)).toBe('acme')
+    expect(await here.identity.tenantOf('user', account.id)).toBe(acme)
     expect((await ask(here, 'DELETE', path)).status).toBe(204)
     expect(await codeNow(here, made.key)).toBe('invalid_api_key')
     expect((await ask(here, 'GET', path)).status).toBe(404)
@@ -281,6 +286,13 @@ describe.each(engines())('keys of programs on $name', ({ address }) => {
   test('another tenant’s service account is as if it were not', async () => {
     const node = await open()
     const { boss } = await people(node)
+    await makeTenant(node, admin.token, 'other')
+    for (const [tenant_id, token] of [
+      ['nowhere', admin.token],
+      ['other', boss.token],
+    ] as const) {
+      expect((await ask(node, 'POST', '/api/service-accounts', { name: 'x', tenant_id }, token)).status).toBe(404)
+    }
     const other = await ask(node, 'POST', '/api/service-accounts', { name: 'x', tenant_id: 'other' })
     const path = `/api/service-accounts/${other.id}`
     for (const method of ['GET', 'PATCH', 'DELETE'] as const) {
@@ -297,11 +309,12 @@ describe.each(engines())('keys of programs on $name', ({ address }) => {
   test('a plugin service’s token is known as that service, hidden from lists, and opens routes made for services', async () => {
     const node = await open()
     const { serviceTokens } = node.identity
-    const wish = { tenantId: 'acme', service: 'wiki', allowedModels: ['mini'], createdBy: 'usr_1' }
+    const acme = await makeTenant(node, admin.token, 'acme')
+    const wish = { tenantId: acme, service: 'wiki', allowedModels: ['mini'], createdBy: 'usr_1' }
     const { keyId, text } = await serviceTokens.issue(wish)
     expect(node.identity.byApiKey(text)).toMatchObject({
       service: 'wiki',
-      tenantId: 'acme',
+      tenantId: acme,
       allowedModels: ['mini'],
       userId: '',
     })

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { defineRoute, type Route } from '../http/route.ts'
-import type { Principal } from '../kernel/principal.ts'
+import { scopeOf, showTenantId } from '../kernel/scope.ts'
 import { byId, instant, pageOf, pageQuery, toInstant } from './schema.ts'
 import type { ServiceAccount, ServiceAccounts } from './service-accounts.ts'
+import type { Tenants } from './tenants.ts'
 
 const name = z
   .string()
@@ -15,7 +16,7 @@ const accountCreate = z.strictObject({
   name,
   description: description.default(''),
   owner_id: ownerId.optional().describe('The person who answers for it; the caller unless said.'),
-  tenant_id: z.string().max(64).optional().describe('For a super_admin; others make accounts of their own tenant.'),
+  tenant_id: z.string().max(64).optional().describe("Id or name of the tenant; the caller's own unless said."),
 })
 const accountPatch = z.strictObject({
   name: name.optional(),
@@ -35,7 +36,13 @@ const accountReply = z.object({
 })
 
 /** `/api/service-accounts`: a super_admin's for all tenants, a tenant_admin's for its own. */
-export function serviceAccountRoutes(accounts: ServiceAccounts): Route[] {
+export function serviceAccountRoutes({
+  accounts,
+  tenants,
+}: {
+  accounts: ServiceAccounts
+  tenants: Pick<Tenants, 'get'>
+}): Route[] {
   const tag = 'service-accounts'
   const access = 'tenant_admin' as const
   return [
@@ -48,7 +55,7 @@ export function serviceAccountRoutes(accounts: ServiceAccounts): Route[] {
       query: pageQuery,
       reply: pageOf(accountReply),
       handle: async ({ principal, query }) => {
-        const page = await accounts.list(reachOf(principal!), query.limit, query.cursor)
+        const page = await accounts.list(scopeOf(principal!), query.limit, query.cursor)
         return { ...page, data: page.data.map(show) }
       },
     }),
@@ -62,7 +69,8 @@ export function serviceAccountRoutes(accounts: ServiceAccounts): Route[] {
       reply: accountReply,
       status: 201,
       handle: async ({ principal, body }) => {
-        const tenantId = reachOf(principal!) ?? body.tenant_id ?? principal!.tenantId
+        const wished = body.tenant_id ?? principal!.tenantId
+        const { id: tenantId } = await tenants.get(scopeOf(principal!), wished, 'tenant_id')
         const self = principal!.tenantId === tenantId ? principal!.userId : ''
         return show(await accounts.create({ ...body, tenantId, ownerId: body.owner_id ?? self }))
       },
@@ -75,7 +83,7 @@ export function serviceAccountRoutes(accounts: ServiceAccounts): Route[] {
       tag,
       params: byId,
       reply: accountReply,
-      handle: async ({ principal, params }) => show(await accounts.get(params.id, reachOf(principal!))),
+      handle: async ({ principal, params }) => show(await accounts.get(scopeOf(principal!), params.id)),
     }),
     defineRoute({
       method: 'PATCH',
@@ -93,7 +101,7 @@ export function serviceAccountRoutes(accounts: ServiceAccounts): Route[] {
           ...(body.owner_id === undefined ? {} : { ownerId: body.owner_id }),
           ...(body.enabled === undefined ? {} : { enabled: body.enabled }),
         }
-        return show(await accounts.patch(params.id, change, reachOf(principal!)))
+        return show(await accounts.patch(scopeOf(principal!), params.id, change))
       },
     }),
     defineRoute({
@@ -103,20 +111,15 @@ export function serviceAccountRoutes(accounts: ServiceAccounts): Route[] {
       summary: 'Removes an account with its keys.',
       tag,
       params: byId,
-      handle: ({ principal, params }) => accounts.delete(params.id, reachOf(principal!)),
+      handle: ({ principal, params }) => accounts.delete(scopeOf(principal!), params.id),
     }),
   ]
-}
-
-/** Undefined for every tenant. */
-function reachOf({ role, tenantId }: Principal): string | undefined {
-  return role === 'super_admin' ? undefined : tenantId
 }
 
 function show(account: ServiceAccount) {
   return {
     id: account.id,
-    tenant_id: account.tenantId,
+    tenant_id: showTenantId(account.tenantId),
     name: account.name,
     description: account.description,
     owner_id: account.ownerId,

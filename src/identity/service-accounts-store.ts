@@ -1,37 +1,66 @@
-import type { Selectable, Updateable } from 'kysely'
+import type { ExpressionBuilder, Selectable, Updateable } from 'kysely'
+import type { Scope } from '../kernel/scope.ts'
 import { deleteKeys, type KeyTables } from './key-tables.ts'
 import type { Connection, Store } from './store.ts'
+import { holdTenant } from './user-store.ts'
 
 export type ServiceAccountRow = Selectable<KeyTables['service_accounts']>
 export type ServiceAccountStore = ReturnType<typeof createServiceAccountStore>
 
+/** Which accounts a scope covers: none for a person. */
+function coversAccount(scope: Scope) {
+  return (row: ExpressionBuilder<KeyTables, 'service_accounts'>) =>
+    scope.kind === 'tenant'
+      ? row('service_accounts.tenant_id', '=', scope.tenantId)
+      : row.lit(scope.kind === 'everything')
+}
+
 /** Accounts that are no person. Every change of one is a change of what its keys open. */
 export function createServiceAccountStore(db: Connection, store: Pick<Store, 'change'>) {
-  const scoped = (tenantId: string | undefined) =>
-    db
-      .selectFrom('service_accounts')
-      .selectAll()
-      .$if(tenantId !== undefined, (query) => query.where('tenant_id', '=', tenantId!))
-
   return {
-    /** `tenantId` undefined for all tenants. */
-    find: (id: string, tenantId: string | undefined) => scoped(tenantId).where('id', '=', id).executeTakeFirst(),
-    list: (tenantId: string | undefined, limit: number, before?: string) =>
-      scoped(tenantId)
+    find: (scope: Scope, id: string): Promise<ServiceAccountRow | undefined> =>
+      db.selectFrom('service_accounts').selectAll().where('id', '=', id).where(coversAccount(scope)).executeTakeFirst(),
+    list: (scope: Scope, limit: number, before?: string): Promise<ServiceAccountRow[]> =>
+      db
+        .selectFrom('service_accounts')
+        .selectAll()
+        .where(coversAccount(scope))
         .$if(before !== undefined, (query) => query.where('id', '<', before!))
         .orderBy('id', 'desc')
         .limit(limit)
         .execute(),
-    insert: (row: ServiceAccountRow) => db.insertInto('service_accounts').values(row).execute(),
-    patch: (id: string, patch: Updateable<KeyTables['service_accounts']>) =>
-      store.change('keys', (trx) =>
-        trx.updateTable('service_accounts').set(patch).where('id', '=', id).returningAll().executeTakeFirst(),
-      ),
-    /** With its keys. */
-    delete: (id: string) =>
+    /** False when the tenant is gone. */
+    insert: (row: ServiceAccountRow): Promise<boolean> =>
       store.change('keys', async (trx) => {
-        await deleteKeys(trx, { serviceAccountId: id })
-        await trx.deleteFrom('service_accounts').where('id', '=', id).execute()
+        if (!(await holdTenant(trx, row.tenant_id))) return false
+        await trx.insertInto('service_accounts').values(row).execute()
+        return true
+      }),
+    patch: (
+      scope: Scope,
+      id: string,
+      patch: Updateable<KeyTables['service_accounts']>,
+    ): Promise<ServiceAccountRow | undefined> =>
+      store.change('keys', (trx) =>
+        trx
+          .updateTable('service_accounts')
+          .set(patch)
+          .where('id', '=', id)
+          .where(coversAccount(scope))
+          .returningAll()
+          .executeTakeFirst(),
+      ),
+    /** With its keys; false when the scope covers no such account. */
+    delete: (scope: Scope, id: string): Promise<boolean> =>
+      store.change('keys', async (trx) => {
+        const gone = await trx
+          .deleteFrom('service_accounts')
+          .where('id', '=', id)
+          .where(coversAccount(scope))
+          .returning('id')
+          .execute()
+        if (gone.length > 0) await deleteKeys(trx, { serviceAccountId: id })
+        return gone.length > 0
       }),
   }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { createId } from '../kernel/ids.ts'
 import { type Page, toPage } from '../kernel/page.ts'
+import type { Scope } from '../kernel/scope.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import { isUniqueViolation } from '../platform/database/index.ts'
 import type { KeyRing } from './key-ring.ts'
@@ -22,16 +23,16 @@ export type ServiceAccount = {
 
 export type ServiceAccountChange = Partial<Pick<ServiceAccount, 'name' | 'description' | 'ownerId' | 'enabled'>>
 
-/** `tenantId` undefined means every tenant's; what is outside is `not_found`, as if it were not. */
+/** What is outside a scope is `not_found`, as if it were not. */
 export type ServiceAccounts = {
-  list(tenantId: string | undefined, limit: number, cursor?: string): Promise<Page<ServiceAccount>>
-  get(id: string, tenantId: string | undefined): Promise<ServiceAccount>
-  /** Rejects with `conflict` when the tenant has one of that name, `not_found` for an owner of another tenant. */
+  list(scope: Scope, limit: number, cursor?: string): Promise<Page<ServiceAccount>>
+  get(scope: Scope, id: string): Promise<ServiceAccount>
+  /** Rejects with `conflict` when the tenant has one of that name, `not_found` for an owner of another tenant, or when the tenant is gone. */
   create(wish: Pick<ServiceAccount, 'tenantId' | 'name' | 'description' | 'ownerId'>): Promise<ServiceAccount>
   /** Disabled, its keys are refused here when the promise resolves, on other nodes within two seconds. */
-  patch(id: string, change: ServiceAccountChange, tenantId: string | undefined): Promise<ServiceAccount>
+  patch(scope: Scope, id: string, change: ServiceAccountChange): Promise<ServiceAccount>
   /** With its keys. */
-  delete(id: string, tenantId: string | undefined): Promise<void>
+  delete(scope: Scope, id: string): Promise<void>
 }
 
 export function createServiceAccounts(own: {
@@ -44,8 +45,8 @@ export function createServiceAccounts(own: {
 }): ServiceAccounts {
   const { accountStore, tenantOfUser, ring, bus, clock } = own
 
-  async function find(id: string, tenantId: string | undefined): Promise<ServiceAccountRow> {
-    const row = await accountStore.find(id, tenantId)
+  async function find(scope: Scope, id: string): Promise<ServiceAccountRow> {
+    const row = await accountStore.find(scope, id)
     if (row === undefined) throw unknown(id)
     return row
   }
@@ -61,11 +62,11 @@ export function createServiceAccounts(own: {
   }
 
   return {
-    async list(tenantId, limit, cursor) {
-      const page = toPage(await accountStore.list(tenantId, limit + 1, cursor), limit, (row) => row.id)
+    async list(scope, limit, cursor) {
+      const page = toPage(await accountStore.list(scope, limit + 1, cursor), limit, (row) => row.id)
       return { ...page, data: page.data.map(toAccount) }
     },
-    get: async (id, tenantId) => toAccount(await find(id, tenantId)),
+    get: async (scope, id) => toAccount(await find(scope, id)),
 
     async create({ tenantId, name, description, ownerId }) {
       await assertOwner(ownerId, tenantId)
@@ -80,15 +81,17 @@ export function createServiceAccounts(own: {
         created_at: now,
         updated_at: now,
       }
-      await unlessTaken(accountStore.insert(row), name)
+      if (!(await unlessTaken(accountStore.insert(row), name))) {
+        throw fail('not_found', `there is no tenant ${tenantId}`, { param: 'tenant_id' })
+      }
       return toAccount(row)
     },
 
-    async patch(id, change, tenantId) {
-      const before = await find(id, tenantId)
+    async patch(scope, id, change) {
+      const before = await find(scope, id)
       if (change.ownerId !== undefined) await assertOwner(change.ownerId, before.tenant_id)
       const row = await unlessTaken(
-        accountStore.patch(id, {
+        accountStore.patch(scope, id, {
           ...(change.name === undefined ? {} : { name: change.name }),
           ...(change.description === undefined ? {} : { description: change.description }),
           ...(change.ownerId === undefined ? {} : { owner_id: change.ownerId }),
@@ -102,9 +105,8 @@ export function createServiceAccounts(own: {
       return toAccount(row)
     },
 
-    async delete(id, tenantId) {
-      await find(id, tenantId)
-      await accountStore.delete(id)
+    async delete(scope, id) {
+      if (!(await accountStore.delete(scope, id))) throw unknown(id)
       await spread()
     },
   }

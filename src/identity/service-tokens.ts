@@ -1,3 +1,4 @@
+import { everything } from '../kernel/scope.ts'
 import type { Keys } from './keys.ts'
 
 /** The keys by which plugin services are known: API keys whose principal has `service`. */
@@ -17,7 +18,7 @@ export type ServiceTokens = {
 /** Calls to models, and the registry's own routes. */
 const serviceEndpoints: readonly string[] = ['/v1/*', '/v1beta/*', '/api/registry/*']
 
-export function createServiceTokens({ keys }: { keys: Pick<Keys, 'create' | 'delete'> }): ServiceTokens {
+export function createServiceTokens({ keys }: { keys: Pick<Keys, 'create' | 'get' | 'delete'> }): ServiceTokens {
   return {
     async issue({ tenantId, service, allowedModels, createdBy }) {
       if (service === '') throw new Error('a service token needs the name of its service')
@@ -33,7 +34,8 @@ export function createServiceTokens({ keys }: { keys: Pick<Keys, 'create' | 'del
     },
     async revoke(keyId) {
       try {
-        await keys.delete(keyId, { kinds: ['service'] })
+        // Never somebody's key, whatever a row of the registry says.
+        if ((await keys.get(everything, keyId)).service !== '') await keys.delete(everything, keyId)
       } catch (error) {
         if ((error as { code?: string }).code !== 'not_found') throw error
       }

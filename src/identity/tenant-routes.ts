@@ -58,7 +58,8 @@ export function tenantRoutes({ tenants }: TenantRoutesSource): Route[] {
       method: 'DELETE',
       path: '/api/tenants/:id',
       access: 'super_admin',
-      summary: 'Removes a tenant that owns no people, keys or invitations any more.',
+      summary:
+        'Removes a tenant that owns nothing any more: no people, keys, accounts, invitations or plugin services.',
       tag,
       params: byId,
       handle: ({ params }) => tenants.delete(everything, params.id),

@@ -6,7 +6,7 @@ export type TenantRow = Selectable<IdentityTables['tenants']>
 export type TenantStore = ReturnType<typeof createTenantStore>
 
 /** What still belongs to a tenant. */
-export type Belongings = { people: number; keys: number; invitations: number }
+export type Belongings = { people: number; keys: number; serviceAccounts: number; invitations: number }
 
 /** A scope below everything covers the one tenant it stands in. */
 function coversTenant(scope: Scope) {
@@ -58,7 +58,7 @@ export function createTenantStore(db: Connection, store: Pick<Store, 'change'>) 
       store.change('keys', async (trx) => {
         // Locks the row on PostgreSQL, as whoever makes a person of this tenant does.
         await trx.updateTable('tenants').set({ id }).where('id', '=', id).where(coversTenant(scope)).execute()
-        const count = async (table: 'users' | 'api_keys' | 'invitations') => {
+        const count = async (table: 'users' | 'api_keys' | 'service_accounts' | 'invitations') => {
           const row = await trx
             .selectFrom(table)
             .select(({ fn }) => fn.countAll<number>().as('count'))
@@ -69,9 +69,10 @@ export function createTenantStore(db: Connection, store: Pick<Store, 'change'>) 
         const owned = {
           people: await count('users'),
           keys: await count('api_keys'),
+          serviceAccounts: await count('service_accounts'),
           invitations: await count('invitations'),
         }
-        if (owned.people + owned.keys + owned.invitations > 0) return owned
+        if (Object.values(owned).some((each) => each > 0)) return owned
         await trx.deleteFrom('tenants').where('id', '=', id).where(coversTenant(scope)).execute()
         return null
       }),

@@ -126,10 +126,11 @@ describe.each(engines())('tenants on $name', ({ address }) => {
     await makeJoe(node, token, { role: 'tenant_admin', tenant_id: 'acme' })
     const { id } = (await call(node, 'GET', '/api/tenants/acme', { token })).body
     await call(node, 'POST', '/api/keys', { token, body: { name: 'k', tenant_id: id } })
+    await call(node, 'POST', '/api/service-accounts', { token, body: { name: 'nightly', tenant_id: id } })
     const refused = await call(node, 'DELETE', '/api/tenants/acme', { token })
     expect(refused.status).toBe(409)
-    expect(refused.body.detail).toContain('1 person, 1 API key')
-    for (const what of ['users', 'keys'] as const) {
+    expect(refused.body.detail).toContain('1 person, 1 API key, 1 service account;')
+    for (const what of ['users', 'keys', 'service-accounts'] as const) {
       const { data } = (await call(node, 'GET', `/api/${what}`, { token })).body
       for (const row of data.filter((one) => (one as { tenant_id?: string }).tenant_id === id)) {
         await call(node, 'DELETE', `/api/${what}/${row.id}`, { token })
@@ -137,6 +138,25 @@ describe.each(engines())('tenants on $name', ({ address }) => {
     }
     expect((await call(node, 'DELETE', '/api/tenants/acme', { token })).status).toBe(204)
     expect((await call(node, 'GET', '/api/tenants/acme', { token })).status).toBe(404)
+  })
+
+  test('what other rooms keep for a tenant holds it too, until it is gone there', async () => {
+    const owned = { services: 2, registrationTokens: 1 }
+    const asked: string[] = []
+    const node = await openNode(await address(), {
+      async ownedElsewhere(tenantId) {
+        asked.push(tenantId)
+        return owned
+      },
+    })
+    const { access_token: token } = await claim(node)
+    const { id } = (await make(node, token, { name: 'acme' })).body
+    const refused = await call(node, 'DELETE', '/api/tenants/acme', { token })
+    expect(refused).toMatchObject({ status: 409, body: { code: 'conflict' } })
+    expect(refused.body.detail).toContain('2 plugin services, 1 registration token;')
+    Object.assign(owned, { services: 0, registrationTokens: 0 })
+    expect((await call(node, 'DELETE', `/api/tenants/${id}`, { token })).status).toBe(204)
+    expect(asked).toEqual([id, id])
   })
 
   // S9: the ancestor answered 500 to both.

@@ -26,6 +26,9 @@ export type Tenant = {
 
 export type TenantChange = Partial<Pick<Tenant, 'name' | 'displayName' | 'enabled' | 'config' | 'enabledServices'>>
 
+/** Plugin services of a tenant, and tokens that register more. */
+export type OwnedElsewhere = { services: number; registrationTokens: number }
+
 export type Tenants = {
   /** A tenant as this node knows it, without asking the store; undefined for one it has not heard of. */
   known(id: string): Tenant | undefined
@@ -50,11 +53,13 @@ export function createTenants(own: {
   /** Tells this node's keys. */
   applyKeys(): Promise<void>
   endSessionsOf(scope: Scope, tenantId: string): Promise<void>
+  /** What other rooms keep for a tenant. */
+  ownedElsewhere(tenantId: string): Promise<OwnedElsewhere>
   bus: Bus
   clock: Clock
   log: Log
 }): Tenants {
-  const { tenantStore, applyKeys, endSessionsOf, bus, clock, log } = own
+  const { tenantStore, applyKeys, endSessionsOf, ownedElsewhere, bus, clock, log } = own
   const snapshot = createSnapshot<ReadonlyMap<string, Tenant>>({
     name: 'tenants',
     load: async () => new Map((await tenantStore.all()).map((row) => [row.id, toTenant(row)])),
@@ -137,13 +142,15 @@ export function createTenants(own: {
     async delete(scope, idOrName) {
       const { id, name } = await get(scope, idOrName)
       if (id === hubTenant.id) throw fail('conflict', "this is the hub's own tenant: it stays")
-      const owned = await tenantStore.delete(scope, id)
-      if (owned !== null) {
-        throw fail(
+      const refuse = (owned: Partial<Belongings & OwnedElsewhere>) =>
+        fail(
           'conflict',
           `the tenant ${name} still owns ${tell(owned)}; move or delete them first, or switch the tenant off`,
         )
-      }
+      const elsewhere = await ownedElsewhere(id)
+      if (elsewhere.services + elsewhere.registrationTokens > 0) throw refuse(elsewhere)
+      const owned = await tenantStore.delete(scope, id)
+      if (owned !== null) throw refuse(owned)
       await spread()
       log.info('A tenant was deleted', { tenantId: id })
     },
@@ -173,11 +180,18 @@ function writeServices(names: readonly string[] | null): string {
   return names === null ? '' : JSON.stringify(names)
 }
 
-function tell({ people, keys, invitations }: Belongings): string {
-  const parts = [
-    people > 0 ? `${people} ${people === 1 ? 'person' : 'people'}` : '',
-    keys > 0 ? `${keys} API ${keys === 1 ? 'key' : 'keys'}` : '',
-    invitations > 0 ? `${invitations} ${invitations === 1 ? 'invitation' : 'invitations'}` : '',
-  ]
-  return parts.filter((part) => part !== '').join(', ')
+const called: Record<keyof (Belongings & OwnedElsewhere), readonly [one: string, more: string]> = {
+  people: ['person', 'people'],
+  keys: ['API key', 'API keys'],
+  serviceAccounts: ['service account', 'service accounts'],
+  invitations: ['invitation', 'invitations'],
+  services: ['plugin service', 'plugin services'],
+  registrationTokens: ['registration token', 'registration tokens'],
+}
+
+function tell(owned: Partial<Belongings & OwnedElsewhere>): string {
+  return (Object.keys(called) as (keyof typeof called)[])
+    .filter((kind) => (owned[kind] ?? 0) > 0)
+    .map((kind) => `${owned[kind]} ${called[kind][owned[kind] === 1 ? 0 : 1]}`)
+    .join(', ')
 }

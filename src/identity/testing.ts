@@ -16,7 +16,7 @@ import type { Mail, Mailer } from '../platform/mail.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
 import { createSecrets } from '../platform/secrets.ts'
 import { authConfig } from './config.ts'
-import { createIdentity, type Identity, type IdentityTables } from './index.ts'
+import { createIdentity, type Identity, type IdentityOptions, type IdentityTables } from './index.ts'
 
 export type TestNode = {
   identity: Identity
@@ -43,6 +43,7 @@ export async function openNode(
     settings = {},
     counter = createMemoryCounter({ clock }),
     audit = { retentionDays: 0, folder: '' },
+    ownedElsewhere,
   }: {
     adminKey?: string
     clock?: ReturnType<typeof createManualClock>
@@ -52,6 +53,7 @@ export async function openNode(
     settings?: object
     counter?: Counter
     audit?: { retentionDays: number; folder: string }
+    ownedElsewhere?: IdentityOptions['ownedElsewhere']
   } = {},
 ): Promise<TestNode> {
   const database = await openDatabase<IdentityTables>({ url, dataDir: '', poolSize: 4, log: silentLog })
@@ -76,6 +78,7 @@ export async function openNode(
     adminKey,
     config: authConfig.parse(settings),
     audit,
+    ...(ownedElsewhere && { ownedElsewhere }),
   })
   await identity.start()
   const app = await createControlApp({
@@ -177,6 +180,13 @@ export async function call(
     text: answer.body,
     headers: answer.headers,
   }
+}
+
+/** Makes a tenant; its id. */
+export async function makeTenant(node: Pick<TestNode, 'app'>, token: string, name: string): Promise<string> {
+  const { status, body, text } = await call(node, 'POST', '/api/tenants', { token, body: { name } })
+  if (status !== 201) throw new Error(`making the tenant ${name} answered ${text}`)
+  return body.id
 }
 
 /** Claims a fresh hub and returns what the log-in answered. */

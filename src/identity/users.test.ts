@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { engines } from '../platform/database/testing.ts'
-import { call, claim, codeOf, openNode, type TestNode } from './testing.ts'
+import { call, claim, codeOf, makeTenant, openNode, type TestNode } from './testing.ts'
 
 const joe = { email: 'joe@example.com', password: 'joe has a password' }
 
@@ -11,8 +11,6 @@ describe.each(engines())('users on $name', ({ address }) => {
     return { node, token, ownerId: user.id }
   }
   const make = (node: TestNode, token: string, body: object) => call(node, 'POST', '/api/users', { token, body })
-  const makeTenant = async (node: TestNode, token: string, name: string) =>
-    (await call(node, 'POST', '/api/tenants', { token, body: { name } })).body.id
   const loginAs = async (node: TestNode, body: object) => (await call(node, 'POST', '/api/auth/login', { body })).body
 
   test('an address is taken once, in any case', async () => {
@@ -43,7 +41,9 @@ describe.each(engines())('users on $name', ({ address }) => {
     const { access_token: joes } = await loginAs(node, joe)
     const foreign = await call(node, 'POST', '/api/keys', { token, body: { name: 'b', tenant_id: b } })
     expect((await call(node, 'DELETE', `/api/keys/${foreign.body.id}`, { token: joes })).status).toBe(404)
-    const own = await call(node, 'POST', '/api/keys', { token: joes, body: { name: 'a', tenant_id: b } })
+    const astray = await call(node, 'POST', '/api/keys', { token: joes, body: { name: 'a', tenant_id: b } })
+    expect(astray.status).toBe(404)
+    const own = await call(node, 'POST', '/api/keys', { token: joes, body: { name: 'a' } })
     expect(own.body.tenant_id).toBe(a)
     expect((await call(node, 'DELETE', `/api/keys/${own.body.id}`, { token: joes })).status).toBe(204)
   })

@@ -27,6 +27,10 @@ export type RegistryRouteParts = {
   watches: Watches
   /** Whose API key these headers hold: a service's own token among them. Null without one, throws for a bad one. */
   byServiceCredential(headers: IncomingHttpHeaders): Principal | null | Promise<Principal | null>
+  /** Throws `forbidden` for a key that may not come from there. */
+  assertAddress(principal: Principal, clientIp: string): void
+  /** The id of a tenant that is written as id or name; null when there is none. */
+  tenantIdOf(written: string): Promise<string | null>
   count: { beat(outcome: 'heard' | 'refused'): void; registration(outcome: 'accepted' | 'refused'): void }
   deregisterAfterSeconds: number
   clock: Clock
@@ -40,18 +44,25 @@ export function openDesk(parts: RegistryRouteParts) {
   const { catalogue, hearing, deregisterAfterSeconds } = parts
   return {
     /** A person, the holder of ADMIN_KEY, or a plugin service with its own token; `unauthenticated` for all others. */
-    async viewerOf(call: Pick<RouteCall, 'principal' | 'headers'>): Promise<Viewer> {
+    async viewerOf(call: Pick<RouteCall, 'principal' | 'headers' | 'clientIp'>): Promise<Viewer> {
       if (call.principal !== null) return { principal: call.principal, service: '' }
       const principal = await parts.byServiceCredential(call.headers)
       if (principal === null) {
         throw fail('unauthenticated', 'send "Authorization: Bearer" with a service token, a session token or ADMIN_KEY')
       }
+      parts.assertAddress(principal, call.clientIp)
       if (principal.service !== '') return { principal, service: principal.service }
       // The token may have been issued by another node a moment ago.
       if (catalogue.ofKey(principal.keyId) === undefined) await catalogue.follow().catch(() => {})
       const own = catalogue.ofKey(principal.keyId)
       if (own === undefined) throw fail('forbidden', 'this API key belongs to no plugin service; use a service token')
       return { principal, service: own.row.name }
+    },
+    /** The tenant that `principal` names; `not_found` when there is none, or not for this caller. */
+    async readTenant(written: string, { role, tenantId }: Principal): Promise<string> {
+      const id = await parts.tenantIdOf(written)
+      if (id !== null && (role === 'super_admin' || id === tenantId)) return id
+      throw fail('not_found', `there is no tenant ${written}`, { param: 'tenant_id' })
     },
     /** By the service's name or id, or an instance's id. What `viewer` may not see is not there. */
     async find(nameOrId: string, viewer: Viewer): Promise<ServiceRecord> {

@@ -40,6 +40,8 @@ export type Services = {
   routes: Route[]
   /** What the proxy routes by. */
   directory: Directory
+  /** What there is of a tenant: services, and tokens that register more. */
+  ownedBy(tenantId: string): Promise<{ services: number; registrationTokens: number }>
   /** After the migrations. Rejects when the store is away. */
   start(): Promise<void>
   /** Answers everybody who waits for changes, before the socket drains. */
@@ -65,6 +67,10 @@ export type ServicesOptions = {
   upstreams: Pick<Upstreams, 'get' | 'checkUrl'>
   serviceTokens: ServiceTokens
   byServiceCredential(headers: IncomingHttpHeaders): Principal | null | Promise<Principal | null>
+  /** Throws `forbidden` for a key that may not come from there. */
+  assertAddress(principal: Principal, clientIp: string): void
+  /** The id of a tenant that is written as id or name; null when there is none. */
+  tenantIdOf(written: string): Promise<string | null>
   /** First segments below /api that are the hub's own. */
   isReserved(name: string): boolean
   /** Throws when the address is the hub itself. */
@@ -139,12 +145,15 @@ export function createServices(options: ServicesOptions, config: ServicesConfig)
     routes: registryRoutes({
       ...{ catalogue, registration, changes, beats, hearing, keepWatch, documents, tokens, watches, clock, random },
       byServiceCredential: options.byServiceCredential,
+      assertAddress: options.assertAddress,
+      tenantIdOf: options.tenantIdOf,
       count: {
         beat: (outcome) => beatsHeard.with({ outcome }).inc(),
         registration: (outcome) => registrations.with({ outcome }).inc(),
       },
       deregisterAfterSeconds: config.deregister_after_seconds,
     }),
+    ownedBy: (tenantId) => store.countOf(tenantId, clock.now()),
     async start() {
       await catalogue.ready()
       hearing.follow(await store.readHeard())

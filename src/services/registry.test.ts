@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { engines } from '../platform/database/testing.ts'
-import { ask, demoManifest, openRegistryNode, pass, registerNew, startPlugin } from './testing.ts'
+import { ask, demoManifest, openRegistryNode, pass, registerNew, startPlugin, type TestKeys } from './testing.ts'
 
 describe.each(engines())('the registry of plugin services on $name', ({ address }) => {
   const open = async (options: Parameters<typeof openRegistryNode>[1] = {}) =>
@@ -218,6 +218,45 @@ describe.each(engines())('the registry of plugin services on $name', ({ address 
       expect((await ask(node, 'DELETE', `/api/registry/tokens/${id}`, 'acme-admin')).status).toBe(204)
       expect((await register(short.body.token, { name: 'x' })).body.detail).toContain('revoked')
       expect((await ask(node, 'POST', '/api/registry/tokens', 'acme-user', { service: 'y' })).status).toBe(403)
+    })
+
+    test('a tenant is named by id or name; one that is not there, or not the caller’s, is not found', async () => {
+      const node = await open()
+      const make = (as: string, tenant_id: string) =>
+        ask(node, 'POST', '/api/registry/tokens', as, { service: 'x', tenant_id })
+      expect((await make('root', 'other')).body.tenant_id).toBe('other')
+      expect((await make('root', 'hub')).body.tenant_id).toBe('hub')
+      for (const [as, tenant] of [
+        ['root', 'nowhere'],
+        ['acme-admin', 'nowhere'],
+        ['acme-admin', 'other'],
+        ['acme-admin', 'hub'],
+      ] as const) {
+        expect(await make(as, tenant)).toMatchObject({ status: 404, body: { code: 'not_found' } })
+        const byHand = await ask(node, 'POST', '/api/registry/register', as, demoManifest({ tenant_id: tenant }))
+        expect(byHand.status).toBe(404)
+      }
+      const own = await ask(node, 'POST', '/api/registry/register', 'root', demoManifest({ tenant_id: 'hub' }))
+      expect(own).toMatchObject({ status: 201, body: { tenant_id: 'hub' } })
+      await registerNew(node, demoManifest({ name: 'theirs' }), 'other-admin')
+      await make('root', 'other')
+      expect(await node.services.ownedBy('other')).toEqual({ services: 1, registrationTokens: 2 })
+      expect(await node.services.ownedBy('acme')).toEqual({ services: 0, registrationTokens: 0 })
+    })
+
+    test('a service token bound to addresses opens nothing from elsewhere', async () => {
+      const keys: TestKeys = new Map()
+      const node = await open({ keys })
+      const { token } = await registerNew(node)
+      const beat = () => ask(node, 'POST', '/api/registry/heartbeat', token, { service_id: 'demo-service' })
+      keys.set(token, { ...keys.get(token)!, allowedIps: ['10.0.0.1'] })
+      expect((await beat()).status).toBe(403)
+      for (const path of ['services', 'services/demo-service', 'health', 'watch?wait=0']) {
+        expect((await ask(node, 'GET', `/api/registry/${path}`, token)).status, path).toBe(403)
+      }
+      expect((await ask(node, 'POST', '/api/registry/register', token, demoManifest())).status).toBe(403)
+      keys.set(token, { ...keys.get(token)!, allowedIps: ['127.0.0.1'] })
+      expect((await beat()).status).toBe(200)
     })
 
     test('removing a service withdraws its token, and renewing one withdraws the former', async () => {

@@ -37,7 +37,7 @@ export function registryRoutes(parts: RegistryRouteParts): Route[] {
     ...pluginRoutes(parts, desk),
     ...readRoutes(parts, desk),
     ...changeRoutes(parts, desk),
-    ...tokenRoutes(parts),
+    ...tokenRoutes(parts, desk),
     ...watchRoutes(parts, desk),
   ]
 }
@@ -75,7 +75,12 @@ function pluginRoutes(parts: RegistryRouteParts, desk: Desk): Route[] {
       async handle(call) {
         try {
           const by = await registrantOf(call)
-          const { service, instance, serviceToken, isNews } = await registration.register(call.body, by)
+          const named = by.kind === 'admin' ? call.body.tenant_id : undefined
+          const manifest =
+            named === undefined
+              ? call.body
+              : { ...call.body, tenant_id: await desk.readTenant(named, (by as { principal: Principal }).principal) }
+          const { service, instance, serviceToken, isNews } = await registration.register(manifest, by)
           count.registration('accepted')
           if (isNews) {
             changes.greet(service.name, instance.id)

@@ -128,7 +128,11 @@ export const manifest = z.object({
   weight: weight.optional().describe('Relative share of calls; 0 takes none.'),
   openapi: path.nullable().optional().describe("Path of the plugin's OpenAPI document, such as /openapi.json."),
   ephemeral: z.boolean().optional().describe('false for what sends no heartbeats: only its health path is asked.'),
-  tenant_id: z.string().max(64).optional().describe('For a super_admin who registers by hand.'),
+  tenant_id: z
+    .string()
+    .max(64)
+    .optional()
+    .describe('Id or name of the tenant, for a super_admin who registers by hand.'),
 })
 export type Manifest = z.infer<typeof manifest>
 
@@ -300,7 +304,7 @@ export const tokenCreate = z.object({
     .nullable()
     .default(null)
     .describe("Models the plugin's own token may call; null for all."),
-  tenant_id: z.string().max(64).optional().describe('For a super_admin; others make tokens of their own tenant.'),
+  tenant_id: z.string().max(64).optional().describe("Id or name of the tenant; the caller's own unless said."),
 })
 export const tokenReply = z.object({
   id: z.string(),

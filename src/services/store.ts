@@ -248,6 +248,23 @@ export function createServicesStore(db: Kysely<ServicesTables>) {
           .execute(),
       ),
 
+    /** Services of a tenant, and its registration tokens that are still good for something. */
+    async countOf(tenantId: string, now: number): Promise<{ services: number; registrationTokens: number }> {
+      const services = await db
+        .selectFrom('services')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('tenant_id', '=', tenantId)
+        .executeTakeFirstOrThrow()
+      const tokens = await db
+        .selectFrom('registration_tokens')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('tenant_id', '=', tenantId)
+        .where('expires_at', '>', now)
+        .where('uses_left', '>', 0)
+        .executeTakeFirstOrThrow()
+      return { services: Number(services.count), registrationTokens: Number(tokens.count) }
+    },
+
     insertToken: (row: RegistrationTokenRow) => db.insertInto('registration_tokens').values(row).execute(),
     findToken: (hash: string): Promise<RegistrationTokenRow | undefined> =>
       db.selectFrom('registration_tokens').selectAll().where('token_hash', '=', hash).executeTakeFirst(),

@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { defineRoute, type Route } from '../http/route.ts'
-import { fail } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
+import { showTenantId } from '../kernel/scope.ts'
+import type { Desk } from './desk.ts'
 import type { RegistrationTokens } from './registry/tokens.ts'
 import { toInstant, tokenCreate, tokenCreatedReply, tokenReply } from './schema.ts'
 import type { RegistrationTokenRow } from './store.ts'
 
 /** `/api/registry/tokens`: what administrators hand to those who deploy plugins. */
-export function tokenRoutes({ tokens }: { tokens: RegistrationTokens }): Route[] {
+export function tokenRoutes({ tokens }: { tokens: RegistrationTokens }, desk: Pick<Desk, 'readTenant'>): Route[] {
   const tag = 'services'
   return [
     defineRoute({
@@ -36,14 +37,12 @@ export function tokenRoutes({ tokens }: { tokens: RegistrationTokens }): Route[]
       reply: tokenCreatedReply,
       status: 201,
       async handle({ principal, body }) {
-        const isEverywhere = principal!.role === 'super_admin'
-        if (!isEverywhere && body.tenant_id !== undefined && body.tenant_id !== principal!.tenantId) {
-          throw fail('forbidden', 'only a super_admin makes tokens for other tenants', { param: 'tenant_id' })
-        }
+        const { tenantId: own, userId } = principal!
+        const tenantId = body.tenant_id === undefined ? own : await desk.readTenant(body.tenant_id, principal!)
         const { row, text } = await tokens.create({
-          tenantId: body.tenant_id ?? principal!.tenantId,
+          tenantId,
           ...{ service: body.service ?? null, prefix: body.prefix ?? null, uses: body.uses },
-          ...{ lifeMs: body.expires_in * 1000, allowedModels: body.allowed_models, createdBy: principal!.userId },
+          ...{ lifeMs: body.expires_in * 1000, allowedModels: body.allowed_models, createdBy: userId },
         })
         return { ...showToken(row), token: text }
       },
@@ -67,7 +66,7 @@ function tenantOf({ role, tenantId }: Principal): string | null {
 
 function showToken(row: RegistrationTokenRow) {
   return {
-    ...{ id: row.id, masked: `grt_…${row.last_four}`, tenant_id: row.tenant_id },
+    ...{ id: row.id, masked: `grt_…${row.last_four}`, tenant_id: showTenantId(row.tenant_id) },
     service: row.is_prefix === 1 ? null : row.service_name,
     prefix: row.is_prefix === 1 ? row.service_name : null,
     ...{ uses_left: row.uses_left, max_uses: row.max_uses },

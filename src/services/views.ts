@@ -1,4 +1,5 @@
 import type { Principal } from '../kernel/principal.ts'
+import { showTenantId } from '../kernel/scope.ts'
 import type { Catalogue } from './registry/catalogue.ts'
 import type { Hearing } from './registry/hearing.ts'
 import { type InstanceRecord, mayBeCalled, originOf, type ServiceRecord } from './registry/records.ts'
@@ -49,7 +50,7 @@ export function showService(
   const beats = record.instances.map(heardAt)
   const { routing } = directory
   return {
-    ...{ id: row.id, name: row.name, tenant_id: row.tenant_id, display_name: row.display_name },
+    ...{ id: row.id, name: row.name, tenant_id: showTenantId(row.tenant_id), display_name: row.display_name },
     ...{ description: row.description, version: row.version },
     host: first?.row.host ?? '',
     port: first?.row.port ?? 0,

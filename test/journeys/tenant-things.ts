@@ -193,15 +193,8 @@ const manifestOf = () => ({ name: `alpha-${String(Math.random()).slice(2, 12)}`,
 /** Bodies that pass a route's own rules, where `{}` does not. */
 export const bodies: Record<string, object> = {}
 
-/**
- * Where the same answer is right whatever is named: a key made by a tenant's administrator is that tenant's, and a
- * `tenant_id` that was sent is ignored.
- */
-export const ignoring = [
-  'POST /api/keys tenant_id',
-  'POST /api/service-accounts tenant_id',
-  'POST /api/registry/register tenant_id',
-]
+/** Where the same answer is right whatever is named: an instance belongs to whose service it is, and what was sent is not read. */
+export const ignoring = ['POST /api/registry/register tenant_id']
 
 /** Names that are the sender's to choose: the answer repeats them, whoever else has the same. */
 export const ownNames = ['POST /api/registry/register instance_id']

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Audit, createIdentity, type IdentityTables, type Key, type Keys } from '../../identity/index.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { toHubError } from '../../kernel/errors.ts'
+import { everything, hubTenant } from '../../kernel/scope.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { printJson, printTable, reportUsage } from '../report.ts'
 import { withPlatform } from '../store.ts'
@@ -58,7 +59,7 @@ async function create(call: Call): Promise<ExitCode> {
           .filter((model) => model !== '')
       : null
   return withKeys(call, async (all, audited) => {
-    const wish = { name: name.trim(), tenantId: '', userId: '', allowedModels }
+    const wish = { name: name.trim(), tenantId: hubTenant.id, userId: '', allowedModels }
     const { key, text } = await audited('keys.create', '', () => all.create(wish))
     if (call.json) printJson(call.terminal, { ...show(key), key: text })
     else {
@@ -72,7 +73,7 @@ async function list(call: Call): Promise<ExitCode> {
   return withKeys(call, async (all) => {
     const found: Key[] = []
     for (let cursor: string | undefined; ; ) {
-      const page = await all.list({}, pageSize, cursor)
+      const page = await all.list(everything, {}, pageSize, cursor)
       found.push(...page.data)
       if (page.next_cursor === null) break
       cursor = page.next_cursor
@@ -93,7 +94,7 @@ async function list(call: Call): Promise<ExitCode> {
 async function revoke(call: Call): Promise<ExitCode> {
   const [id = ''] = call.args
   return withKeys(call, async (all, audited) => {
-    await audited('keys.delete', id, () => all.delete(id, {}))
+    await audited('keys.delete', id, () => all.delete(everything, id))
     if (call.json) printJson(call.terminal, { ok: true, id })
     else call.terminal.out(`${id} revoked · 已吊销`)
   })

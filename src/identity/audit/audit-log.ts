@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import { createId } from '../../kernel/ids.ts'
 import type { Principal } from '../../kernel/principal.ts'
+import { readTenantId } from '../../kernel/scope.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import type { Log } from '../../platform/log.ts'
 import { scrub } from '../../platform/scrub.ts'
@@ -233,7 +234,7 @@ function openedBy(after: unknown): Partial<Actor> {
     actor_id: text('id'),
     actor_name: text('email'),
     actor_role: text('role'),
-    actor_tenant_id: text('tenant_id'),
+    actor_tenant_id: readTenantId(text('tenant_id')),
   }
 }
 
@@ -244,9 +245,11 @@ function whose(
   after: unknown,
 ): Pick<AuditEntry, 'tenant_id' | 'hub_wide'> {
   for (const thing of [after, (after as { user?: unknown } | null | undefined)?.user, before]) {
-    const tenantId = (thing as { tenant_id?: unknown } | null | undefined)?.tenant_id
+    const shown = (thing as { tenant_id?: unknown } | null | undefined)?.tenant_id
+    // Answers name the hub's own tenant; rows have its id.
+    const tenantId = typeof shown === 'string' ? readTenantId(shown) : undefined
     // '' is also what belongs to nobody: of a super_admin's changes of that, tenants see nothing.
-    if (typeof tenantId === 'string' && (tenantId !== '' || principal?.role !== 'super_admin')) {
+    if (tenantId !== undefined && (tenantId !== '' || principal?.role !== 'super_admin')) {
       return { tenant_id: plain(tenantId, 64), hub_wide: 0 }
     }
   }

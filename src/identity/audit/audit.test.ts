@@ -8,7 +8,7 @@ import { createManualClock } from '../../kernel/clock.ts'
 import { engines } from '../../platform/database/testing.ts'
 import { createSecrets } from '../../platform/secrets.ts'
 import { verifyAuditFile } from '../index.ts'
-import { call, claim, eventually, openNode, ownerLogin, type TestNode, testMasterKey } from '../testing.ts'
+import { call, claim, eventually, makeTenant, openNode, ownerLogin, type TestNode, testMasterKey } from '../testing.ts'
 
 const admin = { adminKey: 'the-admin-key', token: 'the-admin-key' }
 
@@ -63,6 +63,7 @@ describe.each(engines())('the audit log on $name', ({ name: engine, address }) =
 
   test('a change through the API is found by actor, action, target and time, with what was before and after', async () => {
     const node = await open()
+    const acme = await makeTenant(node, admin.token, 'acme')
     const made = await ask(node, 'POST', '/api/keys', { name: 'app', tenant_id: 'acme' })
     await node.clock.advance(1000)
     const at = new Date(node.clock.now()).toISOString()
@@ -74,9 +75,10 @@ describe.each(engines())('the audit log on $name', ({ name: engine, address }) =
       ['keys.delete', 'refused', 'not_found'],
       ['keys.update', 'done', ''],
       ['keys.create', 'done', ''],
+      ['tenants.create', 'done', ''],
     ])
     expect(data[1]).toMatchObject({
-      ...{ target: made.id, status: 200, tenant_id: 'acme', ip: '203.0.113.1', at },
+      ...{ target: made.id, status: 200, tenant_id: acme, ip: '203.0.113.1', at },
       actor: { kind: 'admin_key', id: 'admin', name: 'ADMIN_KEY', role: 'super_admin' },
       before: { id: made.id, rate_limit: null },
       after: { id: made.id, rate_limit: 5 },
@@ -94,13 +96,15 @@ describe.each(engines())('the audit log on $name', ({ name: engine, address }) =
     expect(await count(`target=${made.id}`)).toBe(3)
     expect(await count('action=keys.*')).toBe(4)
     expect(await count('action=keys.create')).toBe(1)
-    expect(await count('actor=admin')).toBe(4)
+    expect(await count('actor=admin')).toBe(5)
     expect(await count('actor=usr_x')).toBe(0)
     expect(await count(`from=${at}`)).toBe(3)
-    expect(await count(`to=${at}`)).toBe(1)
-    expect(await count('tenant_id=acme')).toBe(3)
-    const first = await ask(node, 'GET', '/api/audit?limit=2')
-    const second = await ask(node, 'GET', `/api/audit?limit=2&cursor=${first.next_cursor}`)
+    expect(await count(`to=${at}`)).toBe(2)
+    for (const tenant of ['acme', acme]) expect(await count(`tenant_id=${tenant}`)).toBe(3)
+    expect(await count('tenant_id=hub')).toBe(2)
+    expect(await count('tenant_id=nowhere')).toBe(0)
+    const first = await ask(node, 'GET', '/api/audit?limit=3')
+    const second = await ask(node, 'GET', `/api/audit?limit=3&cursor=${first.next_cursor}`)
     const paged = [...first.data, ...second.data].map((each: Json) => each.id)
     expect(paged).toEqual([rotated, ...data].map((each: Json) => each.id))
     expect(second.next_cursor).toBeNull()
@@ -134,18 +138,22 @@ describe.each(engines())('the audit log on $name', ({ name: engine, address }) =
     await ask(node, 'POST', '/api/auth/login', ownerLogin, '')
     for (let i = 0; i < 9; i++) await ask(node, 'POST', '/api/auth/login', { email, password: 'wrong' }, '')
     const { data } = await ask(node, 'GET', '/api/audit?action=auth.*', undefined, owner.access_token)
-    expect(data[0]).toMatchObject({
-      action: 'auth.login',
-      status: 429,
-      code: 'rate_limited',
-      target: email.toLowerCase(),
-    })
-    expect(data[1]).toMatchObject({ status: 401, code: 'invalid_credentials', actor: { kind: 'anonymous' } })
+    expect(data.slice(0, 9).map(({ status, code }: Json) => `${status} ${code}`)).toEqual([
+      ...Array(4).fill('429 rate_limited'),
+      ...Array(5).fill('401 invalid_credentials'),
+    ])
+    for (const { action, target, actor } of data.slice(0, 9)) {
+      expect({ action, target, actor }).toMatchObject({
+        ...{ action: 'auth.login', target: email.toLowerCase() },
+        actor: { kind: 'anonymous', id: '', tenant_id: '' },
+      })
+    }
     expect(data.at(-1)).toMatchObject({ action: 'auth.setup', outcome: 'done' })
     expect(data.at(-2)).toMatchObject({
       action: 'auth.login',
       outcome: 'done',
-      actor: { kind: 'user', id: owner.user.id },
+      tenant_id: 'hub',
+      actor: { kind: 'user', id: owner.user.id, tenant_id: 'hub' },
     })
   })
 
@@ -153,14 +161,18 @@ describe.each(engines())('the audit log on $name', ({ name: engine, address }) =
     const node = await open()
     const password = 'a long enough password'
     const email = 'boss@acme.example'
+    for (const name of ['acme', 'other']) await makeTenant(node, admin.token, name)
     await ask(node, 'POST', '/api/users', { email, password, role: 'tenant_admin', tenant_id: 'acme' })
-    const { access_token } = await ask(node, 'POST', '/api/auth/login', { email, password }, '')
+    const { status, access_token } = await ask(node, 'POST', '/api/auth/login', { email, password }, '')
+    // Nothing below would tell apart who asks without it.
+    expect(status).toBe(200)
     await ask(node, 'POST', '/api/keys', { name: 'theirs', tenant_id: 'acme' })
     await ask(node, 'POST', '/api/keys', { name: 'others', tenant_id: 'other' })
     await ask(node, 'POST', '/api/keys', { name: 'hubs' })
     await ask(node, 'POST', '/api/keys', { name: 'own' }, access_token)
     const { data } = await ask(node, 'GET', '/api/audit', undefined, access_token)
     expect(data.map((each: Json) => each.after?.name ?? each.action)).toEqual(['own', 'theirs', 'auth.login', ''])
+    expect(data.at(-1)).toMatchObject({ action: 'users.create', outcome: 'done' })
     expect((await ask(node, 'GET', '/api/audit?tenant_id=other', undefined, access_token)).data).toEqual([])
     expect((await ask(node, 'GET', '/api/audit/verify', undefined, access_token)).status).toBe(403)
   })

@@ -29,6 +29,8 @@ export function createAudit(own: {
   db: Kysely<AuditTables>
   secrets: Pick<Secrets, 'derive'>
   nameOf(userId: string): Promise<string>
+  /** The id of a tenant that is written as id or name. */
+  tenantIdOf(written: string): Promise<string>
   /** 0 keeps everything in the store. */
   retentionDays: number
   /** Where archived rows go. */
@@ -36,13 +38,13 @@ export function createAudit(own: {
   clock: Clock
   log: Log
 }): Audit {
-  const { db, secrets, nameOf, retentionDays, folder, clock, log } = own
+  const { db, secrets, nameOf, tenantIdOf, retentionDays, folder, clock, log } = own
   const auditStore = createAuditStore(db)
   const chain = createChain(secrets)
   const verify = (range?: AuditRange) => verifyChain(auditStore, chain, range)
   return {
     ...createAuditLog({ auditStore, chain, nameOf, clock, log }),
-    routes: auditRoutes({ auditStore, verify }),
+    routes: auditRoutes({ auditStore, tenantIdOf, verify }),
     verify,
     async archive() {
       if (retentionDays === 0) return { rows: 0, files: [] }

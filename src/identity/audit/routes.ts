@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { defineRoute, type Route } from '../../http/route.ts'
 import { fail } from '../../kernel/errors.ts'
 import { toPage } from '../../kernel/page.ts'
+import { showTenantId } from '../../kernel/scope.ts'
 import { instant, pageOf, toInstant } from '../schema.ts'
 import type { AuditRow, AuditStore } from './store.ts'
 import type { AuditRange, AuditVerdict } from './verify.ts'
@@ -41,10 +42,11 @@ const verdictReply = z.object({
 
 export type AuditRoutesSource = {
   auditStore: Pick<AuditStore, 'list'>
+  tenantIdOf(written: string): Promise<string>
   verify(range: AuditRange): Promise<AuditVerdict>
 }
 
-export function auditRoutes({ auditStore, verify }: AuditRoutesSource): Route[] {
+export function auditRoutes({ auditStore, tenantIdOf, verify }: AuditRoutesSource): Route[] {
   const tag = 'audit'
   let isVerifying = false
   return [
@@ -58,7 +60,7 @@ export function auditRoutes({ auditStore, verify }: AuditRoutesSource): Route[] 
         actor: z.string().max(100).optional().describe('Id of a person or key, or admin.'),
         action: z.string().max(200).optional().describe('As in keys.create; a beginning ends in *.'),
         target: z.string().max(300).optional(),
-        tenant_id: z.string().max(64).optional().describe('For a super_admin.'),
+        tenant_id: z.string().max(64).optional().describe('Id or name, for a super_admin.'),
         from: time.optional().describe('ISO 8601 with offset, inclusive.'),
         to: time.optional().describe('Exclusive.'),
         limit: z.coerce.number().int().min(1).max(200).default(50),
@@ -71,7 +73,8 @@ export function auditRoutes({ auditStore, verify }: AuditRoutesSource): Route[] 
       handle: async ({ principal, query: { limit, cursor, tenant_id, ...filter } }) => {
         const tenantId = principal!.role === 'super_admin' ? undefined : principal!.tenantId
         const before = cursor === undefined ? undefined : Number(cursor)
-        const rows = await auditStore.list({ ...filter, tenantId, ofTenant: tenant_id }, limit + 1, before)
+        const ofTenant = tenant_id === undefined ? undefined : await tenantIdOf(tenant_id)
+        const rows = await auditStore.list({ ...filter, tenantId, ofTenant }, limit + 1, before)
         const page = toPage(rows, limit, (row) => String(row.seq))
         return { ...page, data: page.data.map(show) }
       },
@@ -109,7 +112,8 @@ function show(row: AuditRow): z.input<typeof auditReply> {
     at: toInstant(row.at),
     actor: {
       ...{ kind: row.actor_kind, id: row.actor_id, name: row.actor_name, role: row.actor_role },
-      tenant_id: row.actor_tenant_id,
+      // Whoever has no role belongs to no tenant: strangers, the hub itself, whoever has a shell.
+      tenant_id: row.actor_role === '' ? '' : showTenantId(row.actor_tenant_id),
     },
     action: row.action,
     target: row.target,
@@ -118,7 +122,7 @@ function show(row: AuditRow): z.input<typeof auditReply> {
     code: row.code,
     before: row.before_json === '' ? null : JSON.parse(row.before_json),
     after: row.after_json === '' ? null : JSON.parse(row.after_json),
-    tenant_id: row.tenant_id,
+    tenant_id: showTenantId(row.tenant_id),
     trace_id: row.trace_id,
     request_id: row.request_id,
     ip: row.ip,

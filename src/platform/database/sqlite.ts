@@ -57,9 +57,11 @@ export async function openSqlite<Tables>(options: SqliteOptions): Promise<Databa
 
   async function close() {
     // What has been asked for before is finished first.
-    await lock.acquire()
+    const leave = await lock.acquire()
     await reader.close()
     await writer.close()
+    // What is asked for later is refused by the threads; behind a lock that nobody leaves it would wait for good.
+    leave()
   }
 }
 

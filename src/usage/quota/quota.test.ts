@@ -35,7 +35,11 @@ const caller: Principal = {
 }
 const admin: Principal = { ...caller, kind: 'admin_key', role: 'super_admin', tenantId: '', keyId: '' }
 const ofTenant: Principal = { ...caller, kind: 'user', role: 'tenant_admin', keyId: '' }
-const tenants: Record<string, string> = { key_a: 'ten_a', usr_a: 'ten_a', key_b: 'ten_b' }
+const tenants: Record<string, string> = {
+  ...{ key_a: 'ten_a', usr_a: 'ten_a', key_b: 'ten_b', key_own: '' },
+  // A tenant by its id, and by its name.
+  ...{ ten_a: 'ten_a', ten_b: 'ten_b', acme: 'ten_a', hub: '' },
+}
 
 describe.each(engines())('limits and budgets on $name', ({ open }) => {
   type Options = {
@@ -343,6 +347,26 @@ describe.each(engines())('limits and budgets on $name', ({ open }) => {
     const admitted = async (ip: string) => (await admit(callOf(), ip)).refusal === null
     expect([await admitted('192.0.2.1'), await admitted('192.0.2.1')]).toEqual([true, false])
     expect([await admitted('192.0.2.9'), await admitted('192.0.2.9')]).toEqual([true, true])
+  })
+
+  test('a tenant is limited by id, by name, or as the hub’s own; one that is not there is told', async () => {
+    const { admit, callOf, limitFor, budgetFor, api } = await start()
+    const limit = await limitFor('tenant', 'acme', { rpm: 1 })
+    expect(limit).toMatchObject({ scope_id: 'ten_a', tenant_id: 'ten_a' })
+    await expect(limitFor('tenant', 'ten_a', { rpm: 2 })).rejects.toMatchObject({ code: 'conflict' })
+    await expect(limitFor('tenant', 'nowhere', { rpm: 2 })).rejects.toMatchObject({ code: 'not_found' })
+    await expect(budgetFor('tenant', 'nowhere', '1')).rejects.toMatchObject({ code: 'not_found' })
+    expect([(await admit(callOf())).refusal, (await admit(callOf())).refusal?.code]).toEqual([null, 'rate_limited'])
+
+    const own = { ...caller, keyId: 'key_own', userId: '', tenantId: '', tags: [] }
+    expect(await limitFor('tenant', 'hub', { rpm: 1 })).toMatchObject({ scope_id: 'hub', tenant_id: 'hub' })
+    const budget = await budgetFor('tenant', 'hub', '100')
+    expect(budget).toMatchObject({ scope_id: 'hub', tenant_id: 'hub' })
+    expect(await api(admin, 'GET', '/api/budgets/:id', { params: { id: budget.id } })).toMatchObject({
+      scope_id: 'hub',
+    })
+    const first = await admit(callOf({}, own))
+    expect([first.refusal, (await admit(callOf({}, own))).refusal?.code]).toEqual([null, 'rate_limited'])
   })
 
   test('a tenant_admin limits its own keys and people, sees what holds for the tenant, and nothing else', async () => {

@@ -5,7 +5,7 @@ import { fail } from '../../kernel/errors.ts'
 import { createId } from '../../kernel/ids.ts'
 import { toPage } from '../../kernel/page.ts'
 import type { Principal } from '../../kernel/principal.ts'
-import { scopeOf } from '../../kernel/scope.ts'
+import { hubTenant, scopeOf } from '../../kernel/scope.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import { nanoFromUsd } from '../usd.ts'
 import type { KeptQuota } from './quota.ts'
@@ -21,8 +21,8 @@ import {
 } from './schema.ts'
 import type { BudgetRow, LimitRow, QuotaStore } from './store.ts'
 
-/** The tenant that a key or a person belongs to; null when there is none of that id. */
-export type TenantOf = (scope: 'key' | 'user', id: string) => Promise<string | null>
+/** The tenant that a key or a person belongs to, or that has this id or name; null when there is none. */
+export type TenantOf = (scope: 'key' | 'user' | 'tenant', id: string) => Promise<string | null>
 
 export type QuotaRouteParts = {
   store: QuotaStore
@@ -72,9 +72,9 @@ function limitRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route[
       reply: limitReply,
       status: 201,
       async handle({ principal, body }) {
-        const tenant_id = await ownerOf(body, principal!, tenantOf)
+        const owned = await ownerOf(body, principal!, tenantOf)
         const now = clock.now()
-        const row: LimitRow = { ...body, id: createId('limit', now), tenant_id, created_at: now, updated_at: now }
+        const row: LimitRow = { ...body, ...owned, id: createId('limit', now), created_at: now, updated_at: now }
         await unlessThere(store.insertLimit(row), `There is a limit for this ${body.scope} already; change that one.`)
         await quota.changed()
         return showLimit(row)
@@ -158,11 +158,11 @@ function budgetRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route
       reply: budgetReply,
       status: 201,
       async handle({ principal, body }) {
-        const { scope, scope_id, period, zone } = body
-        const tenant_id = await ownerOf(body, principal!, tenantOf)
+        const { scope, period, zone } = body
+        const owned = await ownerOf(body, principal!, tenantOf)
         const now = clock.now()
         const row: BudgetRow = {
-          ...{ id: createId('budget', now), scope, scope_id, tenant_id, period, zone },
+          ...{ id: createId('budget', now), scope, ...owned, period, zone },
           ...{ limit_nano_usd: nanoFromUsd(body.limit_usd), is_hard: body.hard ? 1 : 0 },
           ...{ created_at: now, updated_at: now },
         }
@@ -222,23 +222,26 @@ function budgetRoutes({ store, quota, tenantOf, clock }: QuotaRouteParts): Route
 
 type Owned = { scope: string; scope_id: string; tenant_id: string }
 
-/** Whose thing is to be limited. Throws `not_found` for what the caller may not know to be there. */
+/** What is to be limited, by its id, and whose it is. Throws `not_found` for what the caller may not know to be there. */
 async function ownerOf(
   { scope, scope_id }: Pick<Owned, 'scope' | 'scope_id'>,
   principal: Principal,
   tenantOf: TenantOf,
-): Promise<string> {
+): Promise<Pick<Owned, 'scope_id' | 'tenant_id'>> {
+  const absent = () => fail('not_found', `There is no ${scope} ${scope_id}.`, { param: 'scope_id' })
   if (scope === 'key' || scope === 'user') {
     const tenantId = await tenantOf(scope, scope_id)
     const isSeen = principal.role === 'super_admin' || tenantId === principal.tenantId
-    if (tenantId === null || !isSeen)
-      throw fail('not_found', `There is no ${scope} ${scope_id}.`, { param: 'scope_id' })
-    return tenantId
+    if (tenantId === null || !isSeen) throw absent()
+    return { scope_id, tenant_id: tenantId }
   }
   if (principal.role !== 'super_admin') {
     throw fail('forbidden', `Only a super_admin limits a ${scope}; you may limit keys and people of your tenant.`)
   }
-  return scope === 'tenant' ? scope_id : ''
+  if (scope !== 'tenant') return { scope_id, tenant_id: hubTenant.id }
+  const tenantId = await tenantOf(scope, scope_id)
+  if (tenantId === null) throw absent()
+  return { scope_id: tenantId, tenant_id: tenantId }
 }
 
 function there<Row>(row: Row | undefined, id: string, kind: string): Row {

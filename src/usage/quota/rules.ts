@@ -93,7 +93,7 @@ export function createRules(
       const { userId, tenantId, tags } = principal
       const key = keySubject(principal)
       const user = userId === '' ? undefined : known.user.get(userId)
-      const tenant = tenantId === '' ? undefined : known.tenant.get(tenantId)
+      const tenant = known.tenant.get(tenantId)
       const ip = ipSubject(clientIp)
       let found: Subject[] | null = null
       if (key) found = [key]

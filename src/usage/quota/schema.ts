@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { formatUsd } from '../../kernel/money.ts'
+import { showTenantId } from '../../kernel/scope.ts'
 import { nanoFromUsd } from '../usd.ts'
 import { isZone } from './periods.ts'
 import { budgetPeriods, budgetScopes, limitScopes } from './scopes.ts'
@@ -17,7 +18,7 @@ const concurrency = most('Calls at the same time')
 
 export const limitCreate = z.strictObject({
   scope: z.enum(limitScopes),
-  scope_id: scopeId.describe('Id of the key, user or provider, the tenant, or the address.'),
+  scope_id: scopeId.describe('Id of the key, user or provider, id or name of the tenant, or the address.'),
   rpm: rpm.default(null),
   tpm: tpm.default(null),
   concurrency: concurrency.default(null),
@@ -52,7 +53,7 @@ const hard = z.boolean().describe('true refuses calls when it is used up; false 
 
 export const budgetCreate = z.strictObject({
   scope: z.enum(budgetScopes),
-  scope_id: scopeId.describe('Id of the key, user or provider, the tenant, or the tag.'),
+  scope_id: scopeId.describe('Id of the key, user or provider, id or name of the tenant, or the tag.'),
   period: z.enum(budgetPeriods),
   zone: zone.default('UTC'),
   limit_usd: usd,
@@ -82,8 +83,13 @@ export const budgetReply = z.object({
   updated_at: time,
 })
 
+/** Tenants as people read them. */
+function shownOwner({ scope, scope_id, tenant_id }: Pick<LimitRow | BudgetRow, 'scope' | 'scope_id' | 'tenant_id'>) {
+  return { scope_id: scope === 'tenant' ? showTenantId(scope_id) : scope_id, tenant_id: showTenantId(tenant_id) }
+}
+
 export function showLimit(row: LimitRow) {
-  return { ...row, created_at: instant(row.created_at), updated_at: instant(row.updated_at) }
+  return { ...row, ...shownOwner(row), created_at: instant(row.created_at), updated_at: instant(row.updated_at) }
 }
 
 export function showBudget(
@@ -93,6 +99,7 @@ export function showBudget(
   const { balance } = current
   return {
     ...row,
+    ...shownOwner(row),
     hard: row.is_hard === 1,
     limit_usd: formatUsd(row.limit_nano_usd),
     period_starts_at: instant(current.startsAt),
