@@ -193,8 +193,5 @@ const manifestOf = () => ({ name: `alpha-${String(Math.random()).slice(2, 12)}`,
 /** Bodies that pass a route's own rules, where `{}` does not. */
 export const bodies: Record<string, object> = {}
 
-/** Where the same answer is right whatever is named: an instance belongs to whose service it is, and what was sent is not read. */
-export const ignoring = ['POST /api/registry/register tenant_id']
-
 /** Names that are the sender's to choose: the answer repeats them, whoever else has the same. */
 export const ownNames = ['POST /api/registry/register instance_id']
