@@ -1,3 +1,5 @@
+import { startFakeProvider } from '../fake-providers/index.ts'
+import { until } from '../harness/control.ts'
 import type { TestHub } from '../harness/hub.ts'
 
 /** Two tenants and their people; every name of the second holds `bravo`, so that it is known wherever it appears. */
@@ -17,6 +19,8 @@ export type Tenancy = {
 
 /** One of a tenant's things, or of the hub's, made fresh; its ids by the parameters of the paths that name it. */
 type Maker = (world: World, owner: Tenancy) => Promise<Record<string, string>>
+
+let number = 0
 
 /**
  * What stands behind the parameters of every path, by the path's beginning. A room that serves a new kind of thing adds a
@@ -61,6 +65,47 @@ export const makers: Record<string, Maker> = {
     const rows = await hub.logs(`&key_id=${key.id}`)
     return { id: String(rows[0]!.id), trace: String(rows[0]!.trace_id) }
   },
+  '/api/service-accounts': async ({ hub }, { id }) => {
+    const made = await hub.admin('POST', '/api/service-accounts', { name: `bravo-${++number}`, tenant_id: id })
+    return { id: made.id }
+  },
+  '/api/registry/services': async ({ hub }, { id }) => {
+    // By hand: no such plugin runs, and nobody judges it by its silence.
+    const wish = { name: `bravo-service-${++number}`, host: '127.0.0.1', port: 9, ephemeral: false, tenant_id: id }
+    const made = await hub.admin('POST', '/api/registry/register', wish)
+    return { id: made.id, instance: made.instance_id }
+  },
+  '/api/registry/tokens': async ({ hub }, { id }) => {
+    const wish = { service: `bravo-service-${++number}`, tenant_id: id }
+    return { id: (await hub.admin('POST', '/api/registry/tokens', wish)).id }
+  },
+  '/api/mirrors': async ({ hub }, { key }) => {
+    const fake = await startFakeProvider({ kind: 'openai' })
+    const model = `bravo-first-${++number}`
+    const second = `bravo-second-${number}`
+    const address = { type: 'openai', base_url: fake.baseUrl, api_key: fake.apiKey }
+    try {
+      // What has no price is not asked beside another: nobody could say what it costs.
+      const price = { input_usd: '1', output_usd: '2', effective_from: '2020-01-01T00:00:00Z' }
+      for (const name of [model, second]) await hub.admin('POST', '/api/prices', { model: name, ...price })
+      await hub.serve(second, address)
+      await hub.admin('POST', '/api/models', { name: model, mirror: { model: second, percent: 100 } })
+      await hub.serve(model, address)
+      await fetch(`${hub.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key.text}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }] }),
+      })
+      let found: { id: string; request_id: string }[] = []
+      await until(`${model} was compared`, async () => {
+        found = (await hub.admin('GET', `/api/mirrors?model=${model}`)).data
+        return found.length > 0
+      })
+      return { id: found[0]!.id, request: found[0]!.request_id }
+    } finally {
+      await fake.close()
+    }
+  },
   // The hub's own, which no tenant reads or changes.
   '/api/providers': async ({ hub }) => {
     const wish = {
@@ -85,6 +130,7 @@ export const makers: Record<string, Maker> = {
     const wish = { model_id: model.id, provider_id: provider.id, provider_model: 'bravo' }
     return { id: String((await world.hub.admin('POST', '/api/model-providers', wish)).id) }
   },
+  '/api/metrics/label': async () => ({ name: 'instance_of_nobody' }),
 }
 
 /**
@@ -104,6 +150,28 @@ export const references: Record<
     of: '/api/tenants',
     send: (id) => ({ body: { email: 'new@example.com', tenant_id: id } }),
   },
+  'POST /api/service-accounts tenant_id': {
+    of: '/api/tenants',
+    send: (id) => ({ body: { name: 'an-account', tenant_id: id } }),
+  },
+  'POST /api/service-accounts owner_id': {
+    of: '/api/users',
+    send: (id) => ({ body: { name: 'an-account', owner_id: id } }),
+  },
+  'POST /api/keys service_account_id': {
+    of: '/api/service-accounts',
+    send: (id) => ({ body: { name: 'a key', service_account_id: id } }),
+  },
+  'GET /api/keys service_account_id': {
+    of: '/api/service-accounts',
+    send: (id) => ({ query: `service_account_id=${id}` }),
+  },
+  'POST /api/registry/tokens tenant_id': {
+    of: '/api/tenants',
+    send: (id) => ({ body: { service: 'a-service', tenant_id: id } }),
+  },
+  'GET /api/audit tenant_id': { of: '/api/tenants', send: (id) => ({ query: `tenant_id=${id}` }) },
+  'GET /api/mirrors request_id': { of: '/api/mirrors', by: 'request', send: (id) => ({ query: `request_id=${id}` }) },
   'POST /api/limits scope_id': { of: '/api/keys', send: (id) => ({ body: { scope: 'key', scope_id: id, rpm: 5 } }) },
   'POST /api/budgets scope_id': {
     of: '/api/users',
@@ -114,4 +182,6 @@ export const references: Record<
 }
 
 /** Bodies that pass a route's own rules, where `{}` does not. */
-export const bodies: Record<string, object> = {}
+export const bodies: Record<string, object> = {
+  'PUT /api/registry/services/{id}/instances/{instance}': { weight: 5 },
+}
