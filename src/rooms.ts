@@ -154,6 +154,8 @@ export function buildRooms(
       serviceTokens: identity.serviceTokens,
       byServiceCredential: identity.byServiceCredential,
       isReserved,
+      // Without Redis the store alone tells a gateway what the registry beside it has heard.
+      followMs: roles.isWhole || config.redis.url !== '' ? 1000 : 250,
       checkAddress(host, port) {
         if (port !== config.server.port || !isLoopbackHost(host)) return
         throw fail(
