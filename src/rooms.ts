@@ -191,10 +191,10 @@ export function buildRooms(
         const ip = contextOf(request)?.clientIp ?? ''
         const credential = identity.readCredential(request.headers, url)
         if (!credential?.startsWith('sk-gh-')) return identity.byControlCredential(request.headers)
-        const check = (principal: Principal) => {
+        const check = (known: Principal) => {
           // A plugin's own token is for models and the registry by its scopes; other plugins it calls as itself.
-          const path = url.split('?', 1)[0]!
-          identity.checkScope(principal.service === '' ? principal : { ...principal, allowedEndpoints: null }, path, ip)
+          const principal = known.service === '' ? known : { ...known, allowedEndpoints: null }
+          identity.checkScope(principal, url.split('?', 1)[0]!, ip)
           return principal
         }
         const known = identity.byApiKey(credential)
