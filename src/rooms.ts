@@ -159,6 +159,8 @@ export function buildRooms(
       assertAddress: (principal, ip) => identity.checkScope({ ...principal, allowedEndpoints: null }, '', ip),
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
       isReserved,
+      // Without Redis the store alone tells a gateway what the registry beside it has heard.
+      followMs: roles.isWhole || config.redis.url !== '' ? 1000 : 250,
       checkAddress(host, port) {
         if (port !== config.server.port || !isLoopbackHost(host)) return
         throw fail(
@@ -194,10 +196,10 @@ export function buildRooms(
         const ip = contextOf(request)?.clientIp ?? ''
         const credential = identity.readCredential(request.headers, url)
         if (!credential?.startsWith('sk-gh-')) return identity.byControlCredential(request.headers)
-        const check = (principal: Principal) => {
+        const check = (known: Principal) => {
           // A plugin's own token is for models and the registry by its scopes; other plugins it calls as itself.
-          const path = url.split('?', 1)[0]!
-          identity.checkScope(principal.service === '' ? principal : { ...principal, allowedEndpoints: null }, path, ip)
+          const principal = known.service === '' ? known : { ...known, allowedEndpoints: null }
+          identity.checkScope(principal, url.split('?', 1)[0]!, ip)
           return principal
         }
         const known = identity.byApiKey(credential)

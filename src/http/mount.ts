@@ -84,6 +84,7 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   })
   countAnswers(app, options.metrics, clock, contextFor)
 
+  app.addHook('onRequest', async ({ method, headers }) => refusePreflight(method, headers, options.corsOrigins))
   if (options.corsOrigins.length > 0) {
     await app.register(cors, {
       origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
@@ -99,6 +100,17 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   for (const route of routes) mountRoute(app, route, options, contextFor)
   app.setNotFoundHandler(createNotFound(routes))
   return app
+}
+
+/** A browser shows its user nothing but that it was refused; whoever looks at the preflight's answer finds out why. */
+function refusePreflight(method: string, headers: IncomingHttpHeaders, origins: readonly string[]): void {
+  const { origin } = headers
+  if (method !== 'OPTIONS' || origin === undefined || !headers['access-control-request-method']) return
+  if (origins.includes('*') || origins.includes(origin)) return
+  throw fail(
+    'origin_not_allowed',
+    `The origin ${origin.slice(0, 200)} is not in server.cors_origins (CORS_ORIGINS): name it there exactly, scheme and port included, or let the page call the hub under its own origin.`,
+  )
 }
 
 function mountRoute(

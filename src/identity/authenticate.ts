@@ -105,7 +105,11 @@ export function createAuthenticator(own: {
 
     byServiceCredential(headers) {
       const credential = readCredential(headers, '')
-      if (credential === null) throw fail('unauthenticated', 'send the service token: Authorization: Bearer sk-gh-…')
+      if (credential === null)
+        throw fail(
+          'unauthenticated',
+          'send a credential: Authorization: Bearer with a service token, an API key, a session or ADMIN_KEY',
+        )
       return byServiceToken(credential)
     },
 

@@ -32,6 +32,12 @@ export const errorCatalogue = {
     titleZh: '链接或令牌无效、已使用或已过期',
     retry: false,
   },
+  origin_not_allowed: {
+    status: 403,
+    title: 'Pages of this origin may not call the hub',
+    titleZh: '不允许该来源的网页调用',
+    retry: false,
+  },
   forbidden: { status: 403, title: 'This credential may not do that', titleZh: '该凭据无权执行此操作', retry: false },
   model_not_allowed: {
     status: 403,

@@ -52,7 +52,10 @@ export type Plugin = {
   stop(): Promise<void>
 }
 
+const signals = ['SIGTERM', 'SIGINT'] as const
 const defaultDrainMs = 25_000
+/** Every node of the hub knows within this that we drain; until then calls may still come, and are answered. */
+const lingerMs = 1000
 
 /**
  * Serves a plugin: listens, registers at the hub (which may come up later), beats, answers its health route, and on
@@ -111,7 +114,10 @@ export async function servePlugin(options: PluginOptions): Promise<Plugin> {
   async function stop(): Promise<void> {
     const attempt = (what: string, work: Promise<void>) =>
       work.catch((error: unknown) => log(`${what} failed: ${error instanceof Error ? error.message : String(error)}`))
-    await attempt('draining', membership.drain())
+    if (membership.isRegistered()) {
+      await attempt('draining', membership.drain())
+      await new Promise((resolve) => setTimeout(resolve, lingerMs))
+    }
     if (open > 0) {
       log(`waiting for ${open} running answers`)
       const idle = new Promise<void>((resolve) => {
@@ -127,16 +133,16 @@ export async function servePlugin(options: PluginOptions): Promise<Plugin> {
     await new Promise<void>((resolve) => server.close(() => resolve()))
     hubLink.close()
     registryLink.close()
+    for (const signal of signals) process.off(signal, leave)
   }
 
   let stopped: Promise<void> | undefined
   const stopOnce = () => (stopped ??= stop())
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      log(`${signal}: leaving the hub`)
-      void stopOnce().then(() => process.exit(0))
-    })
+  function leave(signal: string): void {
+    log(`${signal}: leaving the hub`)
+    void stopOnce().then(() => process.exit(0))
   }
+  for (const signal of signals) process.once(signal, leave)
   return { url: `http://${host}:${port}`, hub, registered, stop: stopOnce }
 }
 

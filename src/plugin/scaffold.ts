@@ -69,7 +69,7 @@ A plugin service of Gatehouse · Gatehouse 插件服务。Needs Node 22.18 or ne
 
    \`\`\`sh
    curl -X POST http://127.0.0.1:8000/api/registry/tokens -H "Authorization: Bearer $ADMIN_KEY" \\
-     -H 'Content-Type: application/json' -d '{"name": "${name}"}'
+     -H 'Content-Type: application/json' -d '{"service": "${name}"}'
    \`\`\`
 
 2. Start it · 启动:

@@ -63,7 +63,7 @@ export const servicesConfig = z
       .meta({ zh: '已 critical 的实例连续成功多少次后恢复为 passing。' }),
     deregister_after_seconds: z
       .number()
-      .min(60)
+      .min(1)
       .max(30 * 86_400)
       .default(300)
       .describe('An instance that was critical for so long is taken off the list; a late heartbeat brings it back.')

@@ -76,6 +76,8 @@ export type ServicesOptions = {
   /** Throws when the address is the hub itself. */
   checkAddress(host: string, port: number): void
   random?: () => number
+  /** How often the store is asked whether another process changed something. */
+  followMs?: number
 }
 
 export function createServices(options: ServicesOptions, config: ServicesConfig): Services {
@@ -83,7 +85,7 @@ export function createServices(options: ServicesOptions, config: ServicesConfig)
   const log = options.log.child({ room: 'services' })
   const random = options.random ?? Math.random
   const store = createServicesStore(options.db)
-  const catalogue = createCatalogue({ store, clock, log })
+  const catalogue = createCatalogue({ store, clock, log, intervalMs: options.followMs ?? 1000 })
   const hearing = createHearing(clock)
   const polls = metrics.counter('gatehouse_services_polls_total', 'Answers of health paths of plugin instances.', [
     'outcome',

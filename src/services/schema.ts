@@ -94,7 +94,7 @@ export const defaultRouting: ServiceRouting = Object.freeze({
   canary: null,
 })
 
-const deregisterAfter = z.int().min(60).max(2_592_000).nullable().describe('Seconds in critical until it is taken off.')
+const deregisterAfter = z.int().min(1).max(2_592_000).nullable().describe('Seconds in critical until it is taken off.')
 const ofService = {
   description: z.string().max(4000).nullable().optional(),
   version: z.string().max(64).optional(),

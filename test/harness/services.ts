@@ -42,6 +42,14 @@ export async function provideNginx(): Promise<Provided<string>> {
   })
 }
 
+/** The path of a Python 3 that can be started. */
+export async function providePython(): Promise<Provided<string>> {
+  return provide('Python', 'GATEHOUSE_TEST_PYTHON', async () => {
+    const named = process.env.GATEHOUSE_TEST_PYTHON
+    return named ?? findOrInstall(() => findProgram('python3', ['/usr/local/bin']), 'python3')
+  })
+}
+
 /** The path of a Prometheus that can be started, promtool beside it; nothing is started here. */
 export async function providePrometheus(): Promise<Provided<string>> {
   return provide('Prometheus', 'GATEHOUSE_TEST_PROMETHEUS', async () => {

@@ -220,7 +220,10 @@ export function createMirrors(parts: MirrorParts): Mirrors {
     async stop() {
       isResting = true
       for (const { inFlight } of running.keys()) inFlight.attempt?.abandon()
-      await Promise.race([Promise.all(running.values()), clock.sleep(stopMs)])
+      const waited = new AbortController()
+      await Promise.race([Promise.all(running.values()), clock.sleep(stopMs, waited.signal)])
+      // A timer left behind would keep the process for as long.
+      waited.abort()
     },
   }
 }

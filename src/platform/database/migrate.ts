@@ -42,7 +42,7 @@ export async function migrate(
   options: MigrateOptions,
 ): Promise<string[]> {
   const clock = options.clock ?? systemClock
-  return withMigrationLock(database, { ...options, clock }, async ({ db, transaction }) => {
+  const upgrade = withMigrationLock(database, { ...options, clock }, async ({ db, transaction }) => {
     await transaction(async (trx) => createBookkeeping(trx))
     const before = await readApplied(db)
     assertNotNewer(migrations, before)
@@ -69,6 +69,20 @@ export async function migrate(
     }
     return applied
   })
+  return upgrade.catch(async (error) => {
+    throw await explainRefusal(database, error)
+  })
+}
+
+/** From PostgreSQL 15 on a role may make nothing in the schema public before it was let: https://www.postgresql.org/docs/15/release-15.html */
+async function explainRefusal(database: AnyStore, error: unknown): Promise<unknown> {
+  if ((error as { code?: unknown } | null)?.code !== '42501') return error
+  const { rows } = await sql<{ role: string }>`select current_user as role`.execute(database.kysely)
+  return fail(
+    'invalid_request',
+    `PostgreSQL: ${(error as Error).message} (42501). Let the role make tables, as the owner of the database: GRANT ALL ON SCHEMA public TO "${rows[0]?.role}". Or name another role in database.url (DATABASE_URL).`,
+    { param: 'database.url', cause: error },
+  )
 }
 
 /** Takes back the last `steps` applied migrations, newest first, and returns their names. */

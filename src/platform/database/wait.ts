@@ -63,7 +63,10 @@ function settingError(error: HubError): HubError {
 
 function remedyFor({ code, message }: Error & { code?: unknown }): string {
   if (code === '28P01') {
-    return 'Correct the password in database.url (DATABASE_URL), or set it anew: ALTER ROLE … PASSWORD …'
+    return 'Correct the password in database.url (DATABASE_URL), or set it anew: ALTER ROLE … PASSWORD … PostgreSQL says the same of a role that is not there: CREATE ROLE … LOGIN PASSWORD …'
+  }
+  if (code === '28000' && message.endsWith('does not exist')) {
+    return 'Create the role (CREATE ROLE … LOGIN PASSWORD …), or name another one in database.url (DATABASE_URL). Is it the server you mean that listens there?'
   }
   if (code === '3D000') {
     return 'Create the database (CREATE DATABASE … OWNER …), or name another one in database.url (DATABASE_URL).'

@@ -6,6 +6,7 @@ import type { InstanceFacts, ServicesStore } from '../store.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Hearing } from './hearing.ts'
 import { type InstanceRecord, originOf, type ServiceRecord, stateOf } from './records.ts'
+import { joinMetadata } from './register.ts'
 
 export type Beats = {
   /** Hears a heartbeat. Only one that changes something waits for the store. */
@@ -27,7 +28,7 @@ export function createBeats(parts: {
   let metadata = new Map<string, Record<string, unknown>>()
 
   function noteMetadata({ row, metadata: kept }: ServiceRecord, beat: Heartbeat): void {
-    const sent = beat.service_metadata ?? beat.metadata
+    const sent = joinMetadata(beat)
     if (sent === undefined) return
     const before = metadata.get(row.id) ?? kept
     const merged = { ...before, ...sent }

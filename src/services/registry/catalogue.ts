@@ -39,8 +39,13 @@ type Held = { index: number; records: Map<string, ServiceRecord>; byId: Map<stri
 /** Removals that watchers can still be told of. */
 const mostRemovals = 1000
 
-export function createCatalogue(parts: { store: ServicesStore; clock: Clock; log: Log }): Catalogue {
-  const { store, clock, log } = parts
+export function createCatalogue(parts: {
+  store: ServicesStore
+  clock: Clock
+  log: Log
+  intervalMs?: number
+}): Catalogue {
+  const { store, clock, log, intervalMs = 1000 } = parts
   const listeners = new Set<(names: readonly string[]) => void>()
   const withdrawn = new Set<string>()
   let removals: { index: number; record: ServiceRecord }[] = []
@@ -59,6 +64,7 @@ export function createCatalogue(parts: { store: ServicesStore; clock: Clock; log
       return index
     },
     revision: store.revision,
+    intervalMs,
     clock,
     log,
   })

@@ -285,7 +285,7 @@ export function applyChange(
   address?: { host: string; port: number },
 ): ServiceRow {
   const next = { ...row }
-  const metadata = change.service_metadata ?? change.metadata
+  const metadata = joinMetadata(change)
   if (change.display_name !== undefined) next.display_name = change.display_name
   if (change.description !== undefined) next.description = change.description ?? ''
   if (change.version !== undefined) next.version = change.version
@@ -303,6 +303,12 @@ export function applyChange(
     next.deregister_after_ms = change.deregister_after === null ? null : change.deregister_after * 1000
   next.updated_at = now
   return next
+}
+
+/** What was sent under either name, or under both: nothing of it is lost. */
+export function joinMetadata(sent: Pick<ServiceChange, 'metadata' | 'service_metadata'>): ServiceChange['metadata'] {
+  if (sent.metadata === undefined || sent.service_metadata === undefined) return sent.service_metadata ?? sent.metadata
+  return { ...sent.metadata, ...sent.service_metadata }
 }
 
 /** An endpoint that was there before keeps its id. */
