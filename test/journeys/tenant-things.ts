@@ -31,8 +31,6 @@ const chat = (hub: TestHub, key: string, model: string) =>
 /** One of a tenant's things, or of the hub's, made fresh; its ids by the parameters of the paths that name it. */
 type Maker = (world: World, owner: Tenancy) => Promise<Record<string, string>>
 
-let number = 0
-
 /**
  * What stands behind the parameters of every path, by the path's beginning. A room that serves a new kind of thing adds a
  * line here: until then the walk fails and says so.
@@ -121,7 +119,6 @@ export const makers: Record<string, Maker> = {
     const wish = { model_id: model.id, provider_id: provider.id, provider_model: 'bravo' }
     return { id: String((await world.hub.admin('POST', '/api/model-providers', wish)).id) }
   },
-  '/api/metrics/label': async () => ({ name: 'instance_of_nobody' }),
 }
 
 /**
@@ -141,28 +138,6 @@ export const references: Record<
     of: '/api/tenants',
     send: (id) => ({ body: { email: 'new@example.com', tenant_id: id } }),
   },
-  'POST /api/service-accounts tenant_id': {
-    of: '/api/tenants',
-    send: (id) => ({ body: { name: 'an-account', tenant_id: id } }),
-  },
-  'POST /api/service-accounts owner_id': {
-    of: '/api/users',
-    send: (id) => ({ body: { name: 'an-account', owner_id: id } }),
-  },
-  'POST /api/keys service_account_id': {
-    of: '/api/service-accounts',
-    send: (id) => ({ body: { name: 'a key', service_account_id: id } }),
-  },
-  'GET /api/keys service_account_id': {
-    of: '/api/service-accounts',
-    send: (id) => ({ query: `service_account_id=${id}` }),
-  },
-  'POST /api/registry/tokens tenant_id': {
-    of: '/api/tenants',
-    send: (id) => ({ body: { service: 'a-service', tenant_id: id } }),
-  },
-  'GET /api/audit tenant_id': { of: '/api/tenants', send: (id) => ({ query: `tenant_id=${id}` }) },
-  'GET /api/mirrors request_id': { of: '/api/mirrors', by: 'request', send: (id) => ({ query: `request_id=${id}` }) },
   'POST /api/limits scope_id': { of: '/api/keys', send: (id) => ({ body: { scope: 'key', scope_id: id, rpm: 5 } }) },
   'POST /api/budgets scope_id': {
     of: '/api/users',
