@@ -159,8 +159,8 @@ export function buildRooms(
       assertAddress: (principal, ip) => identity.checkScope({ ...principal, allowedEndpoints: null }, '', ip),
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
       isReserved,
-      // Without Redis the store alone tells a gateway what the registry beside it has heard.
-      followMs: roles.isWhole || config.redis.url !== '' ? 1000 : 250,
+      // Without Redis the store alone tells one process what another has heard; one on SQLite, whole, has no other.
+      followMs: config.redis.url !== '' || (roles.isWhole && database.engine === 'sqlite') ? 1000 : 250,
       checkAddress(host, port) {
         if (port !== config.server.port || !isLoopbackHost(host)) return
         throw fail(

@@ -11,6 +11,7 @@ type Alg = keyof typeof pairs
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 const claims = {
+  iss: 'gatehouse',
   aud: 'notes',
   exp: now / 1000 + 60,
   user: 'usr_1',
