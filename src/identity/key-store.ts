@@ -85,6 +85,9 @@ export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
       return kept && { ...kept, text_expires_at: old.expires_at }
     },
     find: (id: string, scope: KeyScope) => scoped(scope).where('id', '=', id).executeTakeFirst(),
+    /** For labels beside ids somebody was shown already. */
+    namesOf: (ids: readonly string[]): Promise<{ id: string; name: string }[]> =>
+      db.selectFrom('api_keys').select(['id', 'name']).where('id', 'in', ids).execute(),
     list: (scope: KeyScope, limit: number, before?: string) =>
       scoped(scope)
         .$if(before !== undefined, (query) => query.where('id', '<', before!))
