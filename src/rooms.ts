@@ -68,6 +68,7 @@ export function buildRooms(
         canary: Math.round(config.gateway.canary_daily_usd * 1e9),
       },
       tenantOf: (scope, id) => identity.tenantOf(scope, id),
+      namesOf: (kind, ids) => (kind === 'provider' ? gateway.providerNames() : identity.namesOf(kind, ids)),
     },
     config.usage,
     config.limits,

@@ -94,6 +94,8 @@ export type Gateway = {
   stop(): Promise<void>
   /** How many providers are enabled, and how many of them failed at their last call. */
   providerHealth(): { enabled: number; failing: number; canary: CanaryState }
+  /** What each provider is called, the disabled too. */
+  providerNames(): Promise<ReadonlyMap<string, string>>
   /** Whether a made-up provider is among those served. */
   hasSynthetic(): boolean
 }
@@ -291,6 +293,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       table.stop()
       streams.stop()
     },
+    providerNames: async () => new Map((await store.listProviders(false)).map(({ id, name }) => [id, name])),
     providerHealth() {
       const { providers } = table.get()
       return {

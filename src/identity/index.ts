@@ -90,6 +90,8 @@ export type Identity = {
   tenantOf(scope: 'key' | 'user' | 'tenant', id: string): Promise<string | null>
   /** What a key is called; '' when there is none of that id. */
   keyName(id: string): Promise<string>
+  /** What people and keys are called; those that are gone are left out. */
+  namesOf(kind: 'user' | 'key', ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   /** Whether keys are served from memory because the store is away. */
   isStale(): boolean
   /** After the migrations. Rejects when the store is away, or was written with another master key. */
@@ -238,6 +240,10 @@ export function createIdentity(options: IdentityOptions): Identity {
       }
       const row = scope === 'key' ? await keyStore.find(everything, id) : await userStore.find(everything, id)
       return row?.tenant_id ?? null
+    },
+    async namesOf(kind, ids) {
+      const rows = await (kind === 'key' ? keyStore.namesOf(ids) : userStore.namesOf(ids))
+      return new Map(rows.map(({ id, name }) => [id, name]))
     },
     keyName: async (id) => (await keyStore.find(everything, id))?.name ?? '',
 

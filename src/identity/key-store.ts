@@ -77,6 +77,9 @@ export function createKeyStore(db: Connection, store: Pick<Store, 'change'>) {
       const kept = await effective().where('api_keys.id', '=', old.key_id).executeTakeFirst()
       return kept && { ...kept, text_expires_at: old.expires_at }
     },
+    /** For labels beside ids somebody was shown already. */
+    namesOf: (ids: readonly string[]): Promise<{ id: string; name: string }[]> =>
+      db.selectFrom('api_keys').select(['id', 'name']).where('id', 'in', ids).execute(),
     find: (scope: Scope, id: string): Promise<KeyRow | undefined> =>
       db.selectFrom('api_keys').selectAll().where('id', '=', id).where(coversKey(scope)).executeTakeFirst(),
     list: (scope: Scope, { serviceAccountId, kinds }: KeyFilter, limit: number, before?: string): Promise<KeyRow[]> =>

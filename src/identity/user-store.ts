@@ -41,6 +41,16 @@ export function createUserStore(db: Connection, store: Pick<Store, 'change'>) {
     find: (scope: Scope, id: string): Promise<UserRow | undefined> =>
       db.selectFrom('users').selectAll().where('id', '=', id).where(coversUser(scope)).executeTakeFirst(),
 
+    /** For labels beside ids somebody was shown already: the user name, or else the name. */
+    async namesOf(ids: readonly string[]): Promise<{ id: string; name: string }[]> {
+      const rows = await db
+        .selectFrom('users')
+        .select(['id', 'username', 'name', 'email'])
+        .where('id', 'in', ids)
+        .execute()
+      return rows.map(({ id, username, name, email }) => ({ id, name: username ?? (name === '' ? email : name) }))
+    },
+
     /** By what was typed at the door, when nobody is anybody yet: an address in its normal form, or a user name. */
     findByLogin: (scope: Scope, typed: string): Promise<UserRow | undefined> =>
       db

@@ -16,6 +16,7 @@ import { singleSignOnMigration } from './0014-single-sign-on.ts'
 import { programsMigration } from './0015-programs.ts'
 import { auditMigration } from './0016-audit.ts'
 import { servicesMigration } from './0017-services.ts'
+import { analyticsMigration } from './0018-analytics.ts'
 
 export type { Migration }
 
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   programsMigration,
   auditMigration,
   servicesMigration,
+  analyticsMigration,
 ]

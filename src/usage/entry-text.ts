@@ -54,7 +54,7 @@ export function writeEntry(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd
     detailsText(entry.details),
     entry.providerKeyId,
     storableText(entry.sessionId, 200),
-    entry.tags.length === 0 ? '' : JSON.stringify(entry.tags.slice(0, 50).map((tag) => storableText(tag, 100))),
+    tagsText(entry.tags),
     entry.routeLog.length > longestRouteLog ? tooLong : storableText(entry.routeLog, longestRouteLog),
     entry.cacheHit,
     entry.mirrorOf,
@@ -90,7 +90,16 @@ export function summedRow(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd 
     usage_details: detailsText(entry.details),
     cache_hit: entry.cacheHit,
     wasted_nano_usd: wastedNanoUsd === null ? null : count(wastedNanoUsd),
+    provider_key_id: entry.providerKeyId,
+    status: Math.min(count(entry.status), 999),
+    error_code: storableText(entry.errorCode, 100),
+    stream: entry.stream ? 1 : 0,
+    tags: tagsText(entry.tags),
   }
+}
+
+function tagsText(tags: readonly string[]): string {
+  return tags.length === 0 ? '' : JSON.stringify(tags.slice(0, 50).map((tag) => storableText(tag, 100)))
 }
 
 const layout = 2

@@ -15,6 +15,9 @@ import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createSchedule } from '../platform/schedule.ts'
+import type { NamesOf } from './analytics/reports.ts'
+import { analyticsRoutes } from './analytics/routes.ts'
+import { createAnalyticsStore } from './analytics/store.ts'
 import type { LimitsConfig, UsageConfig } from './config.ts'
 import { createLedger } from './ledger.ts'
 import { keepMirror } from './mirrors/mirrors.ts'
@@ -84,6 +87,8 @@ export type UsageParts = {
   /** Nano-USD a day that the hub may spend of its own accord, by what for. */
   ownDaily?: Readonly<Record<string, number>>
   tenantOf: TenantOf
+  /** What people, keys and providers are called; those that are gone are left out. */
+  namesOf?: NamesOf
 }
 
 export type Usage = Ledger & {
@@ -125,6 +130,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   })
   const ledger = createLedger({ journal, store, prices, clock, log, metrics, stored: quota.noteStored })
   const mirrors = createMirrorStore(db)
+  const analytics = createAnalyticsStore(db)
   const limits = { retentionDays: config.retention_days, maxRows: config.max_rows }
   const ofMirrors = { retentionDays: config.mirror_retention_days, maxRows: config.max_rows }
 
@@ -138,6 +144,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       ...usageRoutes({ store, prices, ledger, now: clock.now }),
       ...quotaRoutes({ store: quotaStore, quota, tenantOf: parts.tenantOf, clock }),
       ...mirrorRoutes(mirrors),
+      ...analyticsRoutes({ store: analytics, clock, ledger, namesOf: parts.namesOf ?? (async () => new Map()) }),
     ],
     keepMirror: (entry) => keepMirror(mirrors, entry),
     priceOfMillions: (providerType, model) =>

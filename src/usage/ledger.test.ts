@@ -6,6 +6,7 @@ import { createManualClock, systemClock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
 import { ledgerMigration } from '../migrations/0006-ledger.ts'
+import { analyticsMigration } from '../migrations/0018-analytics.ts'
 import { engines } from '../platform/database/testing.ts'
 import type { Journal } from '../platform/journal/journal.ts'
 import { openTestJournal, temporaryFolder } from '../platform/journal/testing.ts'
@@ -47,7 +48,7 @@ const allHours = async (db: Kysely<UsageTables>) => {
 
 describe.each(engines())('the ledger on $name', ({ open }) => {
   async function start() {
-    const database = await open([usageMigration, ledgerMigration])
+    const database = await open([usageMigration, ledgerMigration, analyticsMigration])
     const db = database.kysely as Kysely<UsageTables>
     const file = join(temporaryFolder(), 'journal')
     return { db, store: createUsageStore(db), file }

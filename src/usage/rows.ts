@@ -1,7 +1,12 @@
+import type { AnalyticsTables } from './analytics/schema.ts'
 import type { Outcome, ServiceTier, UsageEntry } from './schema.ts'
 
 /** The tables of this room, as both engines give them back. Money is nano-USD, times are epoch ms UTC. */
-export type UsageTables = { request_logs: RequestLogRow; usage_hourly: HourlyRow; prices: PriceRow }
+export type UsageTables = {
+  request_logs: RequestLogRow
+  usage_hourly: HourlyRow
+  prices: PriceRow
+} & AnalyticsTables
 
 export type RequestLogRow = {
   id: string
@@ -82,6 +87,11 @@ export type SummedRow = Pick<
   | 'usage_details'
   | 'cache_hit'
   | 'wasted_nano_usd'
+  | 'provider_key_id'
+  | 'status'
+  | 'error_code'
+  | 'stream'
+  | 'tags'
 >
 
 export const hourlyKeys = [

@@ -1,6 +1,8 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Scope } from '../kernel/scope.ts'
 import { addMany, bumpRevision, insertMany, type ManyValues, readRevision } from '../platform/database/index.ts'
+import { type Cell, foldRows, spread } from './analytics/fold.ts'
+import { addToRollUps, deleteDemoRollUps } from './analytics/store.ts'
 import { rollUp } from './roll-up.ts'
 import {
   columnsOf,
@@ -73,7 +75,11 @@ export function createUsageStore(db: Kysely<UsageTables>) {
         returning: 'id',
       })
       const isAllNew = inserted.length === byId.size
-      await addToHours(trx, rollUp(isAllNew ? [...byId.values()] : inserted.map((id) => byId.get(id)!)))
+      const added = isAllNew ? [...byId.values()] : inserted.map((id) => byId.get(id)!)
+      await addToHours(trx, rollUp(added))
+      const cells = new Map<string, Cell>()
+      foldRows(cells, added)
+      await addToRollUps(trx, spread(cells.values()))
       return inserted.length
     })
   }
@@ -129,7 +135,10 @@ export function createUsageStore(db: Kysely<UsageTables>) {
       const some = db.selectFrom('request_logs').select('id').where('is_synthetic', '=', 1).limit(limit)
       const result = await db.deleteFrom('request_logs').where('id', 'in', some).executeTakeFirst()
       const deleted = Number(result.numDeletedRows)
-      if (deleted < limit) await db.deleteFrom('usage_hourly').where('is_synthetic', '=', 1).execute()
+      if (deleted < limit) {
+        await db.deleteFrom('usage_hourly').where('is_synthetic', '=', 1).execute()
+        await deleteDemoRollUps(db)
+      }
       return deleted
     },
 

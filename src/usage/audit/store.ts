@@ -1,4 +1,6 @@
 import { type Kysely, sql } from 'kysely'
+import { type Cell, foldRows, spread } from '../analytics/fold.ts'
+import { addToRollUps } from '../analytics/store.ts'
 import { differenceOf, hourMs, rollUp } from '../roll-up.ts'
 import type { HourlyRow, RequestLogRow, UsageTables } from '../rows.ts'
 import { addToHours, type LogPosition } from '../store.ts'
@@ -8,6 +10,7 @@ const summedColumns = [
   ...(['endpoint', 'outcome', 'is_synthetic', 'attempts', 'tokens_in', 'tokens_out', 'tokens_cached_read'] as const),
   ...(['tokens_cached_write', 'tokens_reasoning', 'cost_nano_usd', 'usage_source', 'latency_ms'] as const),
   ...(['first_token_ms', 'usage_details', 'cache_hit', 'wasted_nano_usd'] as const),
+  ...(['provider_key_id', 'status', 'error_code', 'stream', 'tags'] as const),
 ] as const
 
 const ratedColumns = [...summedColumns, 'price_id', 'provider_type', 'service_tier', 'attempt_log'] as const
@@ -71,6 +74,10 @@ export function createAuditStore(db: Kysely<UsageTables>) {
         const changed = changes.filter(({ row }) => done.has(row.id))
         const [before, after] = [changed.map(({ row }) => row), changed.map(({ row, cost }) => ({ ...row, ...cost }))]
         await addToHours(trx, differenceOf(rollUp(after), rollUp(before)))
+        const cells = new Map<string, Cell>()
+        foldRows(cells, after)
+        foldRows(cells, before, -1)
+        await addToRollUps(trx, spread(cells.values()))
         return changed.length
       }),
 

@@ -1,0 +1,198 @@
+import { fail } from '../../kernel/errors.ts'
+import type { Scope } from '../../kernel/scope.ts'
+import { type Buckets, type Segment, segmentsOf } from './buckets.ts'
+import {
+  cubeKeys,
+  type Dimension,
+  dimensionColumns,
+  type Facet,
+  type Grain,
+  grainMs,
+  type Measure,
+  measures,
+  facets as narrow,
+} from './schema.ts'
+import { quantileOf } from './sketch.ts'
+import type { AnalyticsStore, Filters, Selection, Shape, SumRow } from './store.ts'
+
+const shares = { p50: 0.5, p90: 0.9, p95: 0.95, p99: 0.99 } as const
+const percentiles = Object.keys(shares) as (keyof typeof shares)[]
+
+/** Whatever a report may ask for: sums, and what is worked out of them. */
+export const askable = [
+  ...measures.filter((name) => !/_sum$|_count$|^generation/.test(name)),
+  'tokens',
+  'success_rate',
+  'latency_ms_avg',
+  'first_token_ms_avg',
+  'tokens_per_second',
+  'distinct_users',
+  'distinct_keys',
+  'distinct_ips',
+  ...percentiles.map((name) => `latency_ms_${name}` as const),
+  ...percentiles.map((name) => `first_token_ms_${name}` as const),
+] as const
+
+export type Asked = (typeof askable)[number]
+
+export type Question = {
+  scope: Scope
+  /** Epoch ms, `to` is exclusive. */
+  from: number
+  to: number
+  buckets: Buckets
+  dimensions: readonly Dimension[]
+  filters: Filters
+  measures: readonly Asked[]
+  order: Measure | 'tokens' | 'bucket'
+  limit: number
+}
+
+export type Answer = {
+  rows: AnswerRow[]
+  /** False where rows of single requests are gone and the sums of whole quarters of an hour stand for their parts. */
+  isExact: boolean
+  /** What was asked can be told of requests from here on only, since older rows are gone; null: of all. */
+  completeFrom: number | null
+}
+
+export type AnswerRow = { bucket: number; values: readonly string[]; measures: Record<string, number | null> }
+
+const mostGroups = 100_000
+
+/**
+ * Answers from the narrowest sums that know every dimension in question, and from rows where none does. Every sum is
+ * exact, percentiles are within 2 %, numbers of different users, keys and addresses are counted, never added.
+ */
+export async function ask(store: AnalyticsStore, question: Question): Promise<Answer> {
+  const deletedBefore = await store.rowsDeletedBefore()
+  const told: Answer = { rows: [], isExact: true, completeFrom: null }
+  const select = (shape: Shape): Selection => {
+    const covered = cover(question, shape, deletedBefore)
+    told.isExact &&= covered.isExact
+    if (covered.completeFrom !== null) told.completeFrom = covered.completeFrom
+    const { scope, buckets, dimensions, filters } = question
+    return { scope, shape, segments: covered.segments, buckets, dimensions, filters }
+  }
+
+  const shape = shapeOf(question, [])
+  const sums = await store.sums(select(shape), { order: question.order, limit: question.limit })
+  const byGroup = new Map<string, AnswerRow>()
+  for (const sum of sums) {
+    // A correction may leave sums of nothing behind.
+    if (sum.requests === 0 && measures.every((name) => sum[name] === 0)) continue
+    const row = { bucket: sum.bucket, values: sum.values, measures: workOut(sum) }
+    byGroup.set(groupOf(sum), row)
+    told.rows.push(row)
+  }
+
+  for (const counted of ['user', 'key', 'ip'] as const) {
+    const name = `distinct_${counted}s` as const
+    if (!question.measures.includes(name)) continue
+    const selection = select(counted === 'ip' ? { kind: 'rows' } : shapeOf(question, [counted]))
+    for (const row of told.rows) row.measures[name] = counted === 'ip' && told.completeFrom !== null ? null : 0
+    for (const found of bounded(await store.distinct(selection, counted, mostGroups))) {
+      const row = byGroup.get(groupOf(found))
+      if (row !== undefined) row.measures[name] = found.amount
+    }
+  }
+
+  for (const kind of ['latency', 'first_token'] as const) {
+    const asked = percentiles.filter((name) => question.measures.includes(`${kind}_ms_${name}`))
+    if (asked.length === 0) continue
+    const groups = new Map<string, Map<number, number>>()
+    for (const found of bounded(await store.durations(select(durationShapeOf(question)), kind, mostGroups))) {
+      const group = groupOf(found)
+      const buckets = groups.get(group) ?? new Map<number, number>()
+      groups.set(group, buckets.set(found.duration, found.amount))
+    }
+    for (const [group, row] of byGroup) {
+      for (const name of asked) {
+        row.measures[`${kind}_ms_${name}`] = quantileOf(groups.get(group) ?? new Map(), shares[name])
+      }
+    }
+  }
+  return told
+}
+
+function groupOf({ bucket, values }: { bucket: number; values: readonly string[] }): string {
+  return JSON.stringify([bucket, values])
+}
+
+function bounded<Row>(rows: readonly Row[]): readonly Row[] {
+  if (rows.length < mostGroups) return rows
+  throw fail(
+    'invalid_request',
+    'That many groups are of no use to anybody: narrow the question or ask for fewer dimensions',
+    {
+      param: 'dimensions',
+    },
+  )
+}
+
+/** Ratios of nothing are null: no data is not 0. */
+function workOut(sum: SumRow): Record<string, number | null> {
+  const ratio = (a: number, b: number) => (b === 0 ? null : a / b)
+  const sums = Object.fromEntries(measures.map((name) => [name, sum[name]]))
+  const answered = sum.requests - sum.refused - sum.aborted
+  return {
+    ...sums,
+    tokens: sum.tokens_in + sum.tokens_out,
+    success_rate: ratio(sum.successes, answered),
+    latency_ms_avg: ratio(sum.latency_ms_sum, sum.requests),
+    first_token_ms_avg: ratio(sum.first_token_ms_sum, sum.first_token_count),
+    tokens_per_second: ratio(sum.generation_tokens * 1000, sum.generation_ms_sum),
+  }
+}
+
+function shapeOf({ scope, dimensions, filters }: Question, more: readonly Dimension[]): Shape {
+  const names = new Set<Dimension>([...dimensions, ...(Object.keys(filters) as Dimension[]), ...more])
+  if (scope.kind === 'person') names.add('user')
+  // Every sum is by these two.
+  names.delete('tenant')
+  names.delete('source')
+  if (names.size === 0) return { kind: 'facet', facet: '' }
+  const [only] = names
+  if (names.size === 1 && only === 'tag') {
+    // A request with two of the tags would be in the sums of both.
+    const isOnce = dimensions.includes('tag') || filters.tag?.length === 1
+    return isOnce ? { kind: 'facet', facet: 'tag' } : { kind: 'rows' }
+  }
+  if (names.size === 1 && isFacet(only!)) return { kind: 'facet', facet: only }
+  const isInCube = [...names].every((name) => (cubeKeys as readonly string[]).includes(dimensionColumns[name]))
+  return { kind: isInCube ? 'cube' : 'rows' }
+}
+
+function isFacet(name: Dimension): name is Dimension & Facet {
+  return (narrow as readonly string[]).includes(name)
+}
+
+function durationShapeOf({ scope, dimensions, filters }: Question): Shape {
+  const names = [...dimensions, ...(Object.keys(filters) as Dimension[])]
+  const isKept = names.every((name) => ['tenant', 'source', 'model', 'provider'].includes(name))
+  return { kind: isKept && scope.kind !== 'person' ? 'latency' : 'rows' }
+}
+
+const grainsOf = {
+  facet: ['quarter', 'hour', 'day'],
+  cube: ['quarter', 'day'],
+  latency: ['hour', 'day'],
+  rows: [],
+} as const satisfies Record<Shape['kind'], readonly Grain[]>
+
+/** The segments of a range, with sums in the place of rows that are gone. */
+function cover({ from, to, buckets }: Question, shape: Shape, deletedBefore: number) {
+  const whole: Segment[] = segmentsOf(from, to, buckets, grainsOf[shape.kind])
+  const isGone = (segment: Segment) => segment.grain === 'rows' && segment.from < deletedBefore
+  if (!whole.some(isGone)) return { segments: whole, isExact: true, completeFrom: null }
+  if (shape.kind === 'rows') return { segments: whole, isExact: true, completeFrom: deletedBefore }
+  const grain = shape.kind === 'latency' ? 'hour' : 'quarter'
+  const size = grainMs[grain]
+  const segments = whole.flatMap((segment): Segment[] => {
+    if (!isGone(segment)) return [segment]
+    const cut = Math.min(Math.ceil(deletedBefore / size) * size, Math.ceil(segment.to / size) * size)
+    const coarse = { grain, from: Math.floor(segment.from / size) * size, to: cut } as const
+    return cut >= segment.to ? [coarse] : [coarse, { grain: 'rows', from: cut, to: segment.to }]
+  })
+  return { segments, isExact: false, completeFrom: null }
+}
