@@ -1,6 +1,6 @@
 import { createApp } from './app.ts'
 import type { Loaded } from './config.ts'
-import { createDemoServer } from './demo/index.ts'
+import { createDemoServer, isDemoPlugin } from './demo/index.ts'
 import type { Gateway } from './gateway/index.ts'
 import type { Health } from './health/index.ts'
 import type { HubServer } from './http/listen.ts'
@@ -124,7 +124,9 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       checkScope: identity.checkScope,
       audit: identity.audit,
       admit: ({ isLoopback }, { url }) =>
-        isLoopback || identity.isClaimed() || url === '/livez' || url === '/readyz' ? null : notClaimed(),
+        isLoopback || identity.isClaimed() || ['/livez', '/readyz'].includes(url ?? '') || isDemoPlugin(url ?? '')
+          ? null
+          : notClaimed(),
       refuse: gateway.llm.refuse,
       bodyLimit: (request) => rooms.serviceProxy.bodyLimit(request) ?? gateway.llm.bodyLimit(request),
       upgrades: joinUpgrades(isGateway ? [gateway.realtime, rooms.serviceProxy.upgrades] : []),

@@ -15,7 +15,13 @@ import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
 import type { Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
-import { contractNames, createServiceProxy, createServices, type ServicesTables } from './services/index.ts'
+import {
+  contractNames,
+  createServiceProxy,
+  createServices,
+  openSyntheticServices,
+  type ServicesTables,
+} from './services/index.ts'
 import { createTelemetry } from './telemetry/index.ts'
 import {
   createUsage,
@@ -187,6 +193,7 @@ export function buildRooms(
   const demo = createDemo({
     clock,
     providers: openSyntheticProviders({ db, clock }),
+    services: openSyntheticServices({ db, clock, bus }),
     usage: openSyntheticUsage({ db, clock }),
   })
   const serviceProxy = createServiceProxy(

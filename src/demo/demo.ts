@@ -1,5 +1,6 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { UsageEntry } from '../usage/index.ts'
+import { toManifest } from './plugin.ts'
 import { makeTraffic } from './traffic.ts'
 
 export type DemoParts = {
@@ -9,6 +10,11 @@ export type DemoParts = {
     create(name: string, baseUrl: string, models: readonly (readonly [string, string])[]): Promise<void>
     move(name: string, baseUrl: string): Promise<void>
     remove(): Promise<void>
+  }
+  services: {
+    put(manifest: ReturnType<typeof toManifest>): Promise<void>
+    move(manifest: ReturnType<typeof toManifest>): Promise<void>
+    remove(name: string): Promise<void>
   }
   usage: {
     insert(entries: readonly UsageEntry[]): Promise<number>
@@ -35,9 +41,10 @@ const models = [
 ] as const
 
 /** Works on the store alone, beside a running hub too. */
-export function createDemo({ clock, providers, usage }: DemoParts): Demo {
+export function createDemo({ clock, providers, services, usage }: DemoParts): Demo {
   return {
     async load(hubUrl) {
+      await services.put(toManifest(hubUrl))
       if (await providers.has(provider)) {
         await providers.move(provider, hubUrl + demoPath)
         return 0
@@ -45,8 +52,12 @@ export function createDemo({ clock, providers, usage }: DemoParts): Demo {
       await providers.create(provider, hubUrl + demoPath, models)
       return usage.insert(makeTraffic({ now: clock.now(), days: 30, models }))
     },
-    follow: (hubUrl) => providers.move(provider, hubUrl + demoPath),
+    async follow(hubUrl) {
+      await services.move(toManifest(hubUrl))
+      await providers.move(provider, hubUrl + demoPath)
+    },
     async remove() {
+      await services.remove(toManifest('http://127.0.0.1:80').name)
       await providers.remove()
       return usage.remove()
     },

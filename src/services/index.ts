@@ -35,6 +35,7 @@ export { createServiceProxy } from './proxy/index.ts'
 export type { ServiceTokens } from './registry/register.ts'
 export { contractNames } from './reserved-names.ts'
 export type { ServicesTables } from './store.ts'
+export { openSyntheticServices } from './synthetic.ts'
 
 export type Services = {
   routes: Route[]

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../harness/control.ts'
 import { auditLedger } from '../harness/ledger-audit.ts'
 import { type ProcessHub, runGatehouse, startProcessHub } from '../harness/process-hub.ts'
 
@@ -55,6 +56,19 @@ test('a hub with --demo answers a first call, whole and streamed, and enters it 
   ])
 })
 
+test('a hub with --demo has a plugin service, called like any other and marked as made up', async () => {
+  const call = (path: string, headers: Record<string, string> = {}) =>
+    fetch(`${hub.url()}/api/demo-plugin${path}`, { headers })
+  await until('it is there', async () => (await call('/items')).status === 200)
+  expect(await (await call('/items')).json()).toMatchObject({ count: 2 })
+  expect((await call('/whoami')).status).toBe(401)
+  const { id, key } = await hub.createKey()
+  const told = await (await call('/whoami', { authorization: `Bearer ${key}` })).json()
+  expect(told).toMatchObject({ key: id, role: 'user' })
+  const service = await hub.admin('GET', '/api/registry/services/demo-plugin')
+  expect(service).toMatchObject({ service_metadata: { is_synthetic: true } })
+})
+
 test('there is a month of requests, each marked as synthetic, with prices and some failures', async () => {
   const database = new Database(join(hub.dataDir, 'gatehouse.db'), { readonly: true })
   const month = database
@@ -83,6 +97,8 @@ test('--demo a second time adds nothing, and the provider is where the hub is no
   expect(countSynthetic()).toEqual(before)
   expect(await hub.admin('GET', '/api/providers')).toHaveLength(length)
   expect((await chat(false)).status).toBe(200)
+  const items = () => fetch(`${hub.url()}/api/demo-plugin/items`)
+  await until('the plugin is where the hub is', async () => (await items()).status === 200)
 })
 
 test('removing leaves nothing synthetic and keeps what really happened', async () => {
@@ -91,6 +107,9 @@ test('removing leaves nothing synthetic and keeps what really happened', async (
   expect(removed).toMatchObject({ exitCode: 0, err: '' })
   expect(JSON.parse(removed.out)).toEqual({ requests })
   expect(countSynthetic()).toEqual({ request_logs: 0, usage_hourly: 0, providers: 0, models: 0 })
+  const headers = { authorization: `Bearer ${hub.env.ADMIN_KEY}` }
+  const plugin = () => fetch(`${hub.url()}/api/demo-plugin/items`, { headers })
+  await until('the plugin is gone', async () => (await plugin()).status === 404)
   const again = await demo('remove')
   expect(JSON.parse(again.out)).toEqual({ requests: 0 })
 
@@ -98,6 +117,16 @@ test('removing leaves nothing synthetic and keeps what really happened', async (
   const audit = await auditLedger({ databaseUrl: '', dataDir: hub.dataDir }, [])
   expect(audit.rows).toBeGreaterThanOrEqual(3)
   expect(audit).toMatchObject({ wrongSums: [], unsettled: 0, rejected: 0 })
+})
+
+test('the plugin answers before anybody owns the hub, to its own machine', async () => {
+  const own = await startProcessHub({ args: ['--demo'], env: { ADMIN_KEY: '' } })
+  try {
+    const items = () => fetch(`${own.url()}/api/demo-plugin/items`)
+    await until('it is there', async () => (await items()).status === 200)
+  } finally {
+    await own.destroy()
+  }
 })
 
 test('a start that fails after it has bound its port ends, and nothing runs on', async () => {

@@ -1,6 +1,7 @@
 import { createDemo, type Demo } from '../../demo/index.ts'
 import { openSyntheticProviders } from '../../gateway/index.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { openSyntheticServices } from '../../services/index.ts'
 import { openSyntheticUsage } from '../../usage/index.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { printJson } from '../report.ts'
@@ -9,7 +10,10 @@ import { withPlatform } from '../store.ts'
 /** What `serve --demo` adds, without a restart: a running hub follows within seconds. */
 export const demo: Command = {
   name: 'demo',
-  summary: { en: 'Add or remove the demo provider and its synthetic traffic', zh: '加入或移除演示上游与模拟流量' },
+  summary: {
+    en: 'Add or remove the demo provider, its plugin and its synthetic traffic',
+    zh: '加入或移除演示上游、演示插件与模拟流量',
+  },
   commands: [
     {
       name: 'load',
@@ -32,6 +36,7 @@ function run(call: Call, act: (demo: Demo, hubUrl: string) => Promise<number>, o
     const all = createDemo({
       clock: systemClock,
       providers: openSyntheticProviders(parts),
+      services: openSyntheticServices(parts),
       usage: openSyntheticUsage(parts),
     })
     const count = await act(all, `http://127.0.0.1:${server.port}`)

@@ -32,8 +32,8 @@ export const serve: Command = {
     {
       flags: '--demo',
       summary: {
-        en: 'Add a built-in provider and a month of synthetic traffic, marked as such',
-        zh: '加入内置演示上游和一个月的模拟流量（均有标记）',
+        en: 'Add a built-in provider, a plugin and a month of synthetic traffic, marked as such',
+        zh: '加入内置演示上游、演示插件和一个月的模拟流量（均有标记）',
       },
     },
   ],

@@ -227,7 +227,12 @@ function findInstance(rows: readonly InstanceRow[], { instance_id, host, port }:
   return byName ?? rows.find((row) => row.host === host && row.port === port)
 }
 
-function toServiceRow(manifest: Manifest, known: ServiceRow | undefined, tenantId: string, now: number): ServiceRow {
+export function toServiceRow(
+  manifest: Manifest,
+  known: ServiceRow | undefined,
+  tenantId: string,
+  now: number,
+): ServiceRow {
   const before: ServiceRow = known ?? {
     ...{ id: createId('service', now), name: manifest.name, tenant_id: tenantId, display_name: manifest.name },
     ...{ description: '', version: '', base_path: '/', health_check_url: '', metadata: '{}', tags: '[]' },
@@ -239,7 +244,7 @@ function toServiceRow(manifest: Manifest, known: ServiceRow | undefined, tenantI
   return known !== undefined && !isChanged(known, row, ['updated_at']) ? known : row
 }
 
-function toInstanceRow(
+export function toInstanceRow(
   manifest: Manifest,
   service: ServiceRow,
   before: InstanceRow | undefined,
