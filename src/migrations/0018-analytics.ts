@@ -51,6 +51,11 @@ export const analyticsMigration: Migration = {
       .addColumn('name', 'text', (c) => c.primaryKey())
       .addColumn('value', 'bigint', (c) => c.notNull())
       .execute()
+    // Rows that are there already: the hub adds them up in the background, a day at a time.
+    await sql`
+      insert into usage_analytics_state (name, value)
+      select 'rows_without_sums_before', max(started_at) + 1 from request_logs having count(*) > 0
+    `.execute(db)
   },
 
   async down(db) {

@@ -15,8 +15,10 @@ import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createSchedule } from '../platform/schedule.ts'
+import { fillIn, ingest, type Replaced } from './analytics/rebuild.ts'
 import type { NamesOf } from './analytics/reports.ts'
 import { analyticsRoutes } from './analytics/routes.ts'
+import type { UsageFact } from './analytics/schema.ts'
 import { createAnalyticsStore } from './analytics/store.ts'
 import type { LimitsConfig, UsageConfig } from './config.ts'
 import { createLedger } from './ledger.ts'
@@ -34,6 +36,9 @@ import type { UsageTables } from './rows.ts'
 import type { Ledger } from './schema.ts'
 import { createUsageStore } from './store.ts'
 
+export { openReports, topKeys } from './analytics/open.ts'
+export type { Replaced } from './analytics/rebuild.ts'
+export type { UsageFact } from './analytics/schema.ts'
 export {
   type CounterTotal,
   openUsageAudit,
@@ -95,6 +100,8 @@ export type Usage = Ledger & {
   routes: Route[]
   prices: Prices
   quota: Quota
+  /** What foreign gateways counted, beside our own traffic. */
+  analytics: { ingest(facts: readonly UsageFact[], into: Replaced): Promise<void> }
   /** Nano-USD for a million tokens in and a million out now; null when no price is known. */
   priceOfMillions(providerType: string, model: string): number | null
   /** How a call was routed, as the gateway wrote it down; '' where nobody was asked, null when there is no such row. */
@@ -146,6 +153,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       ...mirrorRoutes(mirrors),
       ...analyticsRoutes({ store: analytics, clock, ledger, namesOf: parts.namesOf ?? (async () => new Map()) }),
     ],
+    analytics: { ingest: (facts, into) => ingest(analytics, facts, into) },
     keepMirror: (entry) => keepMirror(mirrors, entry),
     priceOfMillions: (providerType, model) =>
       prices.cost({
@@ -167,6 +175,11 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
         await deleteOldLogs({ store, clock, log }, limits, signal)
         await deleteOldLogs({ store: mirrors, clock, log, what: 'comparisons were deleted' }, ofMirrors, signal)
       }
+      const fillInSums = async () => {
+        const told = await fillIn(analytics)
+        if (told !== null) log.info('Requests of former versions were added up for reports', { count: told.requests })
+      }
+      schedule.every('usage-sums', hourMs, fillInSums, { onOneNode: true, firstDelayMs: 1000 })
       schedule.every('usage-retention', hourMs, deleteOld, { onOneNode: true, firstDelayMs: minuteMs })
     },
     async stop() {

@@ -2,7 +2,7 @@ import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Scope } from '../kernel/scope.ts'
 import { addMany, bumpRevision, insertMany, type ManyValues, readRevision } from '../platform/database/index.ts'
 import { type Cell, foldRows, spread } from './analytics/fold.ts'
-import { addToRollUps, deleteDemoRollUps } from './analytics/store.ts'
+import { addToRollUps, deleteDemoRollUps, noteRowsDeleted } from './analytics/store.ts'
 import { rollUp } from './roll-up.ts'
 import {
   columnsOf,
@@ -120,15 +120,20 @@ export function createUsageStore(db: Kysely<UsageTables>) {
       ).n,
 
     /** Deletes up to `limit` of the oldest rows, only such as are older than `olderThan` when given. */
-    async deleteOldest(limit: number, olderThan?: number): Promise<number> {
-      let oldest = db.selectFrom('request_logs').select('id')
-      if (olderThan !== undefined) oldest = oldest.where('started_at', '<', olderThan)
-      const result = await db
-        .deleteFrom('request_logs')
-        .where('id', 'in', oldest.orderBy('started_at').orderBy('id').limit(limit))
-        .executeTakeFirst()
-      return Number(result.numDeletedRows)
-    },
+    deleteOldest: (limit: number, olderThan?: number): Promise<number> =>
+      db.transaction().execute(async (trx) => {
+        let oldest = trx.selectFrom('request_logs').select('id')
+        if (olderThan !== undefined) oldest = oldest.where('started_at', '<', olderThan)
+        const gone = await trx
+          .deleteFrom('request_logs')
+          .where('id', 'in', oldest.orderBy('started_at').orderBy('id').limit(limit))
+          .returning('started_at')
+          .execute()
+        // Reports are to know at once from when on rows are whole.
+        const latest = gone.reduce((most, row) => Math.max(most, row.started_at), -1)
+        if (latest >= 0) await noteRowsDeleted(trx, latest + 1)
+        return gone.length
+      }),
 
     /** Deletes up to `limit` synthetic rows; the synthetic sums go with the last of them. */
     async deleteSynthetic(limit: number): Promise<number> {

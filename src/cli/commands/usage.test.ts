@@ -38,3 +38,23 @@ test('a time that is none is refused', async () => {
 test('a store without its migrations is told apart from one that differs', async () => {
   expect(await run(['usage', 'reconcile'])).toMatchObject({ exitCode: 1, err: expect.stringContaining('migrate up') })
 })
+
+test('sums of reports are shown, made anew and proved from the command line', async () => {
+  await run(['migrate', 'up'])
+  await run(['demo', 'load'])
+  const top = JSON.parse((await run(['usage', 'top', '--by', 'model', '--limit', '2', '--json'])).out)
+  expect(top.length).toBe(2)
+  expect(top[0].tokens).toBeGreaterThanOrEqual(top[1].tokens)
+  const hours = JSON.parse((await run(['usage', 'series', '--json'])).out)
+  expect(hours.length).toBe(25)
+  expect((await run(['usage', 'top'])).out).toContain(top[0].label)
+  const from = new Date(Date.now() - 86_400_000).toISOString()
+  const rebuilt = JSON.parse((await run(['usage', 'rebuild', '--from', from, '--json'])).out)
+  expect(rebuilt).toMatchObject({ days: 2, kept: 0 })
+  const told = JSON.parse((await run(['usage', 'reconcile', '--json', '--from', from])).out)
+  expect(told).toMatchObject({ verdict: 'equal', report_sums: [] })
+  expect(await run(['usage', 'top', '--by', 'colour'])).toMatchObject({
+    exitCode: 78,
+    err: expect.stringContaining('--by'),
+  })
+})

@@ -1,12 +1,15 @@
 import { systemClock } from '../../kernel/clock.ts'
+import { fail } from '../../kernel/errors.ts'
 import { formatUsd } from '../../kernel/money.ts'
 import {
+  openReports,
   openUsageAudit,
   type QuotaTables,
   type Reconciled,
   type Rerated,
   readSpendCounters,
   readTime,
+  topKeys,
   type UsageTables,
 } from '../../usage/index.ts'
 import { type Call, type Command, type CommandOption, configOptions, type ExitCode, exitCodes } from '../command.ts'
@@ -54,7 +57,94 @@ export const usage: Command = {
       ],
       run: reconcile,
     },
+    {
+      name: 'rebuild',
+      summary: {
+        en: 'Make the sums of reports anew from the rows, a day at a time; days that have lost rows keep theirs',
+        zh: '由明细按天重建报表汇总；明细已删除的日期保留原有汇总',
+      },
+      options: [...configOptions, ...rangeOptions],
+      run: rebuild,
+    },
+    {
+      name: 'top',
+      summary: { en: 'Who or what used most, the last day unless told', zh: '用量排行，默认最近一天' },
+      options: [
+        ...configOptions,
+        ...rangeOptions,
+        { flags: '--by <what>', summary: { en: `One of ${topKeys.join(', ')}`, zh: '排行维度' } },
+        { flags: '--limit <number>', summary: { en: 'How many', zh: '数量' } },
+      ],
+      run: top,
+    },
+    {
+      name: 'series',
+      summary: {
+        en: 'Requests, tokens and cost hour by hour, the last day unless told',
+        zh: '按小时的请求、Token 与费用',
+      },
+      options: [...configOptions, ...rangeOptions],
+      run: series,
+    },
   ],
+}
+
+async function rebuild(call: Call): Promise<ExitCode> {
+  return withPlatform<UsageTables>(call, async ({ database }) => {
+    const audit = openUsageAudit({ db: database.kysely, now: systemClock.now })
+    const { from = 0, to = systemClock.now() } = readRange(call)
+    const told = await audit.rebuild({ from, to }, (day) => {
+      if (!call.json) call.terminal.err(`… ${timeOf(day)}`)
+    })
+    if (call.json) printJson(call.terminal, told)
+    else {
+      printTable(call.terminal, [
+        ['days · 天数', String(told.days)],
+        ['kept, rows are gone · 明细已删除而保留', String(told.kept)],
+        ['requests · 请求', String(told.requests)],
+      ])
+    }
+    return exitCodes.ok
+  })
+}
+
+async function top(call: Call): Promise<ExitCode> {
+  const by = topKeys.find((name) => name === (call.options.by ?? 'model'))
+  const limit = Number(call.options.limit ?? 10)
+  if (by === undefined) throw fail('invalid_request', `--by is one of ${topKeys.join(', ')}`, { param: '--by' })
+  if (!(Number.isInteger(limit) && limit >= 1 && limit <= 1000)) {
+    throw fail('invalid_request', '--limit is a whole number from 1 to 1000', { param: '--limit' })
+  }
+  return withPlatform<UsageTables>(call, async ({ database }) => {
+    const rows = await openReports(database.kysely).top(lastDay(call), by, limit)
+    if (call.json) printJson(call.terminal, rows)
+    else printTable(call.terminal, [headings(by), ...rows.map((row) => line(row.label || '-', row))])
+    return exitCodes.ok
+  })
+}
+
+async function series(call: Call): Promise<ExitCode> {
+  return withPlatform<UsageTables>(call, async ({ database }) => {
+    const rows = await openReports(database.kysely).series(lastDay(call), 3_600_000)
+    if (call.json) printJson(call.terminal, rows)
+    else printTable(call.terminal, [headings('hour'), ...rows.map((row) => line(timeOf(row.bucket), row))])
+    return exitCodes.ok
+  })
+}
+
+function headings(first: string): string[] {
+  return [first, 'requests · 请求', 'tokens', 'USD']
+}
+
+function line(first: string, row: { reqs: number; tokens: number; cost_nano_usd: number }): string[] {
+  return [first, String(row.reqs), String(row.tokens), formatUsd(row.cost_nano_usd)]
+}
+
+function lastDay(call: Call): { from: number; to: number } {
+  const { from, to = systemClock.now() } = readRange(call)
+  const range = { from: from ?? to - 86_400_000, to }
+  if (range.to <= range.from) throw fail('invalid_request', '--to is to be later than --from', { param: '--to' })
+  return range
 }
 
 async function rerate(call: Call): Promise<ExitCode> {
@@ -90,13 +180,24 @@ async function reconcile(call: Call): Promise<ExitCode> {
     const db = database.kysely
     // Without Redis the counters are in the memory of the hub, which reconciles them itself.
     const counters = pingRedis === null ? undefined : readSpendCounters({ db, counter, clock: systemClock })
-    const told = await openUsageAudit({ db, counters, now: systemClock.now }).reconcile({
-      ...readRange(call),
-      retentionDays: config.usage.retention_days,
-      isFix: call.options.fix === true,
-    })
-    if (call.json) printJson(call.terminal, viewOfReconciled(told))
-    else report(call, told)
+    const audit = openUsageAudit({ db, counters, now: systemClock.now })
+    const isFix = call.options.fix === true
+    const found = await audit.reconcile({ ...readRange(call), retentionDays: config.usage.retention_days, isFix })
+    const wrong = await audit.compareSums(found)
+    const told: Reconciled =
+      wrong.length === 0
+        ? found
+        : { ...found, verdict: 'different', isFixed: isFix && (found.isFixed || found.verdict !== 'different') }
+    if (isFix) for (const day of new Set(wrong.map((each) => each.day))) await audit.rebuild({ from: day, to: day + 1 })
+    if (call.json) {
+      const report_sums = wrong.map((each) => ({ ...each, day: timeOf(each.day) }))
+      printJson(call.terminal, { ...viewOfReconciled(told), report_sums })
+    } else {
+      report(call, told)
+      for (const { day, table, rows } of wrong) {
+        call.terminal.out(`  ${timeOf(day)}  ${table}: ${rows} ${isFix ? 'corrected · 已修正' : 'differ · 不一致'}`)
+      }
+    }
     if (told.isFixed || told.verdict === 'equal') return exitCodes.ok
     return told.verdict === 'different' ? exitCodes.failed : exitCodes.warnings
   })

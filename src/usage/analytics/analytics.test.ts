@@ -7,6 +7,7 @@ import type { RequestLogRow, UsageTables } from '../rows.ts'
 import { createUsageStore } from '../store.ts'
 import { bucketsOf, type Granularity, granularities } from './buckets.ts'
 import { type Asked, ask, type Question } from './query.ts'
+import { compareSums, fillIn, ingest, rebuild } from './rebuild.ts'
 import { heatmap, kpi, series, top } from './reports.ts'
 import { type Dimension, dayMs, dimensions, hourMs, type Measure } from './schema.ts'
 import { quantileOf } from './sketch.ts'
@@ -19,7 +20,6 @@ const end = Date.UTC(2026, 10, 3, 21, 52, 3, 501)
 const rows = makeRows(2500, start - dayMs, end + dayMs)
 const parts = (store: AnalyticsStore) => ({
   store,
-  clock: { now: () => end },
   namesOf: async () => new Map([['usr_1', 'Ada']]),
 })
 
@@ -352,5 +352,99 @@ describe.each(engines())('reports on $name', ({ open }) => {
     const told = await ask(store, questionOf({ dimensions: ['source'] }))
     expect(told.rows.map((row) => row.values)).toEqual([['']])
     expect(await db.selectFrom('usage_latency_day').selectAll().where('source', '=', 'demo').execute()).toEqual([])
+  })
+
+  test('where rows are gone, sums of whole quarters stand for their parts, and the answer says so', async () => {
+    const { ledger, store } = await fresh(makeRows(400, start, end, 11))
+    const before = await ask(store, questionOf({ dimensions: ['model'] }))
+    expect(await ledger.deleteOldest(150)).toBe(150)
+    const quarter = 900_000
+    const whole = questionOf({ from: start - (start % quarter), to: end, dimensions: ['model'] })
+    expect((await ask(store, whole)).rows).toEqual(before.rows)
+    const told = await ask(store, questionOf({ from: start + 60_000, dimensions: ['model'] }))
+    expect(told.isExact).toBe(false)
+    expect(told.rows).toEqual(before.rows)
+    const addresses = await ask(store, questionOf({ measures: ['distinct_ips'] }))
+    expect(addresses.completeFrom).toBeGreaterThan(start)
+    expect(addresses.rows[0]?.measures.distinct_ips).toBe(20)
+  })
+
+  test('sums that went wrong are found by day and table, and made anew from the rows', async () => {
+    const { db, store } = await fresh(makeRows(300, start, end, 13))
+    const range = { from: start, to: end }
+    expect(await compareSums(store, range)).toEqual([])
+    const snapshot = async () => {
+      const kept: Record<string, string[]> = {}
+      for (const table of ['usage_facets_hour', 'usage_cube_day', 'usage_latency_hour', 'usage_latency_day'] as const) {
+        const all = await db.selectFrom(table).selectAll().execute()
+        kept[table] = all.map((row) => JSON.stringify(Object.entries(row).sort())).sort()
+      }
+      return kept
+    }
+    const right = await snapshot()
+    await db.updateTable('usage_cube_day').set({ tokens_in: 7 }).where('model_served', '=', 'gpt-4o').execute()
+    await db.deleteFrom('usage_latency_hour').execute()
+    await db.deleteFrom('usage_facets_quarter').where('facet', '=', 'user').execute()
+    const found = await compareSums(store, range)
+    expect([...new Set(found.map(({ table }) => table))].sort()).toEqual([
+      ...['usage_cube_day', 'usage_facets_quarter', 'usage_latency_hour'],
+    ])
+    expect(await rebuild(store, range)).toMatchObject({ days: 5, kept: 0, requests: 300 })
+    expect(await compareSums(store, range)).toEqual([])
+    expect(await snapshot()).toEqual(right)
+  })
+
+  test('days that have lost rows keep the sums they have', async () => {
+    const { ledger, store } = await fresh(makeRows(300, start, end, 17))
+    await ledger.deleteOldest(150)
+    const before = await ask(store, questionOf({ from: start - dayMs, to: end + dayMs }))
+    expect((await rebuild(store, { from: 0, to: end })).kept).toBeGreaterThan(0)
+    const after = await ask(store, questionOf({ from: start - dayMs, to: end + dayMs }))
+    expect(after.rows[0]?.measures.requests).toBe(300)
+    expect(after).toEqual(before)
+  })
+
+  test('what a foreign source says of an hour is replaced, however often it says it, and touches nobody else', async () => {
+    const { store } = await fresh(makeRows(100, start, end, 19))
+    const hour = Date.UTC(2026, 9, 31, 5)
+    const fact = (at: number, requests: number) => ({
+      at,
+      keys: { user_id: 'usr_far', model_served: 'far-model', tenant_id: 'ten_a' },
+      tags: ['far'],
+      measures: { requests, tokens_in: requests * 10, cost_nano_usd: requests * 2000 },
+      latenciesMs: [1000],
+    })
+    const into = (replaceFrom: number) => ({ source: 'far', replaceFrom, replaceTo: replaceFrom + hourMs })
+    await ingest(store, [fact(hour, 5), fact(hour + 1_000_000, 7)], into(hour))
+    await ingest(store, [fact(hour + hourMs, 1)], into(hour + hourMs))
+    await ingest(store, [fact(hour, 2), fact(hour + 1_000_000, 3)], into(hour))
+    await ingest(store, [fact(hour, 2), fact(hour + 1_000_000, 3)], into(hour))
+    const sums = async (changes: Partial<Question>) => (await ask(store, questionOf(changes))).rows
+    for (const dimensions of [['source'], ['source', 'model'], ['source', 'tag']] as Dimension[][]) {
+      const far = (await sums({ dimensions })).filter((row) => row.values[0] === 'far')
+      expect(far.map((row) => row.measures)).toMatchObject([{ requests: 6, tokens_in: 60, cost_nano_usd: 12_000 }])
+    }
+    const own = (await sums({ dimensions: ['source'] })).filter((row) => row.values[0] !== 'far')
+    expect(own.reduce((sum, row) => sum + row.measures.requests!, 0)).toBe(100)
+    const [slow] = await sums({ filters: { source: ['far'] }, measures: ['latency_ms_p50'] })
+    expect(slow?.measures.latency_ms_p50).toBeGreaterThan(979)
+    expect(slow?.measures.latency_ms_p50).toBeLessThan(1021)
+
+    await expect(ingest(store, [fact(hour, 1)], into(hour + hourMs))).rejects.toThrow('outside')
+    await expect(ingest(store, [], { ...into(hour), source: '' })).rejects.toThrow("hub's own")
+    await expect(ingest(store, [], into(hour + 1))).rejects.toThrow('whole hours')
+    await expect(ingest(store, [fact(hour, 1.5)], into(hour))).rejects.toThrow('whole number')
+  })
+
+  test('a store that held rows before there were sums gets its sums once', async () => {
+    const { db, store } = await fresh(makeRows(120, start, end, 23))
+    const right = (await ask(store, questionOf({ dimensions: ['model'] }))).rows
+    for (const table of ['usage_facets_quarter', 'usage_facets_hour', 'usage_facets_day'] as const) {
+      await db.deleteFrom(table).execute()
+    }
+    await db.insertInto('usage_analytics_state').values({ name: 'rows_without_sums_before', value: end }).execute()
+    expect(await fillIn(store)).toMatchObject({ requests: 120 })
+    expect((await ask(store, questionOf({ dimensions: ['model'] }))).rows).toEqual(right)
+    expect(await fillIn(store)).toBeNull()
   })
 })

@@ -13,6 +13,7 @@ import {
   type Measures,
   measures,
   quarterMs,
+  type UsageFact,
 } from './schema.ts'
 import { bucketOf } from './sketch.ts'
 
@@ -56,6 +57,24 @@ export function foldRows(cells: Map<string, Cell>, rows: readonly SummedRow[], s
       cells.set(key, cell)
     }
     add(cell, row, sign)
+  }
+}
+
+/** What a foreign source counted, as cells. */
+export function foldFacts(cells: Map<string, Cell>, facts: readonly UsageFact[], source: string): void {
+  for (const fact of facts) {
+    const slot = fact.at - (fact.at % quarterMs)
+    const keys = Object.fromEntries(cubeKeys.map((name) => [name, fact.keys[name] ?? ''])) as Record<CubeKey, string>
+    const tags = [...new Set(fact.tags ?? [])]
+    const key = JSON.stringify([slot, keys, tags])
+    let cell = cells.get(key)
+    if (cell === undefined) {
+      cell = { slot, source, tags, latencies: new Map(), firstTokens: new Map(), ...keys, ...noMeasures }
+      cells.set(key, cell)
+    }
+    for (const name of measures) cell[name] += fact.measures[name] ?? 0
+    for (const ms of fact.latenciesMs ?? []) count(cell.latencies, bucketOf(ms), 1)
+    for (const ms of fact.firstTokensMs ?? []) count(cell.firstTokens, bucketOf(ms), 1)
   }
 }
 

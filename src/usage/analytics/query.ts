@@ -90,7 +90,7 @@ export async function ask(store: AnalyticsStore, question: Question): Promise<An
     const name = `distinct_${counted}s` as const
     if (!question.measures.includes(name)) continue
     const selection = select(counted === 'ip' ? { kind: 'rows' } : shapeOf(question, [counted]))
-    for (const row of told.rows) row.measures[name] = counted === 'ip' && told.completeFrom !== null ? null : 0
+    for (const row of told.rows) row.measures[name] = 0
     for (const found of bounded(await store.distinct(selection, counted, mostGroups))) {
       const row = byGroup.get(groupOf(found))
       if (row !== undefined) row.measures[name] = found.amount

@@ -1,4 +1,3 @@
-import type { Clock } from '../../kernel/clock.ts'
 import { type Scope, showTenantId } from '../../kernel/scope.ts'
 import { bucketsOf, createWallHours, equalBuckets } from './buckets.ts'
 import { type Answer, type AnswerRow, type Asked, ask, type Question } from './query.ts'
@@ -14,7 +13,7 @@ export type NamesOf = (
   ids: readonly string[],
 ) => Promise<ReadonlyMap<string, string>>
 
-export type ReportParts = { store: AnalyticsStore; clock: Pick<Clock, 'now'>; namesOf: NamesOf }
+export type ReportParts = { store: AnalyticsStore; namesOf: NamesOf }
 
 export const topBy = {
   user: { dimension: 'user', id: 'user_id', name: 'username' },

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { reply } from '../../http/reply.ts'
 import { defineRoute, type Route } from '../../http/route.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import { readTenantId, scopeOf, showTenantId } from '../../kernel/scope.ts'
@@ -105,7 +106,10 @@ const requestColumns = [
   ...logColumns.filter((name) => name !== 'attempt_log' && name !== 'route_log' && name !== 'usage_details'),
 ]
 
-export type AnalyticsRouteParts = ReportParts & { ledger: Pick<SettlingLedger, 'pending' | 'dataAsOf'> }
+export type AnalyticsRouteParts = ReportParts & {
+  clock: Pick<Clock, 'now'>
+  ledger: Pick<SettlingLedger, 'pending' | 'dataAsOf'>
+}
 
 /** `/api/stats/*` and `/api/export/*`. */
 export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {

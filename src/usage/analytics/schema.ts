@@ -83,6 +83,21 @@ export const dayMs = 86_400_000
 export const grainMs = { quarter: quarterMs, hour: hourMs, day: dayMs } as const
 export type Grain = keyof typeof grainMs
 
+/**
+ * Sums of what somebody else counted: facts of one quarter of an hour (or of one request) that share every key. Absent
+ * keys are '', absent measures 0; `requests` is to be said.
+ */
+export type UsageFact = {
+  /** Epoch ms UTC, any moment in the quarter of an hour. */
+  at: number
+  keys: Partial<Record<CubeKey, string>>
+  tags?: readonly string[]
+  measures: Partial<Measures> & Pick<Measures, 'requests'>
+  /** Of single requests, for percentiles. */
+  latenciesMs?: readonly number[]
+  firstTokensMs?: readonly number[]
+}
+
 export type FacetRow = { slot: number; source: string; facet: string; value: string; tenant_id: string } & Measures
 export type CubeRow = { slot: number; source: string } & Record<CubeKey, string> & Measures
 export type LatencyRow = {

@@ -1,4 +1,6 @@
 import type { Kysely } from 'kysely'
+import { compareSums, type Rebuilt, type RollUpDifference, rebuild } from '../analytics/rebuild.ts'
+import { createAnalyticsStore } from '../analytics/store.ts'
 import { priceBook } from '../price-book/index.ts'
 import { createPriceList } from '../price-list.ts'
 import type { UsageTables } from '../rows.ts'
@@ -16,6 +18,10 @@ export type UsageAudit = {
     options: { isDryRun: boolean; onBatch?: (sofar: Rerated) => void },
   ): Promise<Rerated>
   reconcile(options: Parameters<typeof reconcile>[1]): Promise<Reconciled>
+  /** Sums of reports that are not what the rows say, by day of UTC. */
+  compareSums(range: { from: number; to: number }): Promise<RollUpDifference[]>
+  /** Makes the sums of reports anew from the rows. */
+  rebuild(range: { from: number; to: number }, onDay?: (day: number) => void): Promise<Rebuilt>
 }
 
 /** A second look at what is stored. It works on the store alone, beside running hubs too. */
@@ -25,6 +31,7 @@ export function openUsageAudit(parts: {
   now: () => number
 }): UsageAudit {
   const store = createAuditStore(parts.db)
+  const analytics = createAnalyticsStore(parts.db)
   return {
     async rerate(filter, options) {
       const stored = await createUsageStore(parts.db).listPrices()
@@ -33,6 +40,8 @@ export function openUsageAudit(parts: {
       const prices = createPriceList([...stored, ...priceBook(parts.now()).filter(({ id }) => !ids.has(id))])
       return rerate({ store, prices }, { ...filter, from: filter.from ?? 0, to: filter.to ?? parts.now() }, options)
     },
+    compareSums: (range) => compareSums(analytics, range),
+    rebuild: (range, onDay) => rebuild(analytics, range, onDay),
     reconcile: (options) => reconcile({ store, counters: parts.counters, now: parts.now }, options),
   }
 }

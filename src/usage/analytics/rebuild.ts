@@ -1,0 +1,123 @@
+import { fail } from '../../kernel/errors.ts'
+import { type Cell, foldFacts, foldRows, type RollUps, spread } from './fold.ts'
+import { dayMs, hourMs, measures, ownSources, type UsageFact } from './schema.ts'
+import { type AnalyticsStore, keysOfTable, type SumTable } from './store.ts'
+
+/** Where somebody's facts go: everything the source had in these whole hours is replaced by them. */
+export type Replaced = { source: string; replaceFrom: number; replaceTo: number }
+
+/**
+ * Takes what a foreign source counted in some whole hours, in the place of what it said of them before: the same hours
+ * may be handed in any number of times. One caller at a time for a source. Rejects with `invalid_request` for facts that
+ * lie outside, are no whole numbers, or claim to be of our own traffic.
+ */
+export async function ingest(
+  store: Pick<AnalyticsStore, 'replace'>,
+  facts: readonly UsageFact[],
+  { source, replaceFrom, replaceTo }: Replaced,
+): Promise<void> {
+  const refuse = (message: string) => fail('invalid_request', message, { param: 'facts' })
+  if ((ownSources as readonly string[]).includes(source)) throw refuse(`'${source}' is a source of this hub's own`)
+  if (replaceFrom % hourMs !== 0 || replaceTo % hourMs !== 0 || replaceFrom >= replaceTo) {
+    throw refuse('Facts are replaced by whole hours: replaceFrom and replaceTo are to be full hours in their order')
+  }
+  for (const fact of facts) {
+    if (!(fact.at >= replaceFrom && fact.at < replaceTo)) {
+      throw refuse(`A fact of ${fact.at} lies outside the hours that are replaced`)
+    }
+    const wrong = measures.find((name) => !Number.isSafeInteger(fact.measures[name] ?? 0))
+    if (wrong !== undefined) throw refuse(`${wrong} of a fact of ${fact.at} is no whole number`)
+  }
+  const cells = new Map<string, Cell>()
+  foldFacts(cells, facts, source)
+  await store.replace([source], replaceFrom, replaceTo, spread(cells.values()))
+}
+
+export type Rebuilt = {
+  /** Days of UTC that were looked at. */
+  days: number
+  /** Days of which some rows were deleted: their sums stay as they are. */
+  kept: number
+  requests: number
+}
+
+type Range = { from: number; to: number }
+
+/**
+ * Makes the sums of our own traffic anew from its rows, a day of UTC in one transaction. A run that was interrupted is
+ * simply repeated. Days that have lost rows keep their sums: they know more than the rows do.
+ */
+export async function rebuild(
+  store: AnalyticsStore,
+  { from, to }: Range,
+  onDay?: (day: number) => void,
+): Promise<Rebuilt> {
+  const deletedBefore = await store.rowsDeletedBefore()
+  const told: Rebuilt = { days: 0, kept: 0, requests: 0 }
+  for (const day of await store.days(floorDay(from), to)) {
+    told.days++
+    if (day < deletedBefore) {
+      told.kept++
+      continue
+    }
+    const cells = new Map<string, Cell>()
+    await store.rebuildDay(
+      day,
+      (rows) => {
+        told.requests += rows.length
+        foldRows(cells, rows)
+      },
+      () => spread(cells.values()),
+    )
+    onDay?.(day)
+  }
+  return told
+}
+
+/** Adds up what was stored before there were sums; null when there is nothing of the kind. Repeated if it is cut short. */
+export async function fillIn(store: AnalyticsStore): Promise<Rebuilt | null> {
+  const before = await store.rowsWithoutSumsBefore()
+  if (before === null) return null
+  const told = await rebuild(store, { from: 0, to: before })
+  await store.noteAllSummed()
+  return told
+}
+
+export type RollUpDifference = { day: number; table: SumTable; rows: number }
+
+/** The days and tables whose sums are not those of the rows, and how many of their rows are wrong. */
+export async function compareSums(store: AnalyticsStore, { from, to }: Range): Promise<RollUpDifference[]> {
+  const deletedBefore = await store.rowsDeletedBefore()
+  const found: RollUpDifference[] = []
+  for (const day of await store.days(floorDay(from), to)) {
+    if (day < deletedBefore) continue
+    const cells = new Map<string, Cell>()
+    const kept = await store.readDay(day, (rows) => foldRows(cells, rows))
+    found.push(...differences(day, spread(cells.values()), kept))
+  }
+  return found
+}
+
+function differences(day: number, wanted: RollUps, kept: RollUps): RollUpDifference[] {
+  return (Object.keys(wanted) as SumTable[]).flatMap((table) => {
+    const [should, is] = [byKey(table, wanted[table]), byKey(table, kept[table])]
+    const rows = [...new Set([...should.keys(), ...is.keys()])].filter((key) => should.get(key) !== is.get(key)).length
+    return rows === 0 ? [] : [{ day, table, rows }]
+  })
+}
+
+/** The sums of each row as one text; sums of nothing are as good as none. */
+function byKey(table: SumTable, rows: readonly object[]): Map<string, string> {
+  const keys = keysOfTable(table)
+  const values = table.startsWith('usage_latency') ? ['amount'] : measures
+  const found = new Map<string, string>()
+  for (const row of rows as readonly Record<string, string | number>[]) {
+    const sums = values.map((name) => Number(row[name]))
+    if (sums.some((sum) => sum !== 0)) found.set(keys.map((key) => row[key]).join('\0'), sums.join())
+  }
+  return found
+}
+
+function floorDay(time: number): number {
+  return time - (time % dayMs)
+}
