@@ -222,8 +222,13 @@ export function buildRooms(
   )
   closers.push(() => serviceProxy.stop())
   const all = {
-    core: [...identity.routes, ...gateway.routes, ...usage.routes, ...telemetry.routes],
-    registry: services.routes.filter(({ path }) => !isBelowGateway(path)),
+    core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
+      telemetry.routes,
+    ),
+    registry: [
+      ...services.routes.filter(({ path }) => !isBelowGateway(path)),
+      ...usage.routes.filter(({ path }) => isRegistry(path)),
+    ],
     gateway: [...serviceProxy.routes, ...services.routes.filter(({ path }) => isBelowGateway(path))],
   }
   /** What this process answers: every one says how it is. */
@@ -235,6 +240,11 @@ export function buildRooms(
   ]
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return { identity, gateway, usage, health, services, serviceProxy, telemetry, demo, routes, roles }
+}
+
+/** What plugins are told of themselves, where they registered. */
+function isRegistry(path: string): boolean {
+  return path.startsWith('/api/registry/')
 }
 
 /** Seed 002's `/gateway/services`, which its gateway answers. */

@@ -32,11 +32,35 @@ export type HubClient = {
     input: string | string[]
   }): Promise<{ data: { index: number; embedding: number[] }[] }>
   models(): Promise<string[]>
+  /** What this plugin has used of models with its token, the last day unless said. Times are epoch ms. */
+  usage(range?: { startMs?: number; endMs?: number }): Promise<PluginUsage>
+}
+
+export type PluginUsage = {
+  requests: number
+  successes: number
+  failures: number
+  tokensIn: number
+  tokensOut: number
+  /** Billionths of a dollar; `unpricedRequests` are not in it. */
+  costNanoUsd: number
+  unpricedRequests: number
+  /** Everything answered by then is counted, epoch ms. */
+  asOf: number
+}
+
+type UsageReply = {
+  data: Record<
+    'reqs' | 'successes' | 'failures' | 'tokens_in' | 'tokens_out' | 'cost_nano_usd' | 'unpriced_requests',
+    number
+  >
+  as_of: number
 }
 
 const answerTimeoutMs = 600_000
 
-export function createHubClient(link: HubLink, readToken: () => string | null): HubClient {
+/** `registry` is where the plugin registered, which tells it of itself; the hub, unless they run apart. */
+export function createHubClient(link: HubLink, readToken: () => string | null, registry: HubLink = link): HubClient {
   function token(): string {
     const known = readToken()
     if (known === null) throw new Error('this plugin has not registered yet: it has no token to call the hub with')
@@ -72,6 +96,20 @@ export function createHubClient(link: HubLink, readToken: () => string | null): 
     models: async () => {
       const list = await link.ask<{ data: { id: string }[] }>({ method: 'GET', path: '/v1/models', token: token() })
       return list.data.map(({ id }) => id)
+    },
+    async usage({ startMs, endMs } = {}) {
+      const asked = new URLSearchParams()
+      if (startMs !== undefined) asked.set('start_ms', String(startMs))
+      if (endMs !== undefined) asked.set('end_ms', String(endMs))
+      const query = asked.size === 0 ? '' : `?${asked}`
+      const { data, as_of } = await registry.ask<UsageReply>({
+        ...{ method: 'GET', path: `/api/registry/usage${query}`, token: token() },
+      })
+      return {
+        ...{ requests: data.reqs, successes: data.successes, failures: data.failures },
+        ...{ tokensIn: data.tokens_in, tokensOut: data.tokens_out, costNanoUsd: data.cost_nano_usd },
+        ...{ unpricedRequests: data.unpriced_requests, asOf: as_of },
+      }
     },
   }
 }

@@ -11,6 +11,7 @@ export {
   type ChatRequest,
   createHubClient,
   type HubClient,
+  type PluginUsage,
 } from './hub-client.ts'
 export { createHubLink, type HubLink, HubRefusal } from './hub-link.ts'
 export { createMembership, type Manifest, type Membership, type PluginEndpoint } from './membership.ts'

@@ -102,7 +102,7 @@ export async function servePlugin(options: PluginOptions): Promise<Plugin> {
     tokens: openTokenFile(options.tokenFile ?? env.GATEHOUSE_TOKEN_FILE ?? `.gatehouse/${options.name}.token`),
     log,
   })
-  const hub = createHubClient(hubLink, membership.token)
+  const hub = createHubClient(hubLink, membership.token, registryLink)
   log(`listening on http://${host}:${port}`)
   const registered = membership.join()
 

@@ -187,6 +187,23 @@ describe('plugins that strangers write', () => {
     expect((await call('/api/greeter/hello')).status).toBe(503)
   })
 
+  test('a plugin asks a model and is told what that used, as nobody else is', async () => {
+    const plugin = await serve('spender', () => {}, { allowed_models: [model] })
+    expect(await plugin.hub.usage()).toMatchObject({ requests: 0, tokensIn: 0 })
+    const { usage } = await plugin.hub.chat({ model, messages: [{ role: 'user', content: 'hello' }] })
+    await stage.hub.logs()
+    const used = { requests: 1, successes: 1, failures: 0 }
+    const tokens = { tokensIn: usage!.prompt_tokens, tokensOut: usage!.completion_tokens }
+    expect(await plugin.hub.usage()).toMatchObject({ ...used, ...tokens })
+    expect(await plugin.hub.usage({ startMs: 0, endMs: 1000 })).toMatchObject({ requests: 0, tokensIn: 0 })
+    const other = await serve('saver', () => {})
+    expect(await other.hub.usage()).toMatchObject({ requests: 0 })
+    const { key } = await stage.hub.admin('POST', '/api/keys', { name: 'a person’s' })
+    expect((await call('/api/registry/usage', key)).status).toBe(403)
+    expect((await call('/api/registry/usage')).status).toBe(401)
+    expect((await call('/api/registry/usage', stage.hub.adminKey)).status).toBe(403)
+  })
+
   test('a folder with something in it is left as it is', async () => {
     const { exitCode, err } = await runGatehouse(['services', 'new', 'x', '--dir', folder], { cwd: folder }).ended
     expect([exitCode, err]).toEqual([expect.not.stringMatching('^0$'), expect.stringContaining('is not empty')])

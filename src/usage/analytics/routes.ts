@@ -4,7 +4,7 @@ import { defineRoute, type Route } from '../../http/route.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import type { Principal } from '../../kernel/principal.ts'
-import { readTenantId, scopeOf, showTenantId } from '../../kernel/scope.ts'
+import { readTenantId, scopeOf, showTenantId, withinTenant } from '../../kernel/scope.ts'
 import type { SettlingLedger } from '../ledger.ts'
 import { readTime } from '../logs.ts'
 import { isZone } from '../quota/periods.ts'
@@ -226,6 +226,27 @@ export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
       async handle({ principal, query }) {
         const { answer, now, previous } = await kpi(parts, readRange(principal!, query))
         return { data: now, previous, ...stateOf(answer) }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/registry/usage',
+      access: 'service',
+      tag: 'services',
+      summary: 'What the calling plugin service has used of models with the token it sends; the last day unless said.',
+      query: z.strictObject({
+        start_ms: moment.optional().describe('Epoch ms, inclusive.'),
+        end_ms: moment.optional().describe('Epoch ms, exclusive.'),
+      }),
+      reply: z.object({ service: z.string(), data: indicators, ...state }),
+      async handle({ principal, query }) {
+        const { service, tenantId, keyId } = principal!
+        if (service === '') throw fail('forbidden', 'this tells a plugin service of itself; people ask /api/stats/kpi')
+        // One more, for what was answered within this millisecond.
+        const to = query.end_ms ?? clock.now() + 1
+        const span = readRange(principal!, { start_ms: query.start_ms ?? to - dayMs, end_ms: to })
+        const { answer, now } = await kpi(parts, { ...span, scope: withinTenant(tenantId), filters: { key: [keyId] } })
+        return { service, data: now, ...stateOf(answer) }
       },
     }),
     defineRoute({
