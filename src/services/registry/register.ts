@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import { createId } from '../../kernel/ids.ts'
 import type { Principal } from '../../kernel/principal.ts'
+import type { ServiceTokens } from '../../kernel/service-tokens.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import { isUniqueViolation } from '../../platform/database/index.ts'
 import type { Log } from '../../platform/log.ts'
@@ -12,17 +13,6 @@ import type { Catalogue } from './catalogue.ts'
 import type { Hearing } from './hearing.ts'
 import { type KeptEndpoint, originOf } from './records.ts'
 import { spentToken } from './tokens.ts'
-
-/** Makes and withdraws the API keys that are services' own; the key ring of identity holds them. */
-export type ServiceTokens = {
-  issue(wish: {
-    tenantId: string
-    service: string
-    allowedModels: string[] | null
-    createdBy: string
-  }): Promise<{ keyId: string; text: string }>
-  revoke(keyId: string): Promise<void>
-}
 
 /** Who registers: an administrator, a service with its own token, or whoever holds a registration token. */
 export type Registrant =
