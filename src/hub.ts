@@ -7,6 +7,7 @@ import type { HubServer } from './http/listen.ts'
 import { joinUpgrades } from './http/upgrades.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
 import { fail } from './kernel/errors.ts'
+import { logAnnouncements } from './log-announcements.ts'
 import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
 import type { LogControl } from './platform/log.ts'
@@ -74,39 +75,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     }
 
     // Who hears what, all of it. Snapshots of keys, routes and prices listen to `config.changed` in their own rooms.
-    bus.on('check.changed', ({ check, from, to, message }) =>
-      log[to === 'ok' ? 'info' : 'warn'](`Health of ${check}: ${message}`, { check, from, to }),
-    )
-    bus.on('breaker.opened', ({ provider, model, reason }) =>
-      log.warn(`The provider ${provider} is left alone for a while with the model ${model}: ${reason}`),
-    )
-    bus.on('breaker.closed', ({ provider, model }) =>
-      log.info(`The provider ${provider} is asked again for the model ${model}`),
-    )
-    bus.on('provider.key.died', ({ provider, name, reason }) =>
-      log.error(`The provider ${provider} no longer accepts its key ${name} (${reason}): replace or revive it`),
-    )
-    bus.on('budget.threshold', ({ scope, scopeId, period, percent }) =>
-      log.warn(`The budget of ${scope} ${scopeId} for this ${period} is used to ${percent} %`),
-    )
-    bus.on('service.instance.changed', ({ service, instanceId, from, to, reason }) =>
-      log[to === 'critical' || to === 'gone' ? 'warn' : 'info'](
-        `The instance ${instanceId} of the service ${service} is ${to}: ${reason}`,
-        { from, to },
-      ),
-    )
-    bus.on('service.protected', ({ isProtected, silent, total }) =>
-      isProtected
-        ? log.error(
-            `${silent} of ${total} plugin instances fell silent together; they are kept: look at this hub's network`,
-          )
-        : log.info('Plugin instances are judged one by one again'),
-    )
-    bus.on('service.openapi.broke', ({ service, breaks }) =>
-      log.warn(`The new OpenAPI document of ${service} breaks callers: ${breaks.slice(0, 3).join('; ')}`, {
-        count: breaks.length,
-      }),
-    )
+    logAnnouncements(bus, log)
 
     log.info('Starting application server')
     server = await createApp({
