@@ -60,7 +60,7 @@ export function buildRooms(
   const roles = createRoles(config.server.roles)
   const leasesOf = (role: ServerRole) => (roles.has(role) ? leases : noLeases)
   // Beside a gateway on the same data folder, the others keep what is one process's own in folders of theirs.
-  const ownDir = roles.has('gateway') ? config.data.dir : join(config.data.dir, 'roles', config.server.roles.join('-'))
+  const ownDir = roles.has('gateway') ? config.data.dir : join(config.data.dir, 'roles', roles.name)
   const ownSegments = new Set<string>(contractNames)
   /** First segments below /api that are the hub's own: no plugin service may have them. */
   const isReserved = (name: string) => ownSegments.has(name)
@@ -68,6 +68,7 @@ export function buildRooms(
     {
       ...{ db, bus, counter, clock, log, metrics, dataDir: ownDir },
       leases: leasesOf('worker'),
+      quotaLeases: leasesOf('gateway'),
       longestCallMs: config.gateway.deadline_seconds * 1000 + 60_000,
       ownDaily: {
         mirror: Math.round(config.gateway.mirror_daily_usd * 1e9),

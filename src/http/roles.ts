@@ -9,11 +9,14 @@ export type ServerRole = (typeof serverRoles)[number]
 export function createRoles(roles: readonly ServerRole[]) {
   const own = new Set(roles)
   const isWhole = serverRoles.every((role) => own.has(role))
+  const names = serverRoles.filter((role) => own.has(role))
   return {
     has: (role: ServerRole) => own.has(role),
     isWhole,
+    /** Joined in one order, however they were written: it names folders that must be found again. */
+    name: names.join('-'),
     /** What `GET /` calls this process. */
-    serviceName: isWhole ? 'gatehouse' : `gatehouse-${serverRoles.filter((role) => own.has(role)).join('-')}`,
+    serviceName: isWhole ? 'gatehouse' : `gatehouse-${names.join('-')}`,
   }
 }
 export type Roles = ReturnType<typeof createRoles>

@@ -82,6 +82,8 @@ export type UsageParts = {
   bus: Bus
   counter: Counter
   leases: Leases
+  /** Of the processes that admit calls: they are the ones whose budgets must follow the ledger. */
+  quotaLeases: Leases
   clock: Clock
   log: Log
   metrics: Metrics
@@ -129,9 +131,10 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   const store = createUsageStore(db)
   const prices = createPrices({ store, bus, clock, log })
   const schedule = createSchedule({ clock, leases, log })
+  const quotaSchedule = createSchedule({ clock, leases: parts.quotaLeases, log })
   const quotaStore = createQuotaStore(db)
   const quota = createQuota({
-    ...{ store: quotaStore, counter, bus, schedule, clock, log, metrics, longestCallMs },
+    ...{ store: quotaStore, counter, bus, schedule: quotaSchedule, clock, log, metrics, longestCallMs },
     config: limitsOfAll,
     ownDaily: parts.ownDaily ?? {},
   })
@@ -183,7 +186,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       schedule.every('usage-retention', hourMs, deleteOld, { onOneNode: true, firstDelayMs: minuteMs })
     },
     async stop() {
-      await schedule.stop()
+      await Promise.all([schedule.stop(), quotaSchedule.stop()])
       prices.stop()
       await ledger.flush(config.flush_seconds * 1000)
       await quota.stop()
