@@ -1,6 +1,6 @@
 import { countDetails } from './details.ts'
+import { addRequest } from './measures.ts'
 import { type HourlyMeasure, type HourlyRow, hourlyKeys, hourlyMeasures, type SummedRow } from './rows.ts'
-import type { Outcome } from './schema.ts'
 
 export const hourMs = 3_600_000
 
@@ -77,34 +77,9 @@ function startSum(row: SummedRow): HourlyRow {
   }
 }
 
-const outcomeMeasures: Record<Outcome, HourlyMeasure> = {
-  success: 'successes',
-  failure: 'failures',
-  truncated: 'truncated',
-  aborted: 'aborted',
-  refused: 'refused',
-}
-
 function add(sum: HourlyRow, row: SummedRow): void {
-  sum.requests++
-  sum[outcomeMeasures[row.outcome]]++
-  sum.attempts += row.attempts
-  sum.tokens_in += row.tokens_in
-  sum.tokens_out += row.tokens_out
-  sum.tokens_cached_read += row.tokens_cached_read
-  sum.tokens_cached_write += row.tokens_cached_write
-  sum.tokens_reasoning += row.tokens_reasoning
-  if (row.cost_nano_usd === null) sum.unpriced_requests++
-  else sum.cost_nano_usd += row.cost_nano_usd
-  if (row.wasted_nano_usd === null) sum.unpriced_wasted++
-  else sum.wasted_nano_usd += row.wasted_nano_usd
+  addRequest(sum, row)
   if (row.usage_source === 'estimated') sum.estimated_requests++
-  if (row.cache_hit !== '') sum.cache_hits++
-  sum.latency_ms_sum += row.latency_ms
-  if (row.first_token_ms !== null) {
-    sum.first_token_ms_sum += row.first_token_ms
-    sum.first_token_count++
-  }
   if (row.usage_details !== '') addDetails(sum, row.usage_details)
 }
 

@@ -1,4 +1,5 @@
 import type { AnalyticsTables } from './analytics/schema.ts'
+import { requestMeasures } from './measures.ts'
 import type { Outcome, ServiceTier, UsageEntry } from './schema.ts'
 
 /** The tables of this room, as both engines give them back. Money is nano-USD, times are epoch ms UTC. */
@@ -108,24 +109,8 @@ export const hourlyKeys = [
 ] as const
 
 export const hourlyMeasures = [
-  'requests',
-  'successes',
-  'failures',
-  'aborted',
-  'truncated',
-  'refused',
-  'attempts',
-  'tokens_in',
-  'tokens_out',
-  'tokens_cached_read',
-  'tokens_cached_write',
-  'tokens_reasoning',
-  'cost_nano_usd',
-  'unpriced_requests',
+  ...requestMeasures,
   'estimated_requests',
-  'latency_ms_sum',
-  'first_token_ms_sum',
-  'first_token_count',
   'tokens_cached_write_1h',
   'tokens_audio_in',
   'tokens_audio_out',
@@ -135,9 +120,6 @@ export const hourlyMeasures = [
   'audio_ms',
   'characters',
   'searches',
-  'cache_hits',
-  'wasted_nano_usd',
-  'unpriced_wasted',
 ] as const
 
 export type HourlyMeasure = (typeof hourlyMeasures)[number]

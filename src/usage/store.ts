@@ -2,7 +2,7 @@ import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Scope } from '../kernel/scope.ts'
 import { addMany, bumpRevision, insertMany, type ManyValues, readRevision } from '../platform/database/index.ts'
 import { type Cell, foldRows, spread } from './analytics/fold.ts'
-import { addToRollUps, deleteDemoRollUps, noteRowsDeleted } from './analytics/store.ts'
+import { addToRollUps, deleteDemoRollUps, noteRowsDeleted } from './analytics/sums-store.ts'
 import { rollUp } from './roll-up.ts'
 import {
   columnsOf,

@@ -3,7 +3,8 @@ import type { Scope } from '../../kernel/scope.ts'
 import { countDetails } from '../details.ts'
 import type { LogPosition } from '../store.ts'
 import { byteOrderMark, csvLine } from './csv.ts'
-import type { AnalyticsStore, Filters } from './store.ts'
+import type { Filters } from './pieces-store.ts'
+import type { AnalyticsStore } from './store.ts'
 
 type Cell = string | number | boolean | null
 export type ExportRow = Readonly<Record<string, Cell>>

@@ -1,3 +1,4 @@
+import { addRequest } from '../measures.ts'
 import type { SummedRow } from '../rows.ts'
 import {
   type CubeKey,
@@ -127,33 +128,10 @@ function agentOf(tags: readonly string[]): string {
   return tags.find((tag) => tag.startsWith(agentTag))?.slice(agentTag.length) ?? ''
 }
 
-const outcomeMeasures = {
-  success: 'successes',
-  failure: 'failures',
-  truncated: 'truncated',
-  aborted: 'aborted',
-  refused: 'refused',
-} as const
-
 function add(cell: Cell, row: SummedRow, sign: 1 | -1): void {
-  cell.requests += sign
-  cell[outcomeMeasures[row.outcome]] += sign
-  cell.attempts += sign * row.attempts
-  cell.tokens_in += sign * row.tokens_in
-  cell.tokens_out += sign * row.tokens_out
-  cell.tokens_cached_read += sign * row.tokens_cached_read
-  cell.tokens_cached_write += sign * row.tokens_cached_write
-  cell.tokens_reasoning += sign * row.tokens_reasoning
-  if (row.cost_nano_usd === null) cell.unpriced_requests += sign
-  else cell.cost_nano_usd += sign * row.cost_nano_usd
-  if (row.wasted_nano_usd === null) cell.unpriced_wasted += sign
-  else cell.wasted_nano_usd += sign * row.wasted_nano_usd
-  if (row.cache_hit !== '') cell.cache_hits += sign
-  cell.latency_ms_sum += sign * row.latency_ms
+  addRequest(cell, row, sign)
   count(cell.latencies, bucketOf(row.latency_ms), sign)
   if (row.first_token_ms === null) return
-  cell.first_token_ms_sum += sign * row.first_token_ms
-  cell.first_token_count += sign
   count(cell.firstTokens, bucketOf(row.first_token_ms), sign)
   if (row.stream === 1 && row.latency_ms > row.first_token_ms) {
     cell.generation_ms_sum += sign * (row.latency_ms - row.first_token_ms)

@@ -1,6 +1,7 @@
 import { fail } from '../../kernel/errors.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import { type Buckets, type Segment, segmentsOf } from './buckets.ts'
+import type { Filters, Selection, Shape } from './pieces-store.ts'
 import {
   cubeKeys,
   type Dimension,
@@ -13,7 +14,7 @@ import {
   facets as narrow,
 } from './schema.ts'
 import { quantileOf } from './sketch.ts'
-import type { AnalyticsStore, Filters, Selection, Shape, SumRow } from './store.ts'
+import type { AnalyticsStore, SumRow } from './store.ts'
 
 const shares = { p50: 0.5, p90: 0.9, p95: 0.95, p99: 0.99 } as const
 const percentiles = Object.keys(shares) as (keyof typeof shares)[]

@@ -1,7 +1,8 @@
 import { fail } from '../../kernel/errors.ts'
 import { type Cell, foldFacts, foldRows, type RollUps, spread } from './fold.ts'
 import { dayMs, hourMs, measures, ownSources, type UsageFact } from './schema.ts'
-import { type AnalyticsStore, keysOfTable, type SumTable } from './store.ts'
+import type { AnalyticsStore } from './store.ts'
+import { keysOfTable, type SumTable } from './sums-store.ts'
 
 /** Where somebody's facts go: everything the source had in these whole hours is replaced by them. */
 export type Replaced = { source: string; replaceFrom: number; replaceTo: number }

@@ -1,8 +1,9 @@
 import { type Scope, showTenantId } from '../../kernel/scope.ts'
 import { bucketsOf, createWallHours, equalBuckets } from './buckets.ts'
+import type { Filters } from './pieces-store.ts'
 import { type Answer, type AnswerRow, type Asked, ask, type Question } from './query.ts'
 import type { Dimension, Measure } from './schema.ts'
-import type { AnalyticsStore, Filters } from './store.ts'
+import type { AnalyticsStore } from './store.ts'
 
 /** What every report is of: times are epoch ms, `to` is exclusive. */
 export type Range = { scope: Scope; from: number; to: number; filters: Filters }

@@ -11,6 +11,7 @@ import { isZone } from '../quota/periods.ts'
 import { logColumns } from '../rows.ts'
 import { bucketsOf, granularities } from './buckets.ts'
 import { type ExportRow, eachRequest, toCsv, toJson } from './export.ts'
+import type { Filters } from './pieces-store.ts'
 import { type Answer, type Asked, ask, askable } from './query.ts'
 import {
   heatmap,
@@ -25,7 +26,6 @@ import {
   topMetrics,
 } from './reports.ts'
 import { type Dimension, dayMs, dimensions } from './schema.ts'
-import type { Filters } from './store.ts'
 
 const count = z.number().int()
 const ratio = z.number().nullable().describe('null where there was nothing to tell it of.')

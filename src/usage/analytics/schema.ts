@@ -1,28 +1,7 @@
+import { requestMeasures } from '../measures.ts'
+
 /** What the sums are kept of, as rows and replies name it. */
-export const measures = [
-  'requests',
-  'successes',
-  'failures',
-  'aborted',
-  'truncated',
-  'refused',
-  'attempts',
-  'tokens_in',
-  'tokens_out',
-  'tokens_cached_read',
-  'tokens_cached_write',
-  'tokens_reasoning',
-  'cost_nano_usd',
-  'unpriced_requests',
-  'wasted_nano_usd',
-  'unpriced_wasted',
-  'cache_hits',
-  'latency_ms_sum',
-  'first_token_ms_sum',
-  'first_token_count',
-  'generation_ms_sum',
-  'generation_tokens',
-] as const
+export const measures = [...requestMeasures, 'generation_ms_sum', 'generation_tokens'] as const
 
 export type Measure = (typeof measures)[number]
 export type Measures = Record<Measure, number>

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { type Cell, foldRows, spread } from '../analytics/fold.ts'
-import { addToRollUps } from '../analytics/store.ts'
+import { addToRollUps } from '../analytics/sums-store.ts'
 import { differenceOf, hourMs, rollUp } from '../roll-up.ts'
 import type { HourlyRow, RequestLogRow, UsageTables } from '../rows.ts'
 import { addToHours, type LogPosition } from '../store.ts'

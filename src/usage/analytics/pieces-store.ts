@@ -1,0 +1,208 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Scope } from '../../kernel/scope.ts'
+import type { Buckets, Segment } from './buckets.ts'
+import { agentTag } from './fold.ts'
+import {
+  type Dimension,
+  demoSource,
+  dimensionColumns,
+  type Facet,
+  type Measure,
+  ownSources,
+  quarterMs,
+} from './schema.ts'
+import { growth } from './sketch.ts'
+
+type Sql = RawBuilder<unknown>
+
+/** Which tables answer: narrow sums of one facet, the full ones, or single rows alone. */
+export type Shape = { kind: 'facet'; facet: Facet } | { kind: 'cube' } | { kind: 'latency' } | { kind: 'rows' }
+
+/** What is narrowed to: any of the values of each dimension. */
+export type Filters = Partial<Record<Dimension, readonly string[]>>
+
+export type Selection = {
+  scope: Scope
+  shape: Shape
+  segments: readonly Segment[]
+  buckets: Buckets
+  dimensions: readonly Dimension[]
+  filters: Filters
+}
+
+/** A piece of the union: one table over one part of the time. */
+export type Piece = Segment & { shape: Shape; isForeignOnly: boolean }
+
+/** What each table says of a part of the time, as pieces of one statement: the same columns, whatever they are read from. */
+export function createPieces(isSqlite: boolean) {
+  const tagList = sql`case when request_logs.tags = '' then '[]' else request_logs.tags end`
+  const tagsWithNone = sql`case when request_logs.tags = '' then '[""]' else request_logs.tags end`
+  const each = (list: Sql) =>
+    isSqlite
+      ? sql`json_each(${list})`
+      : sql`json_array_elements_text((${list})::json) with ordinality as each_tag(value, key)`
+  const agent = sql`coalesce((
+    select substr(value, ${sql.lit(agentTag.length + 1)}) from ${each(tagList)}
+    where substr(value, 1, ${sql.lit(agentTag.length)}) = ${sql.lit(agentTag)} order by key limit 1
+  ), '')`
+  const rowColumns: Partial<Record<Dimension, Sql>> = {
+    agent,
+    model_asked: sql`case when outcome = 'refused' then '' else model_asked end`,
+    status_class: sql`cast(status / 100 as text) || 'xx'`,
+    error_kind: sql`error_code`,
+    stream: sql`cast(stream as text)`,
+    source: sql`case when is_synthetic = 1 then ${sql.lit(demoSource)} else '' end`,
+    tag: sql`tag_of_row.value`,
+  }
+  const is = (outcome: string) => sql`case when outcome = ${sql.lit(outcome)} then 1 else 0 end`
+  const generated = sql`stream = 1 and first_token_ms is not null and latency_ms > first_token_ms`
+  const rowMeasures: Partial<Record<Measure, Sql>> = {
+    requests: sql`1`,
+    successes: is('success'),
+    failures: is('failure'),
+    aborted: is('aborted'),
+    truncated: is('truncated'),
+    refused: is('refused'),
+    cost_nano_usd: sql`coalesce(cost_nano_usd, 0)`,
+    unpriced_requests: sql`case when cost_nano_usd is null then 1 else 0 end`,
+    wasted_nano_usd: sql`coalesce(wasted_nano_usd, 0)`,
+    unpriced_wasted: sql`case when wasted_nano_usd is null then 1 else 0 end`,
+    cache_hits: sql`case when cache_hit <> '' then 1 else 0 end`,
+    latency_ms_sum: sql`latency_ms`,
+    first_token_ms_sum: sql`coalesce(first_token_ms, 0)`,
+    first_token_count: sql`case when first_token_ms is null then 0 else 1 end`,
+    generation_ms_sum: sql`case when ${generated} then latency_ms - first_token_ms else 0 end`,
+    generation_tokens: sql`case when ${generated} then tokens_out else 0 end`,
+  }
+
+  function column(dimension: Dimension, piece: Piece): Sql {
+    if (piece.grain === 'rows') return rowColumns[dimension] ?? sql.ref(dimensionColumns[dimension])
+    if (piece.shape.kind === 'facet' && dimension === piece.shape.facet) return sql.ref('value')
+    return sql.ref(dimensionColumns[dimension])
+  }
+
+  function table(piece: Piece): Sql {
+    const { shape, grain } = piece
+    if (grain === 'rows') return sql`request_logs`
+    const names = { facet: 'usage_facets', cube: 'usage_cube', latency: 'usage_latency', rows: '' } as const
+    return sql.table(`${names[shape.kind]}_${grain}`)
+  }
+
+  function bucket(buckets: Buckets, piece: Piece): Sql {
+    const time = sql.ref(piece.grain === 'rows' ? 'started_at' : 'slot')
+    if (buckets.kind === 'one') return sql`0`
+    // Sums of a foreign source may begin before the range does: they count in its first bucket.
+    const first = sql.lit(buckets.starts[0]!)
+    if (buckets.kind === 'equal') {
+      const start = sql`${time} - (${time} - ${sql.lit(buckets.shiftMs)}) % ${sql.lit(buckets.sizeMs)}`
+      return sql`case when ${time} < ${first} then ${first} else ${start} end`
+    }
+    const edges = buckets.starts
+      .slice(1)
+      .map((edge, i) => sql`when ${time} < ${sql.lit(edge)} then ${sql.lit(buckets.starts[i]!)}`)
+    const last = sql.lit(buckets.starts.at(-1)!)
+    return edges.length === 0 ? last : sql`case ${sql.join(edges, sql` `)} else ${last} end`
+  }
+
+  function conditions(
+    { scope, filters, dimensions }: Pick<Selection, 'scope' | 'filters' | 'dimensions'>,
+    piece: Piece,
+    kind?: string,
+  ): Sql[] {
+    const time = sql.ref(piece.grain === 'rows' ? 'started_at' : 'slot')
+    const all = [sql`${time} >= ${sql.lit(piece.from)}`, sql`${time} < ${sql.lit(piece.to)}`]
+    if (scope.kind !== 'everything') all.push(sql`${column('tenant', piece)} = ${scope.tenantId}`)
+    if (scope.kind === 'person') all.push(sql`${column('user', piece)} = ${scope.userId}`)
+    for (const [name, values] of Object.entries(filters) as [Dimension, readonly string[]][]) {
+      const list = sql.join(values.length === 0 ? [null] : values)
+      if (name === 'tag' && piece.grain === 'rows') {
+        all.push(sql`exists (select 1 from ${each(tagsWithNone)} where value in (${list}))`)
+        if (hasTagOfRow({ dimensions }, piece)) all.push(sql`tag_of_row.value in (${list})`)
+      } else all.push(sql`${column(name, piece)} in (${list})`)
+    }
+    if (piece.grain !== 'rows') {
+      if (piece.shape.kind === 'facet') all.push(sql`facet = ${sql.lit(piece.shape.facet)}`)
+      if (kind !== undefined) all.push(sql`kind = ${sql.lit(kind)}`)
+      if (piece.isForeignOnly) all.push(sql`source not in (${sql.join(ownSources.map((name) => sql.lit(name)))})`)
+    }
+    return all
+  }
+  function from(selection: Selection, piece: Piece): Sql {
+    if (!hasTagOfRow(selection, piece)) return table(piece)
+    return isSqlite
+      ? sql`request_logs, json_each(${tagsWithNone}) as tag_of_row`
+      : sql`request_logs, json_array_elements_text((${tagsWithNone})::json) with ordinality as tag_of_row(value, key)`
+  }
+
+  return {
+    conditions,
+
+    measure(name: Measure, piece: Piece): Sql {
+      return piece.grain === 'rows' ? (rowMeasures[name] ?? sql.ref(name)) : sql.ref(name)
+    },
+
+    counted(name: 'user' | 'key' | 'ip', piece: Piece): Sql {
+      return name === 'ip' ? sql.ref('client_ip') : column(name, piece)
+    },
+
+    /** The bucket of a duration and how many there are. */
+    durations(kind: 'latency' | 'first_token', piece: Piece): Sql {
+      if (piece.grain !== 'rows') return sql`bucket as duration, sum(amount) as amount`
+      const ms = sql.ref(kind === 'latency' ? 'latency_ms' : 'first_token_ms')
+      const order = isSqlite
+        ? sql`ln(${ms}) / ${sql.lit(Math.log(growth))}`
+        : sql`ln(${ms}::double precision) / ${sql.lit(Math.log(growth))}::double precision`
+      return sql`case when ${ms} <= 1 then 0 else cast(ceil(${order}) as integer) end as duration, count(${ms}) as amount`
+    },
+
+    /** One select over every piece, by bucket and dimensions; null when there is no piece at all. */
+    union(
+      selection: Selection,
+      what: (piece: Piece) => Sql,
+      { kind, isCounting }: { kind?: string; isCounting?: boolean } = {},
+    ): Sql | null {
+      const selects = piecesOf(selection).map((piece) => {
+        const source = from(selection, piece)
+        const names = [
+          sql`${bucket(selection.buckets, piece)} as bucket`,
+          ...selection.dimensions.map((name, index) => sql`${column(name, piece)} as ${sql.ref(`d${index}`)}`),
+        ]
+        const all = conditions(selection, piece, kind)
+        if (hasTagOfRow(selection, piece)) {
+          // A tag that a request carries twice counts once.
+          const earlier = isSqlite
+            ? sql`json_each(${tagsWithNone}) as earlier`
+            : sql`json_array_elements_text((${tagsWithNone})::json) with ordinality as earlier(value, key)`
+          all.push(
+            sql`not exists (select 1 from ${earlier} where earlier.value = tag_of_row.value and earlier.key < tag_of_row.key)`,
+          )
+        }
+        if (kind !== undefined && piece.grain === 'rows') {
+          all.push(sql`${sql.ref(kind === 'latency' ? 'latency_ms' : 'first_token_ms')} is not null`)
+        }
+        const groups = names.length + (kind === undefined && isCounting !== true ? 0 : 1)
+        const positions = sql.join(Array.from({ length: groups }, (_, index) => sql.lit(index + 1)))
+        return sql`select ${sql.join(names)}, ${what(piece)} from ${source} where ${sql.join(all, sql` and `)} group by ${positions}`
+      })
+      return selects.length === 0 ? null : sql.join(selects, sql` union all `)
+    },
+  }
+}
+
+function hasTagOfRow({ dimensions }: Pick<Selection, 'dimensions'>, { grain }: Piece): boolean {
+  return grain === 'rows' && dimensions.includes('tag')
+}
+
+/** Rows are of our own traffic: where they stand for a part of a sum, foreign sources give the whole sum. */
+function piecesOf({ segments, shape }: Selection): Piece[] {
+  return segments.flatMap((segment): Piece[] => {
+    const piece = { ...segment, shape, isForeignOnly: false }
+    if (segment.grain !== 'rows' || shape.kind === 'rows') return [piece]
+    const finest =
+      shape.kind === 'latency'
+        ? ({ grain: 'hour', size: 4 * quarterMs } as const)
+        : ({ grain: 'quarter', size: quarterMs } as const)
+    const from = segment.from - (segment.from % finest.size)
+    return [piece, { ...piece, grain: finest.grain, from, isForeignOnly: true }]
+  })
+}

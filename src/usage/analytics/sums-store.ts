@@ -1,0 +1,170 @@
+import { type Kysely, SqliteAdapter, sql, type Transaction } from 'kysely'
+import { addMany } from '../../platform/database/index.ts'
+import type { RequestLogRow, UsageTables } from '../rows.ts'
+import type { RollUps } from './fold.ts'
+import { cubeKeys, dayMs, demoSource, grainMs, measures, ownSources } from './schema.ts'
+
+type Db = Kysely<UsageTables>
+type Trx = Transaction<UsageTables>
+
+/** What writes the sums anew, and what proves them. Rows and what they add are written by `addToRollUps`. */
+export function createSumsStore(db: Db) {
+  const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter
+  return {
+    /** Puts `sums` in the place of what the sources have in these whole hours, in one transaction. */
+    replace: (sources: readonly string[], from: number, to: number, sums: RollUps): Promise<void> =>
+      db.transaction().execute((trx) => replaceSums(trx, sources, from, to, sums)),
+
+    /**
+     * Makes the sums of our own traffic in one day of UTC anew. Nobody stores rows meanwhile: `read` gets a page of them
+     * at a time.
+     */
+    rebuildDay: (day: number, fold: (rows: readonly RequestLogRow[]) => void, sums: () => RollUps): Promise<void> =>
+      db.transaction().execute(async (trx) => {
+        if (!isSqlite) await sql`lock table request_logs in share row exclusive mode`.execute(trx)
+        await eachPage(trx, day, fold)
+        await replaceSums(trx, ownSources, day, day + dayMs, sums())
+      }),
+
+    /** Rows of a day and the sums kept of it, as they stood at one moment. */
+    readDay: (day: number, fold: (rows: readonly RequestLogRow[]) => void): Promise<RollUps> =>
+      db
+        .transaction()
+        .setIsolationLevel(isSqlite ? 'serializable' : 'repeatable read')
+        .execute(async (trx) => {
+          await eachPage(trx, day, fold)
+          const kept: Partial<Record<SumTable, unknown[]>> = {}
+          for (const table of sumTables) {
+            kept[table] = await trx
+              .selectFrom(table)
+              .selectAll()
+              .where('source', 'in', ownSources)
+              .where('slot', '>=', day)
+              .where('slot', '<', day + dayMs)
+              .execute()
+          }
+          return kept as RollUps
+        }),
+
+    /** Days of UTC that have rows or sums of ours, in order. */
+    async days(from: number, to: number): Promise<number[]> {
+      const { rows } = await sql<{ day: number }>`
+        select started_at - started_at % ${sql.lit(dayMs)} as day from request_logs
+        where started_at >= ${from} and started_at < ${to} group by 1
+        union select slot as day from usage_facets_day where facet = '' and slot >= ${from} and slot < ${to}
+          and source in (${sql.join(ownSources)}) order by 1
+      `.execute(db)
+      return rows.map(({ day }) => Number(day))
+    },
+  }
+}
+
+/** Notes that rows before `time` are no longer whole; it never goes back. */
+export async function noteRowsDeleted(trx: Trx, time: number): Promise<void> {
+  await sql`
+    insert into usage_analytics_state (name, value) values ('rows_deleted_before', ${time})
+    on conflict (name) do update set value = case
+      when excluded.value > usage_analytics_state.value then excluded.value else usage_analytics_state.value end
+  `.execute(trx)
+}
+
+const pageRows = 2000
+
+async function eachPage(trx: Trx, day: number, fold: (rows: readonly RequestLogRow[]) => void): Promise<void> {
+  let after: { startedAt: number; id: string } | null = null
+  for (;;) {
+    let query = trx
+      .selectFrom('request_logs')
+      .selectAll()
+      .where('started_at', '>=', day)
+      .where('started_at', '<', day + dayMs)
+    if (after !== null) {
+      const { startedAt, id }: { startedAt: number; id: string } = after
+      query = query.where((eb) => eb(eb.refTuple('started_at', 'id'), '>', eb.tuple(startedAt, id)))
+    }
+    const rows: RequestLogRow[] = await query.orderBy('started_at').orderBy('id').limit(pageRows).execute()
+    fold(rows)
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < pageRows) return
+    after = { startedAt: last.started_at, id: last.id }
+  }
+}
+
+/** The finest sums are put in place; those of hours and days are added up of them again, whatever they were. */
+async function replaceSums(
+  trx: Trx,
+  sources: readonly string[],
+  from: number,
+  to: number,
+  sums: RollUps,
+): Promise<void> {
+  const clear = async (table: SumTable, start: number, end: number) => {
+    await trx
+      .deleteFrom(table)
+      .where('source', 'in', sources)
+      .where('slot', '>=', start)
+      .where('slot', '<', end)
+      .execute()
+  }
+  for (const table of ['usage_facets_quarter', 'usage_cube_quarter', 'usage_latency_hour'] as const) {
+    await clear(table, from, to)
+  }
+  const none = { usage_facets_hour: [], usage_facets_day: [], usage_cube_day: [], usage_latency_day: [] }
+  await addToRollUps(trx, { ...sums, ...none })
+  for (const { coarse, fine, grain, keys, sums: added } of derived) {
+    const size = grainMs[grain]
+    const [start, end] = [Math.floor(from / size) * size, Math.ceil(to / size) * size]
+    await clear(coarse, start, end)
+    const names = keys.filter((key) => key !== 'slot').map((key) => sql.ref(key))
+    await sql`
+      insert into ${sql.table(coarse)} (slot, ${sql.join([...names, ...added.map((name) => sql.ref(name))])})
+      select slot - slot % ${sql.lit(size)}, ${sql.join([...names, ...added.map((name) => sql`sum(${sql.ref(name)})`)])}
+      from ${sql.table(fine)} where source in (${sql.join(sources)}) and slot >= ${start} and slot < ${end}
+      group by ${sql.join([sql.lit(1), ...names])}
+    `.execute(trx)
+  }
+}
+
+const sumTables = [
+  ...(['usage_facets_quarter', 'usage_facets_hour', 'usage_facets_day', 'usage_cube_quarter'] as const),
+  ...(['usage_cube_day', 'usage_latency_hour', 'usage_latency_day'] as const),
+] as const
+
+const sumKeys = {
+  facets: ['facet', 'slot', 'source', 'value', 'tenant_id'],
+  cube: ['slot', 'source', ...cubeKeys],
+  latency: ['slot', 'source', 'kind', 'tenant_id', 'model_served', 'provider_id', 'bucket'],
+} as const
+
+export type SumTable = (typeof sumTables)[number]
+
+/** What tells the rows of a table apart. */
+export function keysOfTable(table: SumTable): readonly string[] {
+  if (table.startsWith('usage_facets')) return sumKeys.facets
+  return table.startsWith('usage_cube') ? sumKeys.cube : sumKeys.latency
+}
+
+const derived = [
+  { coarse: 'usage_facets_hour', fine: 'usage_facets_quarter', grain: 'hour', keys: sumKeys.facets, sums: measures },
+  { coarse: 'usage_facets_day', fine: 'usage_facets_quarter', grain: 'day', keys: sumKeys.facets, sums: measures },
+  { coarse: 'usage_cube_day', fine: 'usage_cube_quarter', grain: 'day', keys: sumKeys.cube, sums: measures },
+  { coarse: 'usage_latency_day', fine: 'usage_latency_hour', grain: 'day', keys: sumKeys.latency, sums: ['amount'] },
+] as const
+
+/** Adds sums, which may be negative, to those of the same keys, within the transaction that stores their rows. */
+export async function addToRollUps(trx: Transaction<UsageTables>, sums: RollUps): Promise<void> {
+  for (const table of ['usage_facets_quarter', 'usage_facets_hour', 'usage_facets_day'] as const) {
+    await addMany<string>(trx, table, sumKeys.facets, measures, sums[table])
+  }
+  for (const table of ['usage_cube_quarter', 'usage_cube_day'] as const) {
+    await addMany<string>(trx, table, sumKeys.cube, measures, sums[table])
+  }
+  for (const table of ['usage_latency_hour', 'usage_latency_day'] as const) {
+    await addMany<string>(trx, table, sumKeys.latency, ['amount'], sums[table])
+  }
+}
+
+/** Takes away every sum of what `--demo` made up. */
+export async function deleteDemoRollUps(db: Db): Promise<void> {
+  for (const table of sumTables) await db.deleteFrom(table).where('source', '=', demoSource).execute()
+}
