@@ -105,6 +105,8 @@ function makeEntry(
     cacheHit: '',
     mirrorOf: '',
     abortPolicy: '',
+    agent: '',
+    service: '',
   }
 }
 

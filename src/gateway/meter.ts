@@ -52,18 +52,20 @@ type EndAttempt = (
   wasted?: Spent,
 ) => void
 
-export type CallFacts = Pick<UsageEntry, 'sessionId' | 'tags' | 'routeLog' | 'cacheHit' | 'mirrorOf'>
+export type CallFacts = Pick<UsageEntry, 'sessionId' | 'agent' | 'routeLog' | 'cacheHit' | 'mirrorOf'>
 export type AskedFacts = { model: string; stream: boolean; body: Buffer | null }
 export type { Spent } from './account.ts'
 
 export type MeterContext = {
   edge: { requestId: string; traceId: string; clientIp: string; startedAt: number; startedMono: number }
   userAgent: string
+  /** The agent that a header names, '' for none; it wins over what the body says. */
+  agent: string
   endpoint: string
   protocol: string
 }
 
-const noFacts: CallFacts = { sessionId: '', tags: [], routeLog: '', cacheHit: '', mirrorOf: '' }
+const noFacts: CallFacts = { sessionId: '', agent: '', routeLog: '', cacheHit: '', mirrorOf: '' }
 
 export function createMeter(context: MeterContext, clock: Clock, gauges: GatewayMetrics): Meter {
   return new CallMeter(context, clock, gauges)
@@ -141,7 +143,7 @@ class CallMeter implements Meter {
 
   close({ outcome, status, error, finish, spent, abortPolicy }: Parameters<Meter['close']>[0]): UsageEntry {
     const { principal, asked, facts, served, firstTokenMs } = this
-    const { edge, endpoint, protocol, userAgent } = this.context
+    const { edge, endpoint, protocol, userAgent, agent } = this.context
     const latencyMs = Math.round(this.clock.monotonic() - edge.startedMono)
     const { usage, usageSource } = account(spent, asked.body, outcome === 'success' || outcome === 'failure')
     this.gauges.request({ outcome, provider: served?.provider.name ?? '', latencyMs, firstTokenMs, usage })
@@ -182,10 +184,12 @@ class CallMeter implements Meter {
       details: detailsOf(usage),
       providerKeyId: this.keyId,
       sessionId: facts.sessionId,
-      tags: facts.tags,
+      tags: principal?.tags ?? [],
       routeLog: facts.routeLog,
       cacheHit: facts.cacheHit,
       mirrorOf: facts.mirrorOf,
+      agent: agent || facts.agent,
+      service: principal?.service ?? '',
       abortPolicy: outcome === 'aborted' && spent !== null ? (abortPolicy ?? '') : '',
     }
   }

@@ -1,12 +1,12 @@
 import { type CreateTableBuilder, SqliteAdapter, sql } from 'kysely'
 import type { AnyDatabase, Migration } from '../platform/database/index.ts'
 
-const cubeKeys = [
+export const cubeKeys = [
   ...['tenant_id', 'user_id', 'key_id', 'agent', 'model_asked', 'model_served', 'provider_id', 'provider_key_id'],
   ...['endpoint', 'status_class', 'error_kind', 'cache_hit', 'stream'],
 ]
 
-const measures = [
+export const measures = [
   ...['requests', 'successes', 'failures', 'aborted', 'truncated', 'refused', 'attempts', 'tokens_in', 'tokens_out'],
   ...['tokens_cached_read', 'tokens_cached_write', 'tokens_reasoning', 'cost_nano_usd', 'unpriced_requests'],
   ...['wasted_nano_usd', 'unpriced_wasted', 'cache_hits', 'latency_ms_sum', 'first_token_ms_sum'],
@@ -66,6 +66,9 @@ export const analyticsMigration: Migration = {
 }
 
 /** In SQLite rows live in the order of their key, once: an index beside them would double what every batch writes. */
-function keyed<Table extends string, Column extends string>(db: AnyDatabase, table: CreateTableBuilder<Table, Column>) {
+export function keyed<Table extends string, Column extends string>(
+  db: AnyDatabase,
+  table: CreateTableBuilder<Table, Column>,
+) {
   return db.getExecutor().adapter instanceof SqliteAdapter ? table.modifyEnd(sql`without rowid`) : table
 }

@@ -41,6 +41,15 @@ export const usageConfig = z
       .default(30)
       .describe('Comparisons of mirrored requests, with the texts some of them hold, are deleted after so many days.')
       .meta({ zh: '镜像请求对比结果（含按设置保存的文本）的保留天数。' }),
+    max_agents: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1000)
+      .describe(
+        'Names of agents that the callers of one tenant may make up in a day, on each node; more count as (other).',
+      )
+      .meta({ zh: '每个租户每天（每个节点）可由调用方自行命名的智能体数量上限；超出部分计入 (other)。' }),
     flush_seconds: z
       .number()
       .min(0)

@@ -60,6 +60,8 @@ export function writeEntry(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd
     entry.mirrorOf,
     wastedNanoUsd === null ? null : count(wastedNanoUsd),
     entry.abortPolicy,
+    storableText(entry.agent, longestAgent),
+    storableText(entry.service, 200),
   ])
 }
 
@@ -95,6 +97,8 @@ export function summedRow(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd 
     error_code: storableText(entry.errorCode, 100),
     stream: entry.stream ? 1 : 0,
     tags: tagsText(entry.tags),
+    agent: storableText(entry.agent, longestAgent),
+    service: storableText(entry.service, 200),
   }
 }
 
@@ -102,11 +106,17 @@ function tagsText(tags: readonly string[]): string {
   return tags.length === 0 ? '' : JSON.stringify(tags.slice(0, 50).map((tag) => storableText(tag, 100)))
 }
 
-const layout = 2
+const layout = 3
+/** As much of an agent's name as a tag has room for. */
+const longestAgent = 100
 
-/** What layout 1 lacks, as the end of its array: service tier to abort policy. */
+/** What older layouts lack, as the end of their arrays: service tier to abort policy; agent and service. */
 const addedByLayout2 = ['', '', '', '', '', '', '', '', 0, ''] as const
-const layout1Ending = `,${JSON.stringify(addedByLayout2).slice(1)}`
+const addedByLayout3 = ['', ''] as const
+const lackedBy: ReadonlyMap<unknown, readonly (string | number)[]> = new Map<unknown, readonly (string | number)[]>([
+  [1, [...addedByLayout2, ...addedByLayout3]],
+  [2, addedByLayout3],
+])
 
 /** Cut in the middle it would be no JSON any more, so a longer one is not kept. */
 const longestRouteLog = 32_768
@@ -115,7 +125,8 @@ const tooLong = '{"omitted":"too long"}'
 /** The values of a journal text as a JSON array in the order of `logColumns`, without taking it apart. */
 export function valuesOf(entryText: string): string {
   const values = `[${entryText.slice(entryText.indexOf(',') + 1)}`
-  return entryText.startsWith('[1,') ? `${values.slice(0, -1)}${layout1Ending}` : values
+  const lacks = lackedBy.get(Number(entryText.slice(1, entryText.indexOf(','))))
+  return lacks === undefined ? values : `${values.slice(0, -1)},${JSON.stringify(lacks).slice(1)}`
 }
 
 /** The row of a journal text. Throws an Error that says why when the text is none of ours. */
@@ -123,7 +134,8 @@ export function readEntry(entryText: string): RequestLogRow {
   const value: unknown = JSON.parse(entryText)
   if (!Array.isArray(value)) throw new Error('not an array')
   const version: unknown = value[0]
-  if (version === 1) value.push(...addedByLayout2)
+  const lacks = lackedBy.get(version)
+  if (lacks !== undefined) value.push(...lacks)
   else if (version !== layout) throw new Error(`layout ${String(version)} is not known to this version of the hub`)
   if (value.length !== logColumns.length + 1) {
     const [wanted, has] = [logColumns.length + 1, value.length]
@@ -183,6 +195,8 @@ function toRow(v: any[]): RequestLogRow {
     mirror_of: v[43],
     wasted_nano_usd: v[44],
     abort_policy: v[45],
+    agent: v[46],
+    service: v[47],
   }
 }
 

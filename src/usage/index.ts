@@ -15,6 +15,7 @@ import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createSchedule } from '../platform/schedule.ts'
+import { createAgentNames } from './agents.ts'
 import { fillIn, ingest, type Replaced } from './analytics/rebuild.ts'
 import type { NamesOf } from './analytics/reports.ts'
 import { analyticsRoutes } from './analytics/routes.ts'
@@ -139,6 +140,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
     ownDaily: parts.ownDaily ?? {},
   })
   const ledger = createLedger({ journal, store, prices, clock, log, metrics, stored: quota.noteStored })
+  const agents = createAgentNames({ metrics, most: config.max_agents })
   const mirrors = createMirrorStore(db)
   const analytics = createAnalyticsStore(db)
   const limits = { retentionDays: config.retention_days, maxRows: config.max_rows }
@@ -147,7 +149,8 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   return {
     record(entry) {
       quota.end(entry, prices.cost(entry))
-      return ledger.record(entry)
+      const agent = agents.nameOf(entry)
+      return ledger.record(agent === entry.agent ? entry : { ...entry, agent })
     },
     isWritable: ledger.isWritable,
     routes: [

@@ -7,10 +7,12 @@ import { fail } from '../kernel/errors.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
 import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { analyticsMigration } from '../migrations/0018-analytics.ts'
+import { agentsMigration } from '../migrations/0019-agents.ts'
 import { engines } from '../platform/database/testing.ts'
 import type { Journal } from '../platform/journal/journal.ts'
 import { openTestJournal, temporaryFolder } from '../platform/journal/testing.ts'
 import { createMetrics } from '../platform/metrics.ts'
+import { writeEntry } from './entry-text.ts'
 import { createLedger } from './ledger.ts'
 import { priceBook } from './price-book/index.ts'
 import { createPriceList } from './price-list.ts'
@@ -48,7 +50,7 @@ const allHours = async (db: Kysely<UsageTables>) => {
 
 describe.each(engines())('the ledger on $name', ({ open }) => {
   async function start() {
-    const database = await open([usageMigration, ledgerMigration, analyticsMigration])
+    const database = await open([usageMigration, ledgerMigration, analyticsMigration, agentsMigration])
     const db = database.kysely as Kysely<UsageTables>
     const file = join(temporaryFolder(), 'journal')
     return { db, store: createUsageStore(db), file }
@@ -64,7 +66,7 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
         ...{ stream: true, tokensCachedRead: 200, tokensReasoning: 50, serviceTier: 'priority' },
         details: { tokensAudioIn: 40, searches: 2, images: 0 },
         ...{ providerKeyId: 'pky_a', sessionId: 'thread 7', tags: ['team-a', 'batch'], mirrorOf: 'req_0' },
-        ...{ routeLog: '{"chosen":"prv_a"}', abortPolicy: 'drain' },
+        ...{ routeLog: '{"chosen":"prv_a"}', abortPolicy: 'drain', agent: 'planner', service: 'crawler' },
         attempts: [
           { provider: 'A', model: 'gpt-4o', status: 500, code: 'server_error', durationMs: 9, keyId: 'pky_b', wasted },
           { provider: 'A', model: 'gpt-4o', status: 200, code: '', durationMs: 880 },
@@ -129,6 +131,8 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
         // 300 × 2.5 + 20 × 10 dollars a million
         wasted_nano_usd: 950_000,
         abort_policy: 'drain',
+        agent: 'planner',
+        service: 'crawler',
       },
     ])
     journal.close()
@@ -153,6 +157,21 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
       },
     ])
     expect(await allHours(db)).toMatchObject([{ requests: 1, tokens_out: 500, wasted_nano_usd: 0, searches: 0 }])
+    journal.close()
+  })
+
+  test('what a hub of layout 2 left in its journal is settled by this one, with the agent that its tag names', async () => {
+    const { db, store, file } = await start()
+    const journal = openTestJournal(file)
+    const [, ...values] = JSON.parse(
+      writeEntry(sampleEntry({ tags: ['agent:writer'] }), { nanoUsd: 1, priceId: '' }, 0),
+    ) as unknown[]
+    await journal.append(JSON.stringify([2, ...values.slice(0, -2)]))
+    await ledgerOver(journal, store).settle()
+    expect(journal.size()).toBe(0)
+    expect(await allRows(db)).toMatchObject([{ id: 'req_1', agent: '', service: '', abort_policy: '' }])
+    const named = db.selectFrom('usage_facets_day').select(['value', 'requests']).where('facet', '=', 'agent')
+    expect(await named.execute()).toEqual([{ value: 'writer', requests: 1 }])
     journal.close()
   })
 

@@ -2,7 +2,7 @@ import { fail } from '../kernel/errors.ts'
 import { formatUsd } from '../kernel/money.ts'
 import { type Page, toPage } from '../kernel/page.ts'
 import type { Principal } from '../kernel/principal.ts'
-import { scopeOf } from '../kernel/scope.ts'
+import { scopeOf, showTenantId } from '../kernel/scope.ts'
 import { countDetails } from './details.ts'
 import type { RequestLogRow } from './rows.ts'
 import type { LogFilter, LogPosition, UsageStore } from './store.ts'
@@ -67,7 +67,7 @@ function viewOf(row: Omit<RequestLogRow, 'attempt_log' | 'route_log'>) {
   return {
     id: row.id,
     started_at: new Date(row.started_at).toISOString(),
-    tenant_id: row.tenant_id,
+    tenant_id: showTenantId(row.tenant_id),
     user_id: row.user_id,
     key_id: row.key_id,
     key_name: row.key_name,
@@ -110,5 +110,7 @@ function viewOf(row: Omit<RequestLogRow, 'attempt_log' | 'route_log'>) {
     wasted_nano_usd: row.wasted_nano_usd,
     wasted_usd: row.wasted_nano_usd === null ? null : formatUsd(row.wasted_nano_usd),
     abort_policy: row.abort_policy,
+    agent: row.agent,
+    service: row.service,
   }
 }

@@ -68,6 +68,8 @@ const logReply = z.object({
     .describe('Spent on attempts that came to nothing, not part of cost_nano_usd; null when their price is unknown.'),
   wasted_usd: z.string().nullable(),
   abort_policy: z.enum(['', ...abortPolicies]),
+  agent: z.string().describe('The agent on whose behalf it was asked; empty when nobody said.'),
+  service: z.string().describe('The plugin service whose own token it was, empty for other callers.'),
 })
 
 const attemptReply = z.object({
@@ -182,6 +184,8 @@ export function usageRoutes({ store, prices, ledger, now }: UsageRouteParts): Ro
         to: z.string().max(40).optional().describe('ISO 8601 or epoch ms, exclusive.'),
         stream: z.enum(['true', 'false']).optional(),
         trace_id: z.string().max(100).optional(),
+        agent: z.string().max(100).optional(),
+        service: z.string().max(200).optional(),
         q: z.string().min(1).max(200).optional().describe("Part of the error's text."),
         limit: z.coerce.number().int().min(1).max(200).default(50),
         cursor: z.string().max(500).optional(),
@@ -203,6 +207,8 @@ export function usageRoutes({ store, prices, ledger, now }: UsageRouteParts): Ro
           to: query.to === undefined ? undefined : readTime(query.to, 'to'),
           stream: query.stream === undefined ? undefined : query.stream === 'true',
           traceId: query.trace_id,
+          agent: query.agent,
+          service: query.service,
           errorText: query.q,
         }
         const state = { data_as_of: new Date(ledger.dataAsOf()).toISOString(), pending: ledger.pending() }

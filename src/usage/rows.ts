@@ -59,6 +59,10 @@ export type RequestLogRow = {
   /** Of failed, retried and cancelled attempts, apart from the cost; null when their price is unknown. */
   wasted_nano_usd: number | null
   abort_policy: UsageEntry['abortPolicy']
+  /** Who called on whose behalf, '' when nobody says. Rows of former versions have '' and may carry it as a tag. */
+  agent: string
+  /** The plugin service whose own credential it was, '' for other callers. */
+  service: string
 }
 
 /** What the hourly sums look at of a request. */
@@ -93,6 +97,8 @@ export type SummedRow = Pick<
   | 'error_code'
   | 'stream'
   | 'tags'
+  | 'agent'
+  | 'service'
 >
 
 export const hourlyKeys = [
@@ -222,6 +228,8 @@ export const logColumns = columnsOf<RequestLogRow>({
   mirror_of: 0,
   wasted_nano_usd: 0,
   abort_policy: 0,
+  agent: 0,
+  service: 0,
 })
 
 /** The columns of a row in one fixed order; the compiler refuses a list that lacks one. */

@@ -59,6 +59,10 @@ export type UsageEntry = {
   mirrorOf: string
   /** What was done with the provider's stream after the caller hung up; '' when it did not. */
   abortPolicy: '' | AbortPolicy
+  /** The agent that called, as the caller names it; '' when it does not. Reports fold too many names into one. */
+  agent: string
+  /** The plugin service whose own credential it was, '' for everybody else. */
+  service: string
   /** Made by `--demo`; shown as such and removable. */
   isSynthetic: boolean
 }

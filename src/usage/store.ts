@@ -29,6 +29,9 @@ export type LogFilter = {
   to?: number | undefined
   stream?: boolean | undefined
   traceId?: string | undefined
+  agent?: string | undefined
+  /** Name of a plugin service. */
+  service?: string | undefined
   /** Part of the error's text, in any case. */
   errorText?: string | undefined
 }
@@ -164,7 +167,7 @@ export function createUsageStore(db: Kysely<UsageTables>) {
 
   function narrow(scope: Scope, filter: LogFilter) {
     let query = db.selectFrom('request_logs')
-    const { provider, model, keyId, status, outcome, from, to, stream, traceId, errorText } = filter
+    const { provider, model, keyId, status, outcome, from, to, stream, traceId, agent, service, errorText } = filter
     if (scope.kind !== 'everything') query = query.where('tenant_id', '=', scope.tenantId)
     if (scope.kind === 'person') query = query.where('user_id', '=', scope.userId)
     if (provider !== undefined) {
@@ -180,6 +183,8 @@ export function createUsageStore(db: Kysely<UsageTables>) {
     if (to !== undefined) query = query.where('started_at', '<', to)
     if (stream !== undefined) query = query.where('stream', '=', stream ? 1 : 0)
     if (traceId !== undefined) query = query.where('trace_id', '=', traceId)
+    if (agent !== undefined) query = query.where('agent', '=', agent)
+    if (service !== undefined) query = query.where('service', '=', service)
     if (errorText !== undefined) {
       const pattern = `%${errorText.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%`
       query = query.where(sql<boolean>`lower(error_message) like ${pattern} escape '\\'`)

@@ -50,6 +50,8 @@ export function sampleEntry(changes: Partial<UsageEntry> = {}): UsageEntry {
     cacheHit: '',
     mirrorOf: '',
     abortPolicy: '',
+    agent: '',
+    service: '',
     ...changes,
   }
 }

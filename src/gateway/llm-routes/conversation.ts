@@ -3,6 +3,7 @@ import { wantAnswer } from '../answer/exchange.ts'
 import { complete } from '../complete.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { type InboundProtocol, nowhere, type Place } from '../protocols/protocol.ts'
+import { readAgentMember } from '../request/agent.ts'
 import { readAsked } from '../request/asked.ts'
 import { readWishMembers } from '../routing/wish.ts'
 import { defineEndpoint, type Endpoint, toCall, type Visit } from './endpoint.ts'
@@ -26,6 +27,7 @@ export function conversation(
       const body = await readBody(request, { maxBytes: own.maxBodyBytes })
       const asked = readAsked(body, protocol, placeOf(visit), protocol.passHeaders?.(request.headers))
       meter.setAsked({ model: asked.model.slice(0, 200), stream: asked.stream, body })
+      meter.setFacts({ agent: readAgentMember(asked.members) })
       const call = toCall(visit)
       const wanted = wantAnswer(asked)
       // Members of the first orchestrator's, which had them in OpenAI's body.

@@ -14,6 +14,7 @@ import type { Candidate } from '../models.ts'
 import { speaksOpenai } from '../operations/asking/address.ts'
 import { connectRealtime, mostMessageBytes } from '../operations/realtime/connect.ts'
 import { type RealtimeSession, runSession } from '../operations/realtime/session.ts'
+import { readAgentHeader } from '../request/agent.ts'
 import type { RouteRun } from '../routing/run.ts'
 import { readWishHeaders } from '../routing/wish.ts'
 import { idHeaders, type LlmSource } from './endpoint.ts'
@@ -41,6 +42,7 @@ export function createRealtime(own: LlmSource): Upgrades {
         endpoint: '/v1/realtime',
         protocol: 'openai-realtime',
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 200),
+        agent: readAgentHeader(request.headers),
       },
       own.clock,
       own.gatewayMetrics,

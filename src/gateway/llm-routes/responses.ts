@@ -10,6 +10,7 @@ import type { Candidate } from '../models.ts'
 import { asList, asObject, asText } from '../protocols/json.ts'
 import { type KeepingAsked, openaiResponses, repeatOf, responseId } from '../protocols/openai-responses/index.ts'
 import { type JsonObject, nowhere } from '../protocols/protocol.ts'
+import { readAgentMember } from '../request/agent.ts'
 import { type Asked, readAsked } from '../request/asked.ts'
 import { type Pin, toItems } from '../responses/resolve.ts'
 import type { UnheardReply } from '../responses/unheard-reply.ts'
@@ -32,6 +33,7 @@ export const responses: readonly Endpoint[] = [
       const asking = await readAsking(body, visit)
       const { asked, keeping } = asking
       visit.meter.setAsked({ model: asked.model.slice(0, 200), stream: asked.stream, body: asked.body })
+      visit.meter.setFacts({ agent: readAgentMember(asked.members) })
       if (keeping.background) return await runInBackground(asking, visit)
       const wanted = {
         ...wantFrom(asking),

@@ -9,6 +9,7 @@ import { anthropicMessages } from '../protocols/anthropic-messages/index.ts'
 import { gemini } from '../protocols/gemini/index.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import type { ErrorWriter } from '../protocols/protocol.ts'
+import { readAgentHeader } from '../request/agent.ts'
 import type { Visit } from './endpoint.ts'
 import { type Endpoint, endpoints, type LlmSource } from './index.ts'
 import { sendError } from './replies.ts'
@@ -136,6 +137,7 @@ function openMeter(endpoint: Endpoint, request: IncomingMessage, context: Reques
       endpoint: endpoint.name,
       protocol: endpoint.errors.name,
       userAgent: (request.headers['user-agent'] ?? '').slice(0, 200),
+      agent: readAgentHeader(request.headers),
     },
     own.clock,
     own.gatewayMetrics,

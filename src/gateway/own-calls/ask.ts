@@ -97,7 +97,7 @@ export async function askOwn(call: OwnCall, own: OwnCallParts): Promise<OwnAnswe
   }
   const body = Buffer.from(outgoing.request.body as Buffer | string)
   const { name: protocol } = outgoing.protocol
-  const meter = createMeter({ edge, userAgent: '', endpoint: purpose, protocol }, own.clock, unheard)
+  const meter = createMeter({ edge, userAgent: '', agent: '', endpoint: purpose, protocol }, own.clock, unheard)
   meter.setPrincipal(hubItself)
   meter.setFacts({ mirrorOf: call.mirrorOf })
   meter.setAsked({ model: model.name, stream: false, body })

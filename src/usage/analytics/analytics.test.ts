@@ -30,9 +30,11 @@ const truthOf: Record<Dimension, (row: RequestLogRow) => string | string[]> = {
   user: (row) => row.user_id,
   key: (row) => row.key_id,
   agent: (row) =>
-    tagsOf(row)
+    row.agent ||
+    (tagsOf(row)
       .find((tag) => tag.startsWith('agent:'))
-      ?.slice(6) ?? '',
+      ?.slice(6) ??
+      ''),
   model_asked: (row) => (row.outcome === 'refused' ? '' : row.model_asked),
   model: (row) => row.model_served,
   provider: (row) => row.provider_id,
@@ -42,6 +44,7 @@ const truthOf: Record<Dimension, (row: RequestLogRow) => string | string[]> = {
   error_kind: (row) => row.error_code,
   cache_hit: (row) => row.cache_hit,
   stream: (row) => String(row.stream),
+  service: (row) => row.service,
   source: (row) => (row.is_synthetic === 1 ? 'demo' : ''),
   tag: (row) => (tagsOf(row).length === 0 ? '' : [...new Set(tagsOf(row))]),
 }

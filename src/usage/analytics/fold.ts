@@ -51,7 +51,7 @@ export function foldRows(cells: Map<string, Cell>, rows: readonly SummedRow[], s
     const { tenant_id, user_id, key_id, provider_id, provider_key_id, model_served, endpoint, outcome, tags } = row
     const who = `${slot}\0${row.is_synthetic}\0${tenant_id}\0${user_id}\0${key_id}\0${tags}\0${endpoint}`
     const what = `${provider_id}\0${provider_key_id}\0${row.model_asked}\0${model_served}\0${outcome}`
-    const key = `${who}\0${what}\0${row.status}\0${row.error_code}\0${row.cache_hit}\0${row.stream}`
+    const key = `${who}\0${what}\0${row.status}\0${row.error_code}\0${row.cache_hit}\0${row.stream}\0${row.agent}\0${row.service}`
     let cell = cells.get(key)
     if (cell === undefined) {
       cell = startCell(row, slot)
@@ -106,7 +106,7 @@ function startCell(row: SummedRow, slot: number): Cell {
     tenant_id: row.tenant_id,
     user_id: row.user_id,
     key_id: row.key_id,
-    agent: agentOf(tags),
+    agent: row.agent === '' ? agentOf(tags) : row.agent,
     // What was refused was asked for under names of the callers' invention: a row each would have no end.
     model_asked: row.outcome === 'refused' ? '' : row.model_asked,
     model_served: row.model_served,
@@ -117,6 +117,7 @@ function startCell(row: SummedRow, slot: number): Cell {
     error_kind: row.error_code,
     cache_hit: row.cache_hit,
     stream: String(row.stream),
+    service: row.service,
     ...noMeasures,
   }
 }
@@ -124,7 +125,8 @@ function startCell(row: SummedRow, slot: number): Cell {
 /** A tag such as `agent:researcher` names the agent that called. */
 export const agentTag = 'agent:'
 
-function agentOf(tags: readonly string[]): string {
+/** The agent that a key's tags name, '' for none. */
+export function agentOf(tags: readonly string[]): string {
   return tags.find((tag) => tag.startsWith(agentTag))?.slice(agentTag.length) ?? ''
 }
 

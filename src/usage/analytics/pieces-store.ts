@@ -41,10 +41,11 @@ export function createPieces(isSqlite: boolean) {
     isSqlite
       ? sql`json_each(${list})`
       : sql`json_array_elements_text((${list})::json) with ordinality as each_tag(value, key)`
-  const agent = sql`coalesce((
+  // Rows of former versions name the agent by a tag alone.
+  const agent = sql`case when request_logs.agent <> '' then request_logs.agent else coalesce((
     select substr(value, ${sql.lit(agentTag.length + 1)}) from ${each(tagList)}
     where substr(value, 1, ${sql.lit(agentTag.length)}) = ${sql.lit(agentTag)} order by key limit 1
-  ), '')`
+  ), '') end`
   const rowColumns: Partial<Record<Dimension, Sql>> = {
     agent,
     model_asked: sql`case when outcome = 'refused' then '' else model_asked end`,

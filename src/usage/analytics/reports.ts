@@ -24,6 +24,7 @@ export const topBy = {
   tenant: { dimension: 'tenant', id: 'tenant_id', name: null },
   agent: { dimension: 'agent', id: null, name: 'agent_name' },
   model_asked: { dimension: 'model_asked', id: null, name: 'model_name' },
+  service: { dimension: 'service', id: null, name: 'service_name' },
   endpoint: { dimension: 'endpoint', id: null, name: 'endpoint' },
   error_kind: { dimension: 'error_kind', id: null, name: 'error_kind' },
   tag: { dimension: 'tag', id: null, name: 'tag' },

@@ -21,6 +21,7 @@ export const cubeKeys = [
   'error_kind',
   'cache_hit',
   'stream',
+  'service',
 ] as const
 
 export type CubeKey = (typeof cubeKeys)[number]
@@ -40,6 +41,7 @@ export const dimensionColumns = {
   error_kind: 'error_kind',
   cache_hit: 'cache_hit',
   stream: 'stream',
+  service: 'service',
   source: 'source',
   tag: 'tag',
 } as const
@@ -48,7 +50,9 @@ export type Dimension = keyof typeof dimensionColumns
 export const dimensions = Object.keys(dimensionColumns) as [Dimension, ...Dimension[]]
 
 /** Dimensions that have narrow sums of their own; each row is the whole traffic once more, cut along one of them. */
-export const facets = ['user', 'key', 'agent', 'model_asked', 'model', 'provider', 'endpoint', 'error_kind'] as const
+export const facets = [
+  ...(['user', 'key', 'agent', 'model_asked', 'model', 'provider', 'endpoint', 'error_kind', 'service'] as const),
+] as const
 /** Facets that are no partition: everything at once, and tags, of which a request may have several. */
 export type Facet = (typeof facets)[number] | '' | 'tag'
 

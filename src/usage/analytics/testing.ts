@@ -45,6 +45,8 @@ export function makeRows(amount: number, from: number, to: number, seed = 1): Re
           firstTokenMs: dice() < 0.7 ? Math.floor(dice() * 2000) : null,
           latencyMs: Math.floor(dice() ** 3 * 60_000),
           tags: pick([[], ['team-a'], ['team-a', 'agent:writer'], ['agent:re"ad er', 'team-b', 'team-b']]),
+          agent: dice() < 0.3 ? pick(['planner', '研究员']) : '',
+          service: dice() < 0.2 ? pick(['demo-plugin', 'crawler']) : '',
           clientIp: `192.0.2.${Math.floor(dice() * 20)}`,
           isSynthetic: dice() < 0.1,
         }),

@@ -10,7 +10,7 @@ const summedColumns = [
   ...(['endpoint', 'outcome', 'is_synthetic', 'attempts', 'tokens_in', 'tokens_out', 'tokens_cached_read'] as const),
   ...(['tokens_cached_write', 'tokens_reasoning', 'cost_nano_usd', 'usage_source', 'latency_ms'] as const),
   ...(['first_token_ms', 'usage_details', 'cache_hit', 'wasted_nano_usd'] as const),
-  ...(['provider_key_id', 'status', 'error_code', 'stream', 'tags'] as const),
+  ...(['provider_key_id', 'status', 'error_code', 'stream', 'tags', 'agent', 'service'] as const),
 ] as const
 
 const ratedColumns = [...summedColumns, 'price_id', 'provider_type', 'service_tier', 'attempt_log'] as const

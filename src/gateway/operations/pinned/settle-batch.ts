@@ -97,6 +97,8 @@ function entryOf(
     cacheHit: '',
     mirrorOf: '',
     abortPolicy: '',
+    agent: '',
+    service: '',
     isSynthetic: false,
   }
 }
