@@ -7,6 +7,7 @@ import { fail } from '../kernel/errors.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
 import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { analyticsMigration } from '../migrations/0018-analytics.ts'
+import { durationsMigration } from '../migrations/0019-durations.ts'
 import { engines } from '../platform/database/testing.ts'
 import type { Journal } from '../platform/journal/journal.ts'
 import { openTestJournal, temporaryFolder } from '../platform/journal/testing.ts'
@@ -48,7 +49,7 @@ const allHours = async (db: Kysely<UsageTables>) => {
 
 describe.each(engines())('the ledger on $name', ({ open }) => {
   async function start() {
-    const database = await open([usageMigration, ledgerMigration, analyticsMigration])
+    const database = await open([usageMigration, ledgerMigration, analyticsMigration, durationsMigration])
     const db = database.kysely as Kysely<UsageTables>
     const file = join(temporaryFolder(), 'journal')
     return { db, store: createUsageStore(db), file }

@@ -4,6 +4,7 @@ import type { Principal } from '../kernel/principal.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
 import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { analyticsMigration } from '../migrations/0018-analytics.ts'
+import { durationsMigration } from '../migrations/0019-durations.ts'
 import { engines } from '../platform/database/testing.ts'
 import { readEntry, writeEntry } from './entry-text.ts'
 import { getLog, listLogs, readTime } from './logs.ts'
@@ -31,7 +32,7 @@ const adminOf = (tenantId: string): Principal => ({ ...superAdmin, role: 'tenant
 
 describe.each(engines())('the list of requests on $name', ({ open }) => {
   async function start(entries: Partial<UsageEntry>[]) {
-    const database = await open([usageMigration, ledgerMigration, analyticsMigration])
+    const database = await open([usageMigration, ledgerMigration, analyticsMigration, durationsMigration])
     const store = createUsageStore(database.kysely as Kysely<UsageTables>)
     await store.storeRows(
       entries.map((changes) => readEntry(writeEntry(sampleEntry(changes), { nanoUsd: 1_250_000, priceId: 'p' }, 0))),

@@ -4,6 +4,7 @@ import { createManualClock } from '../kernel/clock.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
 import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { analyticsMigration } from '../migrations/0018-analytics.ts'
+import { durationsMigration } from '../migrations/0019-durations.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
 import { engines } from '../platform/database/testing.ts'
 import { priceBook } from './price-book/index.ts'
@@ -26,7 +27,7 @@ const ours: NewPrice = {
 
 describe.each(engines())('prices on $name', ({ open }) => {
   async function start() {
-    const database = await open([usageMigration, ledgerMigration, analyticsMigration])
+    const database = await open([usageMigration, ledgerMigration, analyticsMigration, durationsMigration])
     const store = createUsageStore(database.kysely as Kysely<UsageTables>)
     const clock = createManualClock(testTime)
     const node = () => createPrices({ store, bus: createMemoryBus({ log: quietLog }), clock, log: quietLog })

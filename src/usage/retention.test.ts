@@ -5,6 +5,7 @@ import { everything } from '../kernel/scope.ts'
 import { usageMigration } from '../migrations/0003-usage.ts'
 import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { analyticsMigration } from '../migrations/0018-analytics.ts'
+import { durationsMigration } from '../migrations/0019-durations.ts'
 import { engines } from '../platform/database/testing.ts'
 import { readEntry, writeEntry } from './entry-text.ts'
 import { deleteOldLogs } from './retention.ts'
@@ -22,7 +23,7 @@ function row(number: number, startedAt: number): RequestLogRow {
 
 describe.each(engines())('retention on $name', ({ open }) => {
   async function start(rows: RequestLogRow[]) {
-    const database = await open([usageMigration, ledgerMigration, analyticsMigration])
+    const database = await open([usageMigration, ledgerMigration, analyticsMigration, durationsMigration])
     const db = database.kysely as Kysely<UsageTables>
     const store = createUsageStore(db)
     for (let i = 0; i < rows.length; i += 500) await store.storeRows(rows.slice(i, i + 500))

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { usageMigration } from '../../migrations/0003-usage.ts'
 import { ledgerMigration } from '../../migrations/0006-ledger.ts'
 import { analyticsMigration } from '../../migrations/0018-analytics.ts'
+import { durationsMigration } from '../../migrations/0019-durations.ts'
 import { engines } from '../../platform/database/testing.ts'
 import { readEntry, writeEntry } from '../entry-text.ts'
 import { createPriceList } from '../price-list.ts'
@@ -24,7 +25,8 @@ function price(changes: Partial<PriceRow>): PriceRow {
 
 describe.each(engines())('a second look at the ledger on $name', ({ open }) => {
   async function start() {
-    const db = (await open([usageMigration, ledgerMigration, analyticsMigration])).kysely as Kysely<UsageTables>
+    const db = (await open([usageMigration, ledgerMigration, analyticsMigration, durationsMigration]))
+      .kysely as Kysely<UsageTables>
     const store = createUsageStore(db)
     const prices = createPriceList([price({})])
     /** Rows as the ledger stored them while gpt-4o cost 1 and 2 dollars a million. */
