@@ -6,7 +6,8 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 export type Started = { pid: number; stop(): Promise<void> }
 
 export type StartOptions = {
-  core: number
+  /** One, or several with commas between them. */
+  core: number | string
   command: string[]
   env?: Record<string, string>
   cwd?: string

@@ -18,6 +18,7 @@ import { auditMigration } from './0016-audit.ts'
 import { servicesMigration } from './0017-services.ts'
 import { analyticsMigration } from './0018-analytics.ts'
 import { agentsMigration } from './0019-agents.ts'
+import { durationsMigration } from './0020-durations.ts'
 
 export type { Migration }
 
@@ -42,4 +43,5 @@ export const migrations: readonly Migration[] = [
   servicesMigration,
   analyticsMigration,
   agentsMigration,
+  durationsMigration,
 ]

@@ -4,10 +4,6 @@ import type { Kysely } from 'kysely'
 import { describe, expect, test, vi } from 'vitest'
 import { createManualClock, systemClock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
-import { usageMigration } from '../migrations/0003-usage.ts'
-import { ledgerMigration } from '../migrations/0006-ledger.ts'
-import { analyticsMigration } from '../migrations/0018-analytics.ts'
-import { agentsMigration } from '../migrations/0019-agents.ts'
 import { engines } from '../platform/database/testing.ts'
 import type { Journal } from '../platform/journal/journal.ts'
 import { openTestJournal, temporaryFolder } from '../platform/journal/testing.ts'
@@ -20,7 +16,7 @@ import { rollUp } from './roll-up.ts'
 import { hourlyKeys, type RequestLogRow, type UsageTables } from './rows.ts'
 import { outcomes, type UsageEntry, usageSources } from './schema.ts'
 import { createUsageStore, type UsageStore } from './store.ts'
-import { quietLog, sampleEntry, testTime } from './testing.ts'
+import { quietLog, sampleEntry, testTime, usageMigrations } from './testing.ts'
 
 const prices = createPriceList(priceBook(0))
 
@@ -50,7 +46,7 @@ const allHours = async (db: Kysely<UsageTables>) => {
 
 describe.each(engines())('the ledger on $name', ({ open }) => {
   async function start() {
-    const database = await open([usageMigration, ledgerMigration, analyticsMigration, agentsMigration])
+    const database = await open(usageMigrations)
     const db = database.kysely as Kysely<UsageTables>
     const file = join(temporaryFolder(), 'journal')
     return { db, store: createUsageStore(db), file }

@@ -1,17 +1,13 @@
 import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import type { Principal } from '../kernel/principal.ts'
-import { usageMigration } from '../migrations/0003-usage.ts'
-import { ledgerMigration } from '../migrations/0006-ledger.ts'
-import { analyticsMigration } from '../migrations/0018-analytics.ts'
-import { agentsMigration } from '../migrations/0019-agents.ts'
 import { engines } from '../platform/database/testing.ts'
 import { readEntry, writeEntry } from './entry-text.ts'
 import { getLog, listLogs, readTime } from './logs.ts'
 import type { UsageTables } from './rows.ts'
 import type { UsageEntry } from './schema.ts'
 import { createUsageStore } from './store.ts'
-import { sampleEntry, testTime } from './testing.ts'
+import { sampleEntry, testTime, usageMigrations } from './testing.ts'
 
 const superAdmin: Principal = {
   ...{ kind: 'user', id: 'usr_root', role: 'super_admin', tenantId: 'ten_root', userId: 'usr_root' },
@@ -32,7 +28,7 @@ const adminOf = (tenantId: string): Principal => ({ ...superAdmin, role: 'tenant
 
 describe.each(engines())('the list of requests on $name', ({ open }) => {
   async function start(entries: Partial<UsageEntry>[]) {
-    const database = await open([usageMigration, ledgerMigration, analyticsMigration, agentsMigration])
+    const database = await open(usageMigrations)
     const store = createUsageStore(database.kysely as Kysely<UsageTables>)
     await store.storeRows(
       entries.map((changes) => readEntry(writeEntry(sampleEntry(changes), { nanoUsd: 1_250_000, priceId: 'p' }, 0))),

@@ -1,17 +1,13 @@
 import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../kernel/clock.ts'
-import { usageMigration } from '../migrations/0003-usage.ts'
-import { ledgerMigration } from '../migrations/0006-ledger.ts'
-import { analyticsMigration } from '../migrations/0018-analytics.ts'
-import { agentsMigration } from '../migrations/0019-agents.ts'
 import { createMemoryBus } from '../platform/bus/memory.ts'
 import { engines } from '../platform/database/testing.ts'
 import { priceBook } from './price-book/index.ts'
 import { createPrices, type NewPrice } from './prices.ts'
 import type { UsageTables } from './rows.ts'
 import { createUsageStore } from './store.ts'
-import { quietLog, sampleEntry, testTime } from './testing.ts'
+import { quietLog, sampleEntry, testTime, usageMigrations } from './testing.ts'
 
 const ours: NewPrice = {
   provider_type: '',
@@ -27,7 +23,7 @@ const ours: NewPrice = {
 
 describe.each(engines())('prices on $name', ({ open }) => {
   async function start() {
-    const database = await open([usageMigration, ledgerMigration, analyticsMigration, agentsMigration])
+    const database = await open(usageMigrations)
     const store = createUsageStore(database.kysely as Kysely<UsageTables>)
     const clock = createManualClock(testTime)
     const node = () => createPrices({ store, bus: createMemoryBus({ log: quietLog }), clock, log: quietLog })

@@ -2,16 +2,12 @@ import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../kernel/clock.ts'
 import { everything } from '../kernel/scope.ts'
-import { usageMigration } from '../migrations/0003-usage.ts'
-import { ledgerMigration } from '../migrations/0006-ledger.ts'
-import { analyticsMigration } from '../migrations/0018-analytics.ts'
-import { agentsMigration } from '../migrations/0019-agents.ts'
 import { engines } from '../platform/database/testing.ts'
 import { readEntry, writeEntry } from './entry-text.ts'
 import { deleteOldLogs } from './retention.ts'
 import type { RequestLogRow, UsageTables } from './rows.ts'
 import { createUsageStore } from './store.ts'
-import { quietLog, sampleEntry, testTime } from './testing.ts'
+import { quietLog, sampleEntry, testTime, usageMigrations } from './testing.ts'
 
 const dayMs = 86_400_000
 const instantly = { ...createManualClock(testTime), sleep: async () => {} }
@@ -23,7 +19,7 @@ function row(number: number, startedAt: number): RequestLogRow {
 
 describe.each(engines())('retention on $name', ({ open }) => {
   async function start(rows: RequestLogRow[]) {
-    const database = await open([usageMigration, ledgerMigration, analyticsMigration, agentsMigration])
+    const database = await open(usageMigrations)
     const db = database.kysely as Kysely<UsageTables>
     const store = createUsageStore(db)
     for (let i = 0; i < rows.length; i += 500) await store.storeRows(rows.slice(i, i + 500))

@@ -1,3 +1,8 @@
+import { usageMigration } from '../migrations/0003-usage.ts'
+import { ledgerMigration } from '../migrations/0006-ledger.ts'
+import { analyticsMigration } from '../migrations/0018-analytics.ts'
+import { agentsMigration } from '../migrations/0019-agents.ts'
+import { durationsMigration } from '../migrations/0020-durations.ts'
 import type { Log } from '../platform/log.ts'
 import type { UsageEntry } from './schema.ts'
 
@@ -5,6 +10,15 @@ import type { UsageEntry } from './schema.ts'
 export const testTime = Date.UTC(2026, 10, 23, 10)
 
 export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quietLog }
+
+/** The tables that this room writes its rows to. */
+export const usageMigrations = [
+  usageMigration,
+  ledgerMigration,
+  analyticsMigration,
+  agentsMigration,
+  durationsMigration,
+]
 
 /** A whole, successful request; every test says what differs. */
 export function sampleEntry(changes: Partial<UsageEntry> = {}): UsageEntry {

@@ -4,9 +4,11 @@ import {
   type CubeKey,
   type CubeRow,
   cubeKeys,
+  type DurationRow,
   dayMs,
   demoSource,
   dimensionColumns,
+  durationFacets,
   type FacetRow,
   facets,
   hourMs,
@@ -37,6 +39,8 @@ export type RollUps = {
   usage_cube_day: CubeRow[]
   usage_latency_hour: LatencyRow[]
   usage_latency_day: LatencyRow[]
+  usage_durations_hour: DurationRow[]
+  usage_durations_day: DurationRow[]
 }
 
 export const noMeasures = Object.fromEntries(measures.map((name) => [name, 0])) as Measures
@@ -84,14 +88,17 @@ export function spread(cells: Iterable<Cell>): RollUps {
   const all = [...cells]
   const cubeOf = (grain: number) => sumUp(all, (cell) => [cubeRow(cell, grain)])
   const facetsOf = (grain: number) => sumUp(all, (cell) => facetRows(cell, grain))
+  const [latencyHour, latencyDay] = [latencyRows(all, hourMs), latencyRows(all, dayMs)]
   return {
     usage_facets_quarter: facetsOf(quarterMs),
     usage_facets_hour: facetsOf(hourMs),
     usage_facets_day: facetsOf(dayMs),
     usage_cube_quarter: cubeOf(quarterMs),
     usage_cube_day: cubeOf(dayMs),
-    usage_latency_hour: latencyRows(all, hourMs),
-    usage_latency_day: latencyRows(all, dayMs),
+    usage_latency_hour: latencyHour,
+    usage_latency_day: latencyDay,
+    usage_durations_hour: durationRows(latencyHour),
+    usage_durations_day: durationRows(latencyDay),
   }
 }
 
@@ -193,6 +200,22 @@ function latencyRows(cells: readonly Cell[], grain: number): LatencyRow[] {
         if (sum !== undefined) sum.amount += amount
         else sums.set(key, { slot, source, kind, tenant_id, model_served, provider_id, bucket, amount })
       }
+    }
+  }
+  return inOrder(sums).filter(({ amount }) => amount !== 0)
+}
+
+/** The same counts by one dimension at a time. */
+function durationRows(rows: readonly LatencyRow[]): DurationRow[] {
+  const sums = new Map<string, DurationRow>()
+  for (const { slot, source, kind, tenant_id, model_served, provider_id, bucket, amount } of rows) {
+    const values = { '': '', tenant: tenant_id, model: model_served, provider: provider_id }
+    for (const facet of durationFacets) {
+      const value = values[facet]
+      const key = `${facet}\0${kind}\0${slot}\0${source}\0${value}\0${bucket}`
+      const sum = sums.get(key)
+      if (sum !== undefined) sum.amount += amount
+      else sums.set(key, { facet, slot, source, kind, value, bucket, amount })
     }
   }
   return inOrder(sums).filter(({ amount }) => amount !== 0)

@@ -4,6 +4,7 @@ import type { Buckets, Segment } from './buckets.ts'
 import { agentTag } from './fold.ts'
 import {
   type Dimension,
+  type DurationFacet,
   demoSource,
   dimensionColumns,
   type Facet,
@@ -16,7 +17,12 @@ import { growth } from './sketch.ts'
 type Sql = RawBuilder<unknown>
 
 /** Which tables answer: narrow sums of one facet, the full ones, or single rows alone. */
-export type Shape = { kind: 'facet'; facet: Facet } | { kind: 'cube' } | { kind: 'latency' } | { kind: 'rows' }
+export type Shape =
+  | { kind: 'facet'; facet: Facet }
+  | { kind: 'cube' }
+  | { kind: 'latency' }
+  | { kind: 'durations'; facet: DurationFacet }
+  | { kind: 'rows' }
 
 /** What is narrowed to: any of the values of each dimension. */
 export type Filters = Partial<Record<Dimension, readonly string[]>>
@@ -78,14 +84,20 @@ export function createPieces(isSqlite: boolean) {
 
   function column(dimension: Dimension, piece: Piece): Sql {
     if (piece.grain === 'rows') return rowColumns[dimension] ?? sql.ref(dimensionColumns[dimension])
-    if (piece.shape.kind === 'facet' && dimension === piece.shape.facet) return sql.ref('value')
+    if ('facet' in piece.shape && dimension === piece.shape.facet) return sql.ref('value')
     return sql.ref(dimensionColumns[dimension])
   }
 
   function table(piece: Piece): Sql {
     const { shape, grain } = piece
     if (grain === 'rows') return sql`request_logs`
-    const names = { facet: 'usage_facets', cube: 'usage_cube', latency: 'usage_latency', rows: '' } as const
+    const names = {
+      facet: 'usage_facets',
+      cube: 'usage_cube',
+      latency: 'usage_latency',
+      durations: 'usage_durations',
+      rows: '',
+    } as const
     return sql.table(`${names[shape.kind]}_${grain}`)
   }
 
@@ -122,7 +134,7 @@ export function createPieces(isSqlite: boolean) {
       } else all.push(sql`${column(name, piece)} in (${list})`)
     }
     if (piece.grain !== 'rows') {
-      if (piece.shape.kind === 'facet') all.push(sql`facet = ${sql.lit(piece.shape.facet)}`)
+      if ('facet' in piece.shape) all.push(sql`facet = ${sql.lit(piece.shape.facet)}`)
       if (kind !== undefined) all.push(sql`kind = ${sql.lit(kind)}`)
       if (piece.isForeignOnly) all.push(sql`source not in (${sql.join(ownSources.map((name) => sql.lit(name)))})`)
     }
@@ -200,7 +212,7 @@ function piecesOf({ segments, shape }: Selection): Piece[] {
     const piece = { ...segment, shape, isForeignOnly: false }
     if (segment.grain !== 'rows' || shape.kind === 'rows') return [piece]
     const finest =
-      shape.kind === 'latency'
+      shape.kind === 'latency' || shape.kind === 'durations'
         ? ({ grain: 'hour', size: 4 * quarterMs } as const)
         : ({ grain: 'quarter', size: quarterMs } as const)
     const from = segment.from - (segment.from % finest.size)

@@ -1,14 +1,19 @@
 import { fail } from '../../kernel/errors.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import { type Buckets, type Segment, segmentsOf } from './buckets.ts'
+import { countDifferent } from './distinct.ts'
 import type { Filters, Selection, Shape } from './pieces-store.ts'
 import {
   cubeKeys,
   type Dimension,
+  type DurationFacet,
+  dayMs,
   dimensionColumns,
+  durationFacets,
   type Facet,
   type Grain,
   grainMs,
+  hourMs,
   type Measure,
   measures,
   facets as narrow,
@@ -68,8 +73,8 @@ const mostGroups = 100_000
 export async function ask(store: AnalyticsStore, question: Question): Promise<Answer> {
   const deletedBefore = await store.rowsDeletedBefore()
   const told: Answer = { rows: [], isExact: true, completeFrom: null }
-  const select = (shape: Shape): Selection => {
-    const covered = cover(question, shape, deletedBefore)
+  const select = (shape: Shape, within: Span = question): Selection => {
+    const covered = cover({ ...within, buckets: question.buckets }, shape, deletedBefore)
     told.isExact &&= covered.isExact
     if (covered.completeFrom !== null) told.completeFrom = covered.completeFrom
     const { scope, buckets, dimensions, filters } = question
@@ -90,8 +95,14 @@ export async function ask(store: AnalyticsStore, question: Question): Promise<An
   for (const counted of ['user', 'key', 'ip'] as const) {
     const name = `distinct_${counted}s` as const
     if (!question.measures.includes(name)) continue
-    const selection = select(counted === 'ip' ? { kind: 'rows' } : shapeOf(question, [counted]))
     for (const row of told.rows) row.measures[name] = 0
+    const tenantId = counted === 'ip' ? undefined : wholeTenantOf(question)
+    if (counted !== 'ip' && tenantId !== undefined) {
+      const found = await countSeen(store, question, counted, tenantId, select)
+      for (const row of told.rows) row.measures[name] = found.get(row.bucket) ?? 0
+      continue
+    }
+    const selection = select(counted === 'ip' ? { kind: 'rows' } : shapeOf(question, [counted]))
     for (const found of bounded(await store.distinct(selection, counted, mostGroups))) {
       const row = byGroup.get(groupOf(found))
       if (row !== undefined) row.measures[name] = found.amount
@@ -114,6 +125,48 @@ export async function ask(store: AnalyticsStore, question: Question): Promise<An
     }
   }
   return told
+}
+
+type Span = { from: number; to: number }
+
+/** The tenant whose people and keys are all counted, null for those of all; undefined where some are left out. */
+function wholeTenantOf({ scope, dimensions, filters, buckets }: Question): string | null | undefined {
+  const isWhole = (time: number) => time % hourMs === 0
+  const isOfHours =
+    buckets.kind === 'one' ||
+    (buckets.kind === 'equal' ? isWhole(buckets.sizeMs) && isWhole(buckets.shiftMs) : buckets.starts.every(isWhole))
+  if (!isOfHours || dimensions.length > 0 || scope.kind === 'person') return undefined
+  const names = Object.keys(filters)
+  if (names.length === 0) return scope.kind === 'tenant' ? scope.tenantId : null
+  const isOne = names.length === 1 && filters.tenant?.length === 1 && scope.kind === 'everything'
+  return isOne ? filters.tenant![0] : undefined
+}
+
+/** Whole hours are counted from days that are kept in memory, what is left at both ends from the store. */
+async function countSeen(
+  store: AnalyticsStore,
+  question: Question,
+  counted: 'user' | 'key',
+  tenantId: string | null,
+  select: (shape: Shape, within: Span) => Selection,
+): Promise<Map<number, number>> {
+  const { from, to, buckets } = question
+  const [first, last] = [Math.ceil(from / hourMs) * hourMs, Math.floor(to / hourMs) * hourMs]
+  const ends =
+    first < last
+      ? [
+          { from, to: first },
+          { from: last, to },
+        ]
+      : [{ from, to }]
+  const firstDay = first - (first % dayMs)
+  const { days, numberOf, size } = await store.seenByDay(counted, tenantId, firstDay, first < last ? last : firstDay)
+  const segments = ends.flatMap((end) => select(shapeOf(question, [counted]), end).segments)
+  const selection = { ...select(shapeOf(question, [counted]), ends[0]!), segments, dimensions: [counted] }
+  const found = bounded(await store.distinct(selection, counted, mostGroups))
+  const extras = found.map(({ bucket, values }) => ({ bucket, number: numberOf(values[0]!) }))
+  const starts = buckets.kind === 'one' ? [0] : buckets.starts
+  return countDifferent(starts, { from: first, to: Math.max(first, last), firstDay, days }, extras, size())
 }
 
 function groupOf({ bucket, values }: { bucket: number; values: readonly string[] }): string {
@@ -169,25 +222,34 @@ function isFacet(name: Dimension): name is Dimension & Facet {
 }
 
 function durationShapeOf({ scope, dimensions, filters }: Question): Shape {
-  const names = [...dimensions, ...(Object.keys(filters) as Dimension[])]
-  const isKept = names.every((name) => ['tenant', 'source', 'model', 'provider'].includes(name))
-  return { kind: isKept && scope.kind !== 'person' ? 'latency' : 'rows' }
+  const names = new Set<string>([...dimensions, ...Object.keys(filters)])
+  if (scope.kind === 'tenant') names.add('tenant')
+  names.delete('source')
+  const isKept = [...names].every((name) => isDurationFacet(name))
+  if (!isKept || scope.kind === 'person') return { kind: 'rows' }
+  const [facet = ''] = names
+  return names.size <= 1 && isDurationFacet(facet) ? { kind: 'durations', facet } : { kind: 'latency' }
+}
+
+function isDurationFacet(name: string): name is DurationFacet {
+  return (durationFacets as readonly string[]).includes(name)
 }
 
 const grainsOf = {
   facet: ['quarter', 'hour', 'day'],
   cube: ['quarter', 'day'],
   latency: ['hour', 'day'],
+  durations: ['hour', 'day'],
   rows: [],
 } as const satisfies Record<Shape['kind'], readonly Grain[]>
 
 /** The segments of a range, with sums in the place of rows that are gone. */
-function cover({ from, to, buckets }: Question, shape: Shape, deletedBefore: number) {
+function cover({ from, to, buckets }: Span & { buckets: Buckets }, shape: Shape, deletedBefore: number) {
   const whole: Segment[] = segmentsOf(from, to, buckets, grainsOf[shape.kind])
   const isGone = (segment: Segment) => segment.grain === 'rows' && segment.from < deletedBefore
   if (!whole.some(isGone)) return { segments: whole, isExact: true, completeFrom: null }
   if (shape.kind === 'rows') return { segments: whole, isExact: true, completeFrom: deletedBefore }
-  const grain = shape.kind === 'latency' ? 'hour' : 'quarter'
+  const grain = shape.kind === 'latency' || shape.kind === 'durations' ? 'hour' : 'quarter'
   const size = grainMs[grain]
   const segments = whole.flatMap((segment): Segment[] => {
     if (!isGone(segment)) return [segment]

@@ -110,7 +110,7 @@ function differences(day: number, wanted: RollUps, kept: RollUps): RollUpDiffere
 /** The sums of each row as one text; sums of nothing are as good as none. */
 function byKey(table: SumTable, rows: readonly object[]): Map<string, string> {
   const keys = keysOfTable(table)
-  const values = table.startsWith('usage_latency') ? ['amount'] : measures
+  const values = /^usage_(latency|durations)/.test(table) ? ['amount'] : measures
   const found = new Map<string, string>()
   for (const row of rows as readonly Record<string, string | number>[]) {
     const sums = values.map((name) => Number(row[name]))

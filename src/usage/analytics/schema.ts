@@ -56,6 +56,10 @@ export const facets = [
 /** Facets that are no partition: everything at once, and tags, of which a request may have several. */
 export type Facet = (typeof facets)[number] | '' | 'tag'
 
+/** What durations are kept by, one at a time; '' is everything at once. */
+export const durationFacets = ['', 'tenant', 'model', 'provider'] as const
+export type DurationFacet = (typeof durationFacets)[number]
+
 /** The source of what `--demo` makes up; '' is our own traffic, any other name a foreign gateway. */
 export const demoSource = 'demo'
 export const ownSources = ['', demoSource] as const
@@ -94,6 +98,16 @@ export type LatencyRow = {
   amount: number
 }
 
+export type DurationRow = {
+  facet: string
+  slot: number
+  source: string
+  kind: string
+  value: string
+  bucket: number
+  amount: number
+}
+
 /** The tables of this room, one grain each. */
 export type AnalyticsTables = {
   usage_facets_quarter: FacetRow
@@ -103,5 +117,9 @@ export type AnalyticsTables = {
   usage_cube_day: CubeRow
   usage_latency_hour: LatencyRow
   usage_latency_day: LatencyRow
+  usage_durations_hour: DurationRow
+  usage_durations_day: DurationRow
+  /** Moves whenever sums of the day do. */
+  usage_day_versions: { day: number; version: number }
   usage_analytics_state: { name: string; value: number }
 }

@@ -1,8 +1,9 @@
 import { type Kysely, type RawBuilder, SqliteAdapter, sql } from 'kysely'
 import type { Scope } from '../../kernel/scope.ts'
 import { logColumns, type RequestLogRow, type UsageTables } from '../rows.ts'
+import { createKeptDays, type DaySeen, type SeenRow } from './kept-days.ts'
 import { createPieces, type Filters, type Piece, type Selection } from './pieces-store.ts'
-import { type Measure, measures } from './schema.ts'
+import { dayMs, hourMs, type Measure, measures } from './schema.ts'
 import { createSumsStore } from './sums-store.ts'
 
 type Db = Kysely<UsageTables>
@@ -23,10 +24,24 @@ export type RequestRow = Omit<RequestLogRow, 'attempt_log' | 'route_log'>
 export function createAnalyticsStore(db: Db) {
   const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter
   const pieces = createPieces(isSqlite)
+  const kept = createKeptDays()
 
   async function readState(name: string): Promise<number | null> {
     const row = await db.selectFrom('usage_analytics_state').select('value').where('name', '=', name).executeTakeFirst()
     return row === undefined ? null : Number(row.value)
+  }
+
+  async function seenOn(day: number, counted: 'user' | 'key', tenantId: string | null): Promise<SeenRow[]> {
+    const ofTenant = tenantId === null ? sql`` : sql`and tenant_id = ${tenantId}`
+    const { rows } = await sql<{ value: string; hours: number }>`
+      select value, sum(hour) as hours from (
+        select distinct value, 1 << cast((slot - ${sql.lit(day)}) / ${sql.lit(hourMs)} as integer) as hour
+        from usage_facets_hour
+        where facet = ${sql.lit(counted)} and slot >= ${sql.lit(day)} and slot < ${sql.lit(day + dayMs)}
+          and value <> '' and requests <> 0 ${ofTenant}
+      ) as seen group by value
+    `.execute(db)
+    return rows.map(({ value, hours }) => ({ value, hours: Number(hours) }))
   }
 
   return {
@@ -74,6 +89,29 @@ export function createAnalyticsStore(db: Db) {
         values: valuesOf(row, selection),
         amount: Number(row.amount),
       }))
+    },
+
+    /**
+     * Who was seen in which hour of each day of UTC from `firstDay` to below `to`, of one tenant or of everybody; the days
+     * that nobody changed since are not read again. `numberOf` tells the number of an id, `size` is above all of them.
+     */
+    async seenByDay(counted: 'user' | 'key', tenantId: string | null, firstDay: number, to: number) {
+      kept.makeRoom()
+      const versions = await db
+        .selectFrom('usage_day_versions')
+        .selectAll()
+        .where('day', '>=', firstDay)
+        .where('day', '<', to)
+        .execute()
+      const versionOf = new Map(versions.map(({ day, version }) => [Number(day), Number(version)]))
+      const days: DaySeen[] = []
+      for (let day = firstDay; day < to; day += dayMs) {
+        const key = JSON.stringify([counted, tenantId, day])
+        // Read before the day is: at worst the day is newer than its version says, and read once more.
+        const version = versionOf.get(day) ?? 0
+        days.push(kept.get(key, version) ?? kept.set(key, version, await seenOn(day, counted, tenantId)))
+      }
+      return { days, numberOf: kept.numberOf, size: kept.size }
     },
 
     /** How many durations of each order of magnitude each group has. */

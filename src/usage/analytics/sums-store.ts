@@ -106,10 +106,18 @@ async function replaceSums(
       .where('slot', '<', end)
       .execute()
   }
-  for (const table of ['usage_facets_quarter', 'usage_cube_quarter', 'usage_latency_hour'] as const) {
+  for (const table of [
+    ...(['usage_facets_quarter', 'usage_cube_quarter', 'usage_latency_hour', 'usage_durations_hour'] as const),
+  ]) {
     await clear(table, from, to)
   }
-  const none = { usage_facets_hour: [], usage_facets_day: [], usage_cube_day: [], usage_latency_day: [] }
+  const none = {
+    usage_facets_hour: [],
+    usage_facets_day: [],
+    usage_cube_day: [],
+    usage_latency_day: [],
+    usage_durations_day: [],
+  }
   await addToRollUps(trx, { ...sums, ...none })
   for (const { coarse, fine, grain, keys, sums: added } of derived) {
     const size = grainMs[grain]
@@ -123,16 +131,21 @@ async function replaceSums(
       group by ${sql.join([sql.lit(1), ...names])}
     `.execute(trx)
   }
+  const days = new Set<number>()
+  for (let day = Math.floor(from / dayMs) * dayMs; day < to; day += dayMs) days.add(day)
+  await noteDaysChanged(trx, days)
 }
 
 const sumTables = [
   ...(['usage_facets_quarter', 'usage_facets_hour', 'usage_facets_day', 'usage_cube_quarter'] as const),
   ...(['usage_cube_day', 'usage_latency_hour', 'usage_latency_day'] as const),
+  ...(['usage_durations_hour', 'usage_durations_day'] as const),
 ] as const
 
 const sumKeys = {
   facets: ['facet', 'slot', 'source', 'value', 'tenant_id'],
   cube: ['slot', 'source', ...cubeKeys],
+  durations: ['facet', 'kind', 'slot', 'source', 'value', 'bucket'],
   latency: ['slot', 'source', 'kind', 'tenant_id', 'model_served', 'provider_id', 'bucket'],
 } as const
 
@@ -141,6 +154,7 @@ export type SumTable = (typeof sumTables)[number]
 /** What tells the rows of a table apart. */
 export function keysOfTable(table: SumTable): readonly string[] {
   if (table.startsWith('usage_facets')) return sumKeys.facets
+  if (table.startsWith('usage_durations')) return sumKeys.durations
   return table.startsWith('usage_cube') ? sumKeys.cube : sumKeys.latency
 }
 
@@ -149,6 +163,13 @@ const derived = [
   { coarse: 'usage_facets_day', fine: 'usage_facets_quarter', grain: 'day', keys: sumKeys.facets, sums: measures },
   { coarse: 'usage_cube_day', fine: 'usage_cube_quarter', grain: 'day', keys: sumKeys.cube, sums: measures },
   { coarse: 'usage_latency_day', fine: 'usage_latency_hour', grain: 'day', keys: sumKeys.latency, sums: ['amount'] },
+  {
+    coarse: 'usage_durations_day',
+    fine: 'usage_durations_hour',
+    grain: 'day',
+    keys: sumKeys.durations,
+    sums: ['amount'],
+  },
 ] as const
 
 /** Adds sums, which may be negative, to those of the same keys, within the transaction that stores their rows. */
@@ -162,9 +183,28 @@ export async function addToRollUps(trx: Transaction<UsageTables>, sums: RollUps)
   for (const table of ['usage_latency_hour', 'usage_latency_day'] as const) {
     await addMany<string>(trx, table, sumKeys.latency, ['amount'], sums[table])
   }
+  for (const table of ['usage_durations_hour', 'usage_durations_day'] as const) {
+    await addMany<string>(trx, table, sumKeys.durations, ['amount'], sums[table])
+  }
+  await noteDaysChanged(trx, new Set(sums.usage_facets_day.map(({ slot }) => slot)))
+}
+
+/** Moves the versions of days, last in their transaction: nobody waits longer for a day than its sums already ask. */
+async function noteDaysChanged(db: Db, days: Iterable<number>): Promise<void> {
+  const rows = [...days].sort((a, b) => a - b).map((day) => ({ day, version: 1 }))
+  await addMany<string>(db, 'usage_day_versions', ['day'], ['version'], rows)
 }
 
 /** Takes away every sum of what `--demo` made up. */
 export async function deleteDemoRollUps(db: Db): Promise<void> {
-  for (const table of sumTables) await db.deleteFrom(table).where('source', '=', demoSource).execute()
+  await db.transaction().execute(async (trx) => {
+    const days = await trx
+      .selectFrom('usage_facets_day')
+      .select('slot')
+      .distinct()
+      .where('source', '=', demoSource)
+      .execute()
+    for (const table of sumTables) await trx.deleteFrom(table).where('source', '=', demoSource).execute()
+    await noteDaysChanged(trx, new Set(days.map(({ slot }) => slot)))
+  })
 }

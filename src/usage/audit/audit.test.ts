@@ -1,15 +1,11 @@
 import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
-import { usageMigration } from '../../migrations/0003-usage.ts'
-import { ledgerMigration } from '../../migrations/0006-ledger.ts'
-import { analyticsMigration } from '../../migrations/0018-analytics.ts'
-import { agentsMigration } from '../../migrations/0019-agents.ts'
 import { engines } from '../../platform/database/testing.ts'
 import { readEntry, writeEntry } from '../entry-text.ts'
 import { createPriceList } from '../price-list.ts'
 import { noOtherRates, type PriceRow, type UsageTables } from '../rows.ts'
 import { createUsageStore } from '../store.ts'
-import { sampleEntry, testTime } from '../testing.ts'
+import { sampleEntry, testTime, usageMigrations } from '../testing.ts'
 import { openUsageAudit, type SpendCounters } from './index.ts'
 
 const hourMs = 3_600_000
@@ -25,8 +21,7 @@ function price(changes: Partial<PriceRow>): PriceRow {
 
 describe.each(engines())('a second look at the ledger on $name', ({ open }) => {
   async function start() {
-    const db = (await open([usageMigration, ledgerMigration, analyticsMigration, agentsMigration]))
-      .kysely as Kysely<UsageTables>
+    const db = (await open(usageMigrations)).kysely as Kysely<UsageTables>
     const store = createUsageStore(db)
     const prices = createPriceList([price({})])
     /** Rows as the ledger stored them while gpt-4o cost 1 and 2 dollars a million. */

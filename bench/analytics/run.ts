@@ -1,0 +1,235 @@
+/**
+ * `npm run bench -- analytics`: what reports cost on a store of one and ten million requests, over HTTP, while calls pass
+ * through the gateway, and what the calls notice of it. bench/README.md says how it measures.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { cores, describeMachine, requirePinnedCores } from '../gateway/machine.ts'
+import { median } from '../gateway/measure.ts'
+import { answers, freePort, run, start } from '../gateway/processes.ts'
+import { type Calls, quantile, sendCalls } from './calls.ts'
+import { type Filled, fill } from './fill.ts'
+import { type Question, questionsFor } from './questions.ts'
+import { createTraffic } from './traffic.ts'
+
+const folder = fileURLToPath(new URL('.', import.meta.url))
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+const workFolder = `${folder}.work`
+const adminKey = 'bench-admin-key-of-no-value-0123456789'
+const perSecond = 200
+const mostMovedMs = 5
+
+const { values: flags } = parseArgs({
+  options: {
+    millions: { type: 'string', default: '1,10' },
+    tries: { type: 'string', default: '40' },
+    windows: { type: 'string', default: '6' },
+    only: { type: 'string', default: '' },
+    keep: { type: 'boolean', default: false },
+    quiet: { type: 'boolean', default: false },
+  },
+})
+const sizes = flags.millions.split(',').map(Number)
+const [tries, windows] = [Number(flags.tries), Number(flags.windows)]
+if (sizes.some((size) => !(size > 0)) || !(tries >= 1) || !(windows >= 0)) {
+  console.error(
+    'npm run bench -- analytics [--millions 1,10,50] [--tries N] [--windows N] [--only TEXT in the name of a question] [--keep: the filled stores stay, and are used again]',
+  )
+  process.exit(1)
+}
+
+type Asked = { name: string; goalMs: number | null; p50Ms: number; p95Ms: number }
+type Measured = {
+  millions: number
+  filled: Filled
+  asked: Asked[]
+  calls: { alone: Calls; beside: Calls; movedMs: number } | null
+}
+
+async function ask(url: string, { ask: write }: Question, number: number): Promise<number> {
+  const { method, path, body } = write(number)
+  const startedAt = performance.now()
+  const response = await fetch(url + path, {
+    method,
+    headers: { 'x-admin-key': adminKey, ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text.slice(0, 500)}`)
+  return performance.now() - startedAt
+}
+
+/** Every question in turn, so that a busy minute falls on all of them alike. */
+async function askAll(url: string, questions: readonly Question[]): Promise<Asked[]> {
+  const times = questions.map((): number[] => [])
+  for (let number = -2; number < tries; number++) {
+    for (const [index, question] of questions.entries()) {
+      const ms = await ask(url, question, number + 2)
+      if (number >= 0) times[index]!.push(ms)
+    }
+  }
+  return questions.map(({ name, goalMs }, index) => ({
+    ...{ name, goalMs },
+    ...{ p50Ms: round(quantile(times[index]!, 0.5)), p95Ms: round(quantile(times[index]!, 0.95)) },
+  }))
+}
+
+/** Windows of calls with reports and without them take turns; reports come one after another, ten a second at most. */
+async function compareCalls(url: string, key: string, questions: readonly Question[]) {
+  const [alone, beside]: [Calls[], Calls[]] = [[], []]
+  for (let window = 0; window < windows; window++) {
+    for (const isBeside of window % 2 === 0 ? [false, true] : [true, false]) {
+      let isOver = false
+      const read = async () => {
+        for (let number = 0; isBeside && !isOver; number++) {
+          const pause = new Promise((resolve) => setTimeout(resolve, 100))
+          await ask(url, questions[number % questions.length]!, number)
+          await pause
+        }
+      }
+      const reading = read()
+      const calls = await sendCalls(url, key, { perSecond, seconds: 5 })
+      isOver = true
+      await reading
+      if (calls.wrong > 0) throw new Error(`${calls.wrong} of ${calls.sent} calls failed`)
+      ;(isBeside ? beside : alone).push(calls)
+    }
+  }
+  const middle = (all: Calls[]): Calls => ({
+    ...{ sent: all.reduce((sum, { sent }) => sum + sent, 0), wrong: 0 },
+    ...{ p50Ms: round(median(all.map(({ p50Ms }) => p50Ms))), p99Ms: round(median(all.map(({ p99Ms }) => p99Ms))) },
+  })
+  const movedMs = round(median(beside.map(({ p99Ms }, index) => p99Ms - alone[index]!.p99Ms)))
+  return { alone: middle(alone), beside: middle(beside), movedMs }
+}
+
+async function startHub(data: string, upstreamPort: number) {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const started = await start('gatehouse', {
+    // On both cores, as anybody runs it.
+    core: `${cores.subject},${cores.load}`,
+    command: [process.execPath, 'bin/gatehouse', 'serve', '--port', String(port), '--data', data],
+    cwd: repository,
+    env: {
+      ...{ NODE_ENV: 'production', ADMIN_KEY: adminKey },
+      ...{ GATEHOUSE_USAGE_RETENTION_DAYS: '3650', GATEHOUSE_USAGE_MAX_ROWS: '1000000000' },
+    },
+    logFile: `${workFolder}/gatehouse.log`,
+    isReady: () => answers(`${url}/readyz`),
+  })
+  const post = async (path: string, body: object): Promise<Record<string, unknown>> => {
+    const headers = { 'x-admin-key': adminKey, 'content-type': 'application/json' }
+    const response = await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`gatehouse answered ${response.status} to POST ${path}: ${text}`)
+    return JSON.parse(text) as Record<string, unknown>
+  }
+  const name = `mock ${Date.now()}`
+  const base_url = `http://127.0.0.1:${upstreamPort}/v1`
+  const provider = await post('/api/providers', { name, type: 'openai', base_url, api_key: 'sk-upstream' })
+  const models = await fetch(`${url}/api/models`, { headers: { 'x-admin-key': adminKey } })
+  if (!(await models.text()).includes('"mock"')) {
+    await post('/api/models', { name: 'mock' })
+    await post('/api/model-providers', { model_id: 'mock', provider_id: provider.id, provider_model: 'mock' })
+  }
+  const { key } = await post('/api/keys', { name })
+  return { ...started, url, key: String(key) }
+}
+
+async function measure(millions: number, upstreamPort: number): Promise<Measured> {
+  const data = `${workFolder}/data-${millions}m`
+  const noteFile = `${data}/filled.json`
+  let now = Date.now()
+  let filled: Filled
+  if (existsSync(noteFile)) {
+    ;({ now, filled } = JSON.parse(readFileSync(noteFile, 'utf8')) as { now: number; filled: Filled })
+  } else {
+    rmSync(data, { recursive: true, force: true })
+    mkdirSync(data, { recursive: true, mode: 0o700 })
+    console.log(`filling: ${millions} million requests`)
+    filled = await fill(`${data}/gatehouse.db`, millions * 1_000_000, now)
+    writeFileSync(noteFile, JSON.stringify({ now, filled }))
+  }
+  console.log(`filled: ${filled.rows} requests in ${filled.seconds} s, ${filled.megabytes} MB`)
+  const hub = await startHub(data, upstreamPort)
+  try {
+    const questions = questionsFor(now, createTraffic().keys[3]!).filter(({ name }) => name.includes(flags.only))
+    await sendCalls(hub.url, hub.key, { perSecond, seconds: 3 })
+    let isOver = false
+    const passing = async () => {
+      while (!isOver && !flags.quiet) await sendCalls(hub.url, hub.key, { perSecond, seconds: 1 })
+    }
+    const calls = passing()
+    const asked = await askAll(hub.url, questions).finally(() => {
+      isOver = true
+    })
+    await calls
+    const compared = windows === 0 ? null : await compareCalls(hub.url, hub.key, questions)
+    return { millions, filled, asked, calls: compared }
+  } finally {
+    await hub.stop()
+    if (!flags.keep) rmSync(data, { recursive: true, force: true })
+  }
+}
+
+function round(ms: number): number {
+  return Number(ms.toFixed(1))
+}
+
+function renderTable(all: readonly Measured[]): string {
+  const heads = all.map(({ millions }) => `${millions} M rows: p50 / p95 ms`)
+  const lines = [
+    `| question, 30 days | goal p95 | ${heads.join(' | ')} |`,
+    `| --- | --- |${' --- |'.repeat(all.length)}`,
+  ]
+  for (const [index, { name, goalMs }] of all[0]!.asked.entries()) {
+    const cells = all.map(({ millions, asked }) => {
+      const { p50Ms, p95Ms } = asked[index]!
+      const isMissed = goalMs !== null && millions <= 10 && p95Ms > goalMs
+      return isMissed ? `${p50Ms} / **${p95Ms}** (missed)` : `${p50Ms} / ${p95Ms}`
+    })
+    lines.push(`| ${name} | ${goalMs === null ? '' : `≤ ${goalMs}`} | ${cells.join(' | ')} |`)
+  }
+  const calls = all.map(({ calls: each }) => {
+    if (each === null) return ''
+    const moved = each.movedMs < mostMovedMs ? String(each.movedMs) : `**${each.movedMs}** (missed)`
+    return `${each.alone.p99Ms} alone, ${each.beside.p99Ms} beside; moved by ${moved}`
+  })
+  lines.push(`| p99 of ${perSecond} calls a second | < ${mostMovedMs} moved | ${calls.join(' | ')} |`)
+  lines.push(`| store, MB | | ${all.map(({ filled }) => filled.megabytes).join(' | ')} |`)
+  const names = Object.keys(all[0]!.filled.tables).sort()
+  for (const name of names) {
+    lines.push(`| rows of ${name} | | ${all.map(({ filled }) => filled.tables[name] ?? 0).join(' | ')} |`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+requirePinnedCores()
+mkdirSync(workFolder, { recursive: true })
+run('cc', ['-O2', '-o', `${workFolder}/mock`, `${folder}../gateway/mock.c`])
+const mockPort = await freePort()
+const mockLog = `${workFolder}/mock.log`
+const mock = await start('mock', {
+  ...{ core: cores.load, command: [`${workFolder}/mock`, String(mockPort)], logFile: mockLog },
+  isReady: async () => readFileSync(mockLog, 'utf8').includes('ready'),
+})
+const startedAt = new Date()
+const measured: Measured[] = []
+try {
+  for (const millions of sizes) measured.push(await measure(millions, mockPort))
+} finally {
+  await mock.stop()
+}
+const table = renderTable(measured)
+console.log(table)
+const isWhole = flags.only === '' && sizes.includes(10) && windows > 0 && !flags.quiet
+const target = isWhole ? `${folder}results` : workFolder
+mkdirSync(target, { recursive: true })
+const seconds = Math.round((Date.now() - startedAt.getTime()) / 1000)
+const settings = { tries, windows, perSecond }
+const results = { startedAt: startedAt.toISOString(), seconds, machine: describeMachine(), settings, measured }
+writeFileSync(`${target}/latest.json`, `${JSON.stringify(results, null, 2)}\n`)
+writeFileSync(`${target}/latest.md`, table)
+console.log(`Written to ${target}/latest.json and latest.md`)
