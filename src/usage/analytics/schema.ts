@@ -80,6 +80,9 @@ export type Facet = (typeof facets)[number] | '' | 'tag'
 /** The source of what `--demo` makes up; '' is our own traffic, any other name a foreign gateway. */
 export const demoSource = 'demo'
 export const ownSources = ['', demoSource] as const
+/** Our own traffic as people write it; `*` is every source there is. Nobody else may be called so. */
+export const hubSource = 'hub'
+export const everySource = '*'
 
 export const quarterMs = 900_000
 export const hourMs = 3_600_000
