@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isZone } from './quota/periods.ts'
 
 export { type LimitsConfig, limitsConfig } from './quota/config.ts'
 
@@ -41,6 +42,13 @@ export const usageConfig = z
       .default(30)
       .describe('Comparisons of mirrored requests, with the texts some of them hold, are deleted after so many days.')
       .meta({ zh: '镜像请求对比结果（含按设置保存的文本）的保留天数。' }),
+    time_zone: z
+      .string()
+      .max(60)
+      .refine(isZone, 'is no time zone: write a name such as Asia/Shanghai')
+      .default('UTC')
+      .describe('Whose days, weeks and months reports tell where nobody asks for another zone.')
+      .meta({ zh: '报表默认使用的时区（天、周、月的划分），如 Asia/Shanghai。' }),
     max_agents: z
       .int()
       .min(1)

@@ -157,7 +157,10 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       ...usageRoutes({ store, prices, ledger, now: clock.now }),
       ...quotaRoutes({ store: quotaStore, quota, tenantOf: parts.tenantOf, clock }),
       ...mirrorRoutes(mirrors),
-      ...analyticsRoutes({ store: analytics, clock, ledger, namesOf: parts.namesOf ?? (async () => new Map()) }),
+      ...analyticsRoutes({
+        ...{ store: analytics, clock, ledger, timeZone: config.time_zone },
+        namesOf: parts.namesOf ?? (async () => new Map()),
+      }),
     ],
     analytics: { ingest: (facts, into) => ingest(analytics, facts, into) },
     keepMirror: (entry) => keepMirror(mirrors, entry),

@@ -59,7 +59,7 @@ describe.each(engines())('a provider that nothing else tells about is asked for 
     const rows = (await stage.hub.logs(`&model=${model}`)).filter(({ endpoint }) => endpoint === 'canary')
     expect(rows).toHaveLength(2)
     expect(rows[0]).toMatchObject({
-      ...{ tenant_id: '', user_id: '', key_id: '', mirror_of: '', outcome: 'success', cost_nano_usd: callNanoUsd },
+      ...{ tenant_id: 'hub', user_id: '', key_id: '', mirror_of: '', outcome: 'success', cost_nano_usd: callNanoUsd },
     })
     // Well again, with a list of models that says so for nothing: nothing more is paid.
     const clock = await stage.upstream('openai')

@@ -96,7 +96,7 @@ describe.each(engines())('a second model is asked the same, on $name', ({ addres
     const [row] = await stage.hub.logs(`&model=${second}`)
     expect(row).toMatchObject({
       ...{ id: compared.id, mirror_of: compared.request_id, endpoint: 'mirror', outcome: 'success' },
-      ...{ tenant_id: '', user_id: '', key_id: '', key_name: '', cost_nano_usd: callNanoUsd, model_asked: second },
+      ...{ tenant_id: 'hub', user_id: '', key_id: '', key_name: '', cost_nano_usd: callNanoUsd, model_asked: second },
     })
     const [own] = await stage.hub.logs(`&model=${model}`)
     expect(own).toMatchObject({ id: compared.request_id, mirror_of: '', key_id: id, cost_nano_usd: callNanoUsd })

@@ -1,3 +1,4 @@
+import { readSheet } from 'read-excel-file/node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Json, openStage, type Stage } from './stage.ts'
 
@@ -78,6 +79,73 @@ test('an export opens in a spreadsheet, holds what the report does and runs noth
 
   const empty = await download(`/api/export/csv?query_type=top&start_ms=1&end_ms=2`)
   expect(empty.text).toMatch(/^\uFEFFuser_id,username,reqs,tokens,[a-z_,]+\r\n$/)
+})
+
+test('a workbook holds what the report does, whatever is asked for and with every filter', async () => {
+  const filters = `&model_asked=${model}&stream=0`
+  const workbook = async (query: string) => {
+    const response = await fetch(`${stage.hub.url}/api/export/xlsx?${query}`, {
+      headers: { 'x-admin-key': stage.hub.adminKey },
+    })
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      200,
+      'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+    ])
+    const [heading, ...rows] = await readSheet(Buffer.from(await response.arrayBuffer()))
+    const found = rows.map((cells) => Object.fromEntries(heading!.map((name, index) => [String(name), cells[index]])))
+    return { found, name: response.headers.get('content-disposition') }
+  }
+  for (const query of ['series', 'top&by=model&metric=reqs&limit=5', 'heatmap&time_zone=Asia/Shanghai', 'requests']) {
+    const asked = `query_type=${query}&${range}${filters}`
+    const { data } = JSON.parse((await download(`/api/export/json?${asked}`)).text)
+    const { found, name } = await workbook(asked)
+    expect(name).toMatch(new RegExp(`filename="${query.split('&')[0]}_[a-z_]+_${from}_${to}.xlsx"$`))
+    expect(found.length).toBe(data.length)
+    const key = query === 'requests' ? 'tokens_in' : 'reqs'
+    expect(found.map((row) => row[key])).toEqual(data.map((row: Json) => row[key]))
+    const sum = found.reduce((all, row) => all + Number(query === 'requests' ? 1 : row.reqs), 0)
+    expect([query, sum]).toEqual([query, 3])
+  }
+  const { found } = await workbook(`query_type=requests&${range}`)
+  expect(found.map((row) => row.model_asked)).toContain('=cmd|/c calc!A1,"x"')
+  expect(found[0]!.started_at).toBeInstanceOf(Date)
+})
+
+test('AgentChat’s four paths answer in its shape', async () => {
+  const post = (path: string, body: object = {}) => stage.hub.admin('POST', path, body)
+  const { models, day } = await (async () => {
+    const { data, ...envelope } = await get('/api/v1/usage/models_list')
+    expect(envelope).toEqual({ status_code: 200, status_message: 'SUCCESS' })
+    const usage = await post('/api/v1/usage', { delta_days: 2 })
+    expect(usage).toMatchObject({ status_code: 200, status_message: 'SUCCESS' })
+    return { models: data as string[], day: usage.data }
+  })()
+  expect(models).toHaveLength(1)
+  const sums = { input_tokens: 200, output_tokens: 40, total_tokens: 240 }
+  expect(Object.values(day)).toEqual([{ agent: { 未指定agent: sums }, model: { [models[0]!]: sums } }])
+  const counted = await post('/api/v1/usage_count', { granularity: 'month', time_zone: 'Asia/Shanghai' })
+  expect(Object.keys(counted.data)[0]).toMatch(/^\d{4}-\d{2}-01$/)
+  expect(Object.values(counted.data)).toEqual([{ agent: { 未指定agent: 3 }, model: { [models[0]!]: 3 } }])
+  expect((await post('/api/v1/usage_count', { agent: 'nobody' })).data).toEqual({})
+  expect((await get('/api/v1/usage/agents_list')).data).toEqual([])
+})
+
+test('the ancestor answered errors with 200, took negative days for none and broke over many', async () => {
+  const ask = async (body: object) => {
+    const headers = { 'x-admin-key': stage.hub.adminKey, 'content-type': 'application/json' }
+    const response = await fetch(`${stage.hub.url}/api/v1/usage`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    })
+    return [response.status, await response.text()] as const
+  }
+  for (const body of [{ delta_days: -1 }, { delta_days: 1e12 }, { delta_days: 'many' }, { colour: 'red' }]) {
+    const [status, text] = await ask(body)
+    expect([status, text]).toEqual([400, expect.stringContaining(Object.keys(body)[0]!)])
+  }
+  expect((await ask({ delta_days: 36_500 }))[0]).toBe(200)
+  expect((await fetch(`${stage.hub.url}/api/v1/usage/models_list`)).status).toBe(401)
 })
 
 test.each([

@@ -40,7 +40,6 @@ function fromLatin1(value: string): string {
 }
 
 function tidy(name: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
   return name === ''
     ? ''
     : name

@@ -1,13 +1,31 @@
 import { Readable } from 'node:stream'
-import type { Scope } from '../../kernel/scope.ts'
+import { type Scope, showTenantId } from '../../kernel/scope.ts'
 import { countDetails } from '../details.ts'
 import type { LogPosition } from '../store.ts'
-import { byteOrderMark, csvLine } from './csv.ts'
+import { byteOrderMark, csvLine, type ExportRow } from './csv.ts'
 import type { Filters } from './pieces-store.ts'
 import type { AnalyticsStore } from './store.ts'
+import { toXlsx } from './xlsx.ts'
 
-type Cell = string | number | boolean | null
-export type ExportRow = Readonly<Record<string, Cell>>
+type Rows = AsyncIterable<ExportRow> | Iterable<ExportRow>
+
+/** What is exported: the columns in their order, those of them that are epoch ms, rows, and what is known of the whole. */
+export type ExportTable = { columns: readonly string[]; times: readonly string[]; rows: Rows; about: object }
+
+export const exportFormats = ['csv', 'json', 'xlsx'] as const
+export type ExportFormat = (typeof exportFormats)[number]
+
+export const exportTypes: Record<ExportFormat, string> = {
+  csv: 'text/csv; charset=utf-8',
+  json: 'application/json; charset=utf-8',
+  xlsx: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+}
+
+/** A table as a file, written as fast as it is read: a million rows take as much memory as a few. */
+export function writeExport(format: ExportFormat, { columns, times, rows, about }: ExportTable): Readable {
+  if (format === 'xlsx') return toXlsx(columns, rows, { times })
+  return format === 'csv' ? toCsv(columns, rows) : toJson(rows, about)
+}
 
 const pageRows = 500
 
@@ -19,9 +37,10 @@ export async function* eachRequest(
   let after: LogPosition | null = null
   for (;;) {
     const rows = await store.requests(range, after, pageRows)
-    for (const { usage_details, tags, is_synthetic, stream, ...row } of rows) {
+    for (const { usage_details, tags, is_synthetic, stream, tenant_id, ...row } of rows) {
       yield {
         ...row,
+        tenant_id: showTenantId(tenant_id),
         stream: stream === 1,
         is_synthetic: is_synthetic === 1,
         ...countDetails(usage_details),
@@ -34,8 +53,22 @@ export async function* eachRequest(
   }
 }
 
+/** The same rows, the first of them read already: what cannot be read at all is an error and no broken-off file. */
+export async function begun<Row>(rows: AsyncGenerator<Row>): Promise<AsyncGenerator<Row>> {
+  const first = await rows.next()
+  return (async function* () {
+    try {
+      if (first.done === true) return
+      yield first.value
+      yield* rows
+    } finally {
+      await rows.return(undefined)
+    }
+  })()
+}
+
 /** Lines of a header and rows; the header stands there without any row too. */
-export function toCsv(columns: readonly string[], rows: AsyncIterable<ExportRow> | Iterable<ExportRow>): Readable {
+export function toCsv(columns: readonly string[], rows: Rows): Readable {
   return Readable.from(
     (async function* () {
       yield byteOrderMark + csvLine(columns)
@@ -53,7 +86,7 @@ export function toCsv(columns: readonly string[], rows: AsyncIterable<ExportRow>
 }
 
 /** `{"data":[…]` and then what is known of the whole. A cut answer is no JSON: nobody takes it for a whole one. */
-export function toJson(rows: AsyncIterable<ExportRow> | Iterable<ExportRow>, about: object): Readable {
+export function toJson(rows: Rows, about: object): Readable {
   return Readable.from(
     (async function* () {
       let text = '{"data":['

@@ -1,6 +1,6 @@
 import { fail } from '../../kernel/errors.ts'
 import { type Cell, foldFacts, foldRows, type RollUps, spread } from './fold.ts'
-import { dayMs, hourMs, measures, ownSources, type UsageFact } from './schema.ts'
+import { dayMs, everySource, hourMs, hubSource, measures, ownSources, type UsageFact } from './schema.ts'
 import type { AnalyticsStore } from './store.ts'
 import { keysOfTable, type SumTable } from './sums-store.ts'
 
@@ -18,7 +18,8 @@ export async function ingest(
   { source, replaceFrom, replaceTo }: Replaced,
 ): Promise<void> {
   const refuse = (message: string) => fail('invalid_request', message, { param: 'facts' })
-  if ((ownSources as readonly string[]).includes(source)) throw refuse(`'${source}' is a source of this hub's own`)
+  if ([...ownSources, hubSource, everySource].includes(source))
+    throw refuse(`'${source}' is a source of this hub's own`)
   if (replaceFrom % hourMs !== 0 || replaceTo % hourMs !== 0 || replaceFrom >= replaceTo) {
     throw refuse('Facts are replaced by whole hours: replaceFrom and replaceTo are to be full hours in their order')
   }

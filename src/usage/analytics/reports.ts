@@ -2,7 +2,7 @@ import { type Scope, showTenantId } from '../../kernel/scope.ts'
 import { bucketsOf, createWallHours, equalBuckets } from './buckets.ts'
 import type { Filters } from './pieces-store.ts'
 import { type Answer, type AnswerRow, type Asked, ask, type Question } from './query.ts'
-import type { Dimension, Measure } from './schema.ts'
+import { type Dimension, hubSource, type Measure } from './schema.ts'
 import type { AnalyticsStore } from './store.ts'
 
 /** What every report is of: times are epoch ms, `to` is exclusive. */
@@ -103,7 +103,7 @@ export async function top(parts: ReportParts, range: Range, by: TopBy, metric: T
       : new Map<string, string>()
   const rows = answer.rows.map((row) => {
     const stored = row.values[0]!
-    const value = dimension === 'tenant' ? showTenantId(stored) : stored
+    const value = dimension === 'tenant' ? showTenantId(stored) : dimension === 'source' ? stored || hubSource : stored
     const named = name === null ? {} : { [name]: id === null ? value : (names.get(stored) ?? null) }
     const labels: Record<string, string | null> = { ...(id === null ? {} : { [id]: value }), ...named }
     return { ...labels, ...counts(row) } as ReturnType<typeof counts> & Record<string, string | number | null>

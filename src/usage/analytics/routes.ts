@@ -1,58 +1,31 @@
 import { z } from 'zod'
-import { reply } from '../../http/reply.ts'
 import { defineRoute, type Route } from '../../http/route.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
-import type { Principal } from '../../kernel/principal.ts'
-import { readTenantId, scopeOf, showTenantId, withinTenant } from '../../kernel/scope.ts'
+import { withinTenant } from '../../kernel/scope.ts'
 import type { SettlingLedger } from '../ledger.ts'
 import { readTime } from '../logs.ts'
-import { isZone } from '../quota/periods.ts'
-import { logColumns } from '../rows.ts'
-import { bucketsOf, granularities } from './buckets.ts'
-import { type ExportRow, eachRequest, toCsv, toJson } from './export.ts'
-import type { Filters } from './pieces-store.ts'
-import { type Answer, type Asked, ask, askable } from './query.ts'
+import { agentChatRoutes } from './agentchat-routes.ts'
 import {
-  heatmap,
-  kpi,
-  type Range,
-  type ReportParts,
-  series,
-  type TopBy,
-  type TopMetric,
-  top,
-  topBy,
-  topMetrics,
-} from './reports.ts'
-import { type Dimension, dayMs, dimensions } from './schema.ts'
+  filterShape,
+  moment,
+  range,
+  readRange,
+  shown,
+  slot,
+  topKeys,
+  topLimit,
+  topMetric,
+  zone,
+} from './asked-range.ts'
+import { bucketsOf, granularities } from './buckets.ts'
+import { exportRoutes } from './export-routes.ts'
+import { type Answer, type Asked, ask, askable } from './query.ts'
+import { heatmap, kpi, type ReportParts, series, top, topBy } from './reports.ts'
+import { dayMs, dimensions } from './schema.ts'
 
 const count = z.number().int()
 const ratio = z.number().nullable().describe('null where there was nothing to tell it of.')
-const moment = z.coerce.number().int().min(0).max(8_640_000_000_000)
-const value = z.string().max(200)
-const zone = z.string().max(60).refine(isZone, 'is no time zone: write a name such as Asia/Shanghai')
-
-const filterShape = Object.fromEntries(
-  dimensions.map((name) => [name, z.union([value, z.array(value).max(100)]).optional()]),
-) as Record<Dimension, z.ZodOptional<z.ZodUnion<[typeof value, z.ZodArray<typeof value>]>>>
-
-const range = {
-  start_ms: moment.describe('Epoch ms, inclusive.'),
-  end_ms: moment.describe('Epoch ms, exclusive.'),
-  ...filterShape,
-}
-
-const slot = z.coerce
-  .number()
-  .int()
-  .min(60)
-  .max(31 * 86_400)
-  .refine((seconds) => seconds % 60 === 0, 'is to be whole minutes, such as 60, 300, 900, 1800 or 3600')
-
-const topKeys = z.enum(Object.keys(topBy) as [TopBy, ...TopBy[]])
-const topMetric = z.enum(Object.keys(topMetrics) as [TopMetric, ...TopMetric[]])
-const topLimit = z.coerce.number().int().min(1).max(1000)
 
 const state = {
   as_of: count.describe('Every request this node had answered by then is counted, epoch ms.'),
@@ -96,24 +69,16 @@ const indicators = z.object({
   first_token_ms_p95: ratio,
 })
 
-const seriesColumns = [
-  'bucket',
-  ...Object.keys(sums).slice(0, 2),
-  ...Object.keys(distinct),
-  ...Object.keys(sums).slice(2),
-]
-const requestColumns = [
-  ...logColumns.filter((name) => name !== 'attempt_log' && name !== 'route_log' && name !== 'usage_details'),
-]
-
 export type AnalyticsRouteParts = ReportParts & {
   clock: Pick<Clock, 'now'>
   ledger: Pick<SettlingLedger, 'pending' | 'dataAsOf'>
+  /** Whose days are meant where a caller does not say. */
+  timeZone: string
 }
 
-/** `/api/stats/*` and `/api/export/*`. */
+/** `/api/stats/*`, and what stands beside it. */
 export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
-  const { store, clock, ledger } = parts
+  const { store, clock, ledger, timeZone } = parts
   const stateOf = (...answers: Answer[]) => {
     const as_of = ledger.dataAsOf()
     return {
@@ -122,35 +87,6 @@ export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
     }
   }
   const shared = { access: 'user', tag: 'usage' } as const
-
-  const exported = z.strictObject({
-    query_type: z.enum(['series', 'top', 'heatmap', 'requests']),
-    ...range,
-    slot_sec: slot.default(300),
-    by: topKeys.default('user'),
-    metric: topMetric.default('tokens'),
-    limit: topLimit.default(1000),
-    time_zone: zone.default('UTC'),
-  })
-
-  async function tableOf(principal: Principal, query: z.infer<typeof exported>) {
-    const asked = readRange(principal, query)
-    if (query.query_type === 'requests') {
-      return { columns: requestColumns, rows: eachRequest(store, asked), about: stateOf() }
-    }
-    if (query.query_type === 'series') {
-      const { answer, points } = await series(parts, asked, query.slot_sec * 1000)
-      return { columns: seriesColumns, rows: points, about: stateOf(answer) }
-    }
-    if (query.query_type === 'heatmap') {
-      const { answer, cells } = await heatmap(parts, asked, query.time_zone)
-      return { columns: ['weekday', 'hour', ...Object.keys(sums)], rows: cells, about: stateOf(answer) }
-    }
-    const { answer, rows } = await top(parts, asked, query.by, query.metric, query.limit)
-    const { id, name } = topBy[query.by]
-    const columns = [id, name, ...Object.keys(sums)].filter((column) => column !== null)
-    return { columns, rows: rows as Iterable<ExportRow>, about: stateOf(answer) }
-  }
 
   return [
     defineRoute({
@@ -196,7 +132,8 @@ export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
       }),
       async handle({ principal, query }) {
         const { by, metric, limit } = query
-        const { answer, rows } = await top(parts, readRange(principal!, query), by, metric, limit)
+        const asked = readRange(principal!, query, { isBySource: by === 'source' })
+        const { answer, rows } = await top(parts, asked, by, metric, limit)
         return { data: rows, by, metric, limit, ...stateOf(answer) }
       },
     }),
@@ -205,15 +142,19 @@ export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
       method: 'GET',
       path: '/api/stats/heatmap',
       summary: 'Counts by weekday and hour of the day.',
-      query: z.strictObject({ ...range, time_zone: zone.default('UTC') }),
+      query: z.strictObject({
+        ...range,
+        time_zone: zone.optional().describe('The setting usage.time_zone unless said.'),
+      }),
       reply: z.object({
         data: z.array(z.object({ weekday: count.describe('Monday is 1.'), hour: count, ...sums })),
         time_zone: z.string(),
         ...state,
       }),
       async handle({ principal, query }) {
-        const { answer, cells } = await heatmap(parts, readRange(principal!, query), query.time_zone)
-        return { data: cells, time_zone: query.time_zone, ...stateOf(answer) }
+        const { time_zone = timeZone } = query
+        const { answer, cells } = await heatmap(parts, readRange(principal!, query), time_zone)
+        return { data: cells, time_zone, ...stateOf(answer) }
       },
     }),
     defineRoute({
@@ -258,7 +199,9 @@ export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
       body: z.strictObject({
         from: z.union([z.string().max(40), moment]).describe('ISO 8601 or epoch ms, inclusive.'),
         to: z.union([z.string().max(40), moment]).describe('Exclusive.'),
-        time_zone: zone.default('UTC').describe('Whose days, weeks and months are meant.'),
+        time_zone: zone
+          .optional()
+          .describe('Whose days, weeks and months are meant; the setting usage.time_zone unless said.'),
         granularity: z.enum(granularities).nullable().default(null).describe('null: the whole range at once.'),
         dimensions: z.array(z.enum(dimensions)).max(5).default([]),
         measures: z.array(z.enum(askable)).min(1).max(askable.length).default(['requests']),
@@ -290,11 +233,18 @@ export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
       async handle({ principal, body }) {
         const from = readTime(String(body.from), 'from')
         const to = readTime(String(body.to), 'to')
-        const asked = readRange(principal!, { ...body.filters, start_ms: from, end_ms: to }, 'to')
+        const asked = readRange(
+          principal!,
+          { ...body.filters, start_ms: from, end_ms: to },
+          {
+            ...{ param: 'to', isBySource: body.dimensions.includes('source') },
+          },
+        )
+        const { time_zone = timeZone } = body
         const isBucketed = body.granularity !== null
         const answer = await ask(store, {
           ...asked,
-          buckets: body.granularity === null ? { kind: 'one' } : bucketsOf(from, to, body.granularity, body.time_zone),
+          buckets: body.granularity === null ? { kind: 'one' } : bucketsOf(from, to, body.granularity, time_zone),
           dimensions: [...new Set(body.dimensions)],
           measures: body.measures,
           order: body.order_by ?? 'bucket',
@@ -310,46 +260,7 @@ export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
         return { data, has_more, complete_from: answer.completeFrom, ...stateOf(answer) }
       },
     }),
-    ...(['csv', 'json'] as const).map((format) =>
-      defineRoute({
-        ...shared,
-        method: 'GET',
-        path: `/api/export/${format}`,
-        summary: `A report or the single requests of a range as ${format === 'csv' ? 'CSV for spreadsheets' : 'JSON'}, however many.`,
-        query: exported,
-        reply: z.unknown(),
-        async handle({ principal, query }) {
-          const { columns, rows, about } = await tableOf(principal!, query)
-          const { query_type, start_ms, end_ms } = query
-          const name = `${query_type === 'top' ? `top_${query.by}_${query.metric}` : `${query_type}_data`}_${start_ms}_${end_ms}`
-          return reply(200, format === 'csv' ? toCsv(columns, rows) : toJson(rows, about), {
-            'content-type': format === 'csv' ? 'text/csv; charset=utf-8' : 'application/json; charset=utf-8',
-            'content-disposition': `attachment; filename="${name}.${format}"`,
-          })
-        },
-      }),
-    ),
+    ...exportRoutes(parts, stateOf),
+    ...agentChatRoutes(parts),
   ]
-}
-
-type AskedRange = { start_ms: number; end_ms: number } & Partial<Record<Dimension, string | string[] | undefined>>
-
-const longestMs = 3660 * dayMs
-
-function readRange(principal: Principal, asked: AskedRange, param = 'end_ms'): Range {
-  const { start_ms: from, end_ms: to } = asked
-  if (to <= from) throw fail('invalid_request', `${param} is to be later than the start of the range`, { param })
-  if (to - from > longestMs) throw fail('invalid_request', 'A range of more than ten years is not answered', { param })
-  const filters: Filters = {}
-  for (const name of dimensions) {
-    const given = asked[name]
-    if (given === undefined) continue
-    const values = typeof given === 'string' ? [given] : given
-    filters[name] = name === 'tenant' ? values.map(readTenantId) : values
-  }
-  return { scope: scopeOf(principal), from, to, filters }
-}
-
-function shown(name: Dimension, text: string): string {
-  return name === 'tenant' ? showTenantId(text) : text
 }

@@ -63,6 +63,9 @@ export type DurationFacet = (typeof durationFacets)[number]
 /** The source of what `--demo` makes up; '' is our own traffic, any other name a foreign gateway. */
 export const demoSource = 'demo'
 export const ownSources = ['', demoSource] as const
+/** Our own traffic as people write it; `*` is every source there is. Nobody else may be called so. */
+export const hubSource = 'hub'
+export const everySource = '*'
 
 export const quarterMs = 900_000
 export const hourMs = 3_600_000

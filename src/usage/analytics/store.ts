@@ -150,6 +150,13 @@ export function createAnalyticsStore(db: Db) {
     /** Up to when rows of single requests were deleted, epoch ms; 0 when none were. */
     rowsDeletedBefore: async (): Promise<number> => (await readState('rows_deleted_before')) ?? 0,
 
+    /** The first day of UTC that anything is known of, epoch ms; null when nothing is. */
+    async firstDay(): Promise<number | null> {
+      const first = db.selectFrom('usage_facets_day').select((eb) => eb.fn.min('slot').as('slot'))
+      const row = await first.where('facet', '=', '').executeTakeFirst()
+      return row?.slot == null ? null : Number(row.slot)
+    },
+
     /** Up to when rows may lack their sums, because they were there first; null when none do. */
     rowsWithoutSumsBefore: () => readState('rows_without_sums_before'),
 
