@@ -21,7 +21,7 @@ import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redis
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
 import { serviceProxyConfig, servicesConfig } from './services/config.ts'
-import { prometheusConfig, telemetryConfig } from './telemetry/config.ts'
+import { collectorsConfig, prometheusConfig, telemetryConfig } from './telemetry/config.ts'
 import { limitsConfig, usageConfig } from './usage/config.ts'
 
 export { mask, type Setting } from './config/settings.ts'
@@ -44,6 +44,7 @@ export const configSchema = z.strictObject({
   services: servicesConfig,
   service_proxy: serviceProxyConfig,
   telemetry: telemetryConfig,
+  collectors: collectorsConfig,
   prometheus: prometheusConfig,
 })
 

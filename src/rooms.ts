@@ -187,9 +187,14 @@ export function buildRooms(
     log.scrubber.add(secret.replace(/^\S+ /, ''))
   }
   const telemetry = createTelemetry(
-    { metrics, clock, log, upstreams, version, dataDir: ownDir },
+    {
+      ...{ metrics, clock, log, upstreams, version, dataDir: ownDir, sqlite: database.sqlite },
+      own: { postgres: database.engine === 'postgres' ? config.database.url : '', redis: config.redis.url },
+      guardSecret: (secret) => log.scrubber.add(secret),
+    },
     config.telemetry,
     config.prometheus,
+    config.collectors,
   )
   const demo = createDemo({
     clock,

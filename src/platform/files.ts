@@ -1,4 +1,14 @@
-import { closeSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 
 /** The text of `path`, or null when there is no such file. */
@@ -40,4 +50,9 @@ export function makePrivate(path: string): void {
 export function readDiskSpace(path: string): { freeBytes: number; totalBytes: number } {
   const { bavail, blocks, bsize } = statfsSync(path)
   return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+}
+
+/** Bytes of the file at `path`; null when there is none. */
+export function readFileSize(path: string): number | null {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? null
 }

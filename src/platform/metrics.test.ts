@@ -153,3 +153,27 @@ describe('this process', () => {
     })
   }
 })
+
+test('readings of others stand until the next ones; nothing takes them back, and what is no number is left out', async () => {
+  const clock = createManualClock()
+  const metrics = createMetrics({ clock, maxSeries: 3 })
+  const level = metrics.readings('gauge', 'gatehouse_x_level', 'Level.', ['tank'])
+  const of = (values: Record<string, number>) =>
+    Object.entries(values).map(([tank, value]) => ({ labels: { tank }, value }))
+  const read = async () => {
+    await clock.advance(1000)
+    const all = await render(metrics)
+    return Object.fromEntries([...all].filter(([name]) => name.startsWith('gatehouse_x_level')))
+  }
+  level.replace('one', of({ a: 1, b: Number.NaN }))
+  level.replace('two', of({ c: 3 }))
+  expect(await read()).toEqual({ 'gatehouse_x_level{tank="a"}': 1, 'gatehouse_x_level{tank="c"}': 3 })
+  const [before] = metrics.collect().find(({ name }) => name === 'gatehouse_x_level')!.samples
+  level.replace('one', of({ a: 2 }))
+  expect(metrics.collect().find(({ name }) => name === 'gatehouse_x_level')!.samples[0]).toBe(before)
+  level.replace('two', [])
+  expect(await read()).toEqual({ 'gatehouse_x_level{tank="a"}': 2 })
+  level.replace('two', of({ c: 1, d: 1, e: 1 }))
+  expect(Object.keys(await read())).toHaveLength(3)
+  expect((await render(metrics)).get('gatehouse_metrics_overflow_total{metric="gatehouse_x_level"}')).toBe(1)
+})

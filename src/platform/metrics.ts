@@ -19,6 +19,16 @@ export type Metrics = {
     labelNames: readonly N[],
     buckets: readonly number[],
   ): Family<N, HistogramSeries>
+  /**
+   * Numbers that somebody else counts, read as a whole from time to time: what the last reading had, and nothing else, is
+   * there. What is beyond `maxSeries` label sets is left out, and counted in `gatehouse_metrics_overflow_total`.
+   */
+  readings<N extends string = never>(
+    type: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    labelNames?: readonly N[],
+  ): Readings<N>
   /** Runs `fill` before each rendering, for numbers that are read rather than counted. */
   beforeRender(fill: () => void): void
   /** The exposition text, at most a second old. */
@@ -36,6 +46,14 @@ export type Family<N extends string, Series> = { with(labels: Record<N, string>)
 export type CounterSeries = { inc(by?: number): void }
 export type GaugeSeries = { set(value: number): void; inc(by?: number): void; dec(by?: number): void }
 export type HistogramSeries = { observe(value: number): void }
+
+export type Readings<N extends string = string> = {
+  /**
+   * Puts `found` in the place of what `owner` gave before; nothing takes all of it back. Of equal label sets the last
+   * counts, and numbers that are none are left out: there is no series rather than a wrong one.
+   */
+  replace(owner: string, found: readonly { labels: Record<N, string>; value: number }[]): void
+}
 
 /** From a millisecond to ten minutes: for anything a caller waits for. */
 export const durationBuckets = [
@@ -134,6 +152,14 @@ export function createMetrics({
       }),
     histogram: (name, help, labelNames, buckets) =>
       family('histogram', name, help, labelNames, (labels) => createDistribution(name, labels, buckets)),
+    readings(type, name, help, labelNames = []) {
+      checkName(type, name, help, labelNames)
+      const { read, replace } = createReadings(labelNames, maxSeries, () => overflow.with({ metric: name }).inc())
+      families.push({ name, help, type, read })
+      const renderable = { name, help, get: async () => ({ name, help, type, values: read() }) }
+      registry.registerMetric(renderable as unknown as Parameters<Registry['registerMetric']>[0])
+      return { replace }
+    },
     beforeRender: (fill) => fills.push(fill),
     async render() {
       const now = clock.monotonic()
@@ -154,6 +180,37 @@ export function createMetrics({
     ['metric'],
   )
   return metrics
+}
+
+function createReadings(labelNames: readonly string[], maxSeries: number, onOverflow: () => void) {
+  const owners = new Map<string, Map<string, Sample>>()
+  let size = 0
+  return {
+    read: () => [...owners.values()].flatMap((samples) => [...samples.values()]),
+    replace(owner: string, found: readonly { labels: Record<string, string>; value: number }[]) {
+      const before = owners.get(owner) ?? new Map<string, Sample>()
+      const after = new Map<string, Sample>()
+      size -= before.size
+      for (const { labels, value } of found) {
+        if (!Number.isFinite(value)) continue
+        const key = labelNames.map((label) => labels[label]).join('\u0000')
+        if (!after.has(key) && size + after.size >= maxSeries) {
+          onOverflow()
+          continue
+        }
+        // The same object as before: it is known by that.
+        const sample = before.get(key) ?? {
+          labels: Object.fromEntries(labelNames.map((label) => [label, String(labels[label])])),
+          value,
+        }
+        sample.value = value
+        after.set(key, sample)
+      }
+      size += after.size
+      if (after.size === 0) owners.delete(owner)
+      else owners.set(owner, after)
+    },
+  }
 }
 
 function createDistribution(name: string, labels: Record<string, string>, buckets: readonly number[]) {

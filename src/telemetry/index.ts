@@ -8,12 +8,14 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { Database } from '../platform/database/database.ts'
 import type { Upstreams } from '../platform/fetch.ts'
 import { readDiskSpace, readTextIfPresent } from '../platform/files.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { createCollecting } from './collecting.ts'
 import { collectors } from './collectors/index.ts'
-import type { PrometheusConfig, TelemetryConfig } from './config.ts'
+import type { CollectorsConfig, PrometheusConfig, TelemetryConfig } from './config.ts'
 import { type Fields, readInstant, readNames, readRange, toSearchParams } from './parameters.ts'
 import { labelsOf } from './promql/labels.ts'
 import { createServerClient } from './remote/server.ts'
@@ -25,7 +27,7 @@ import { type LabelSet, type QueryResult, type RangeSeries, readAnswer, readData
 import type { Kind } from './store/grains.ts'
 import type { Kept } from './thread.ts'
 
-export type { PrometheusConfig, TelemetryConfig } from './config.ts'
+export type { CollectorsConfig, PrometheusConfig, TelemetryConfig } from './config.ts'
 export type { LabelSet, QueryResult, RangeSeries } from './schema.ts'
 
 export type TelemetryParts = {
@@ -36,6 +38,11 @@ export type TelemetryParts = {
   /** The guarded way out, for a Prometheus that the settings name. */
   upstreams: Upstreams
   version: string
+  /** Addresses of the hub's own servers; '' where it has none of that kind. */
+  own: { postgres: string; redis: string }
+  /** What the embedded store tells of itself; null on PostgreSQL. */
+  sqlite: Database<unknown>['sqlite']
+  guardSecret(secret: string): void
 }
 
 /** A sample from elsewhere; `labels` has the metric as `__name__`, and `value` null says that the series ended. */
@@ -60,17 +67,19 @@ export function createTelemetry(
   parts: TelemetryParts,
   config: TelemetryConfig,
   prometheus: PrometheusConfig,
+  watched: CollectorsConfig,
 ): Telemetry {
   const { metrics, clock, log, upstreams, version } = parts
   const external = { job: 'gatehouse', instance: config.instance || hostname() }
-  for (const { open } of collectors) {
-    const refresh = open({
-      metrics,
-      readProc,
+  const collecting = createCollecting(
+    collectors,
+    {
+      ...{ metrics, clock, log, upstreams, readProc, config: watched },
+      ...{ own: parts.own, sqlite: parts.sqlite, guardSecret: parts.guardSecret },
       diskSpace: () => readDiskSpace(parts.dataDir),
-    })
-    metrics.beforeRender(refresh)
-  }
+    },
+    { timeoutMs: watched.timeout_seconds * 1000 },
+  )
   const samples = createSamples({
     file: join(parts.dataDir, 'telemetry', 'samples.db'),
     limits: {
@@ -155,11 +164,13 @@ export function createTelemetry(
     async start() {
       await samples.start()
       outgoing?.start()
+      collecting.start(config.interval_seconds * 1000)
       await sample()
       sampling = repeat()
     },
     async stop() {
       stopping.abort()
+      await collecting.stop()
       await sampling
       await samples.stop()
       await outgoing?.stop()

@@ -10,12 +10,21 @@ export type Sampler = {
   reset(): void
 }
 
+/** Series come and go; when most numbers are of series that went, all are given anew. */
+const forgetFactor = 4
+const forgetBeyond = 1000
+
 /** Turns readings of the registry into little to send: a series is spelled out once, and is a number from then on. */
 export function createSampler(external: Readonly<Record<string, string>>): Sampler {
   let refs = new WeakMap<Sample, number>()
   let lastRef = -1
+  let lastSize = 0
   return {
     read(families, at) {
+      if (lastRef > forgetFactor * lastSize + forgetBeyond) {
+        refs = new WeakMap()
+        lastRef = -1
+      }
       const added: { ref: number; pairs: readonly string[]; kind: Kind }[] = []
       const found: number[] = []
       const values: number[] = []
@@ -32,6 +41,7 @@ export function createSampler(external: Readonly<Record<string, string>>): Sampl
           values.push(sample.value)
         }
       }
+      lastSize = found.length
       return { at, added, refs: Uint32Array.from(found), values: Float64Array.from(values) }
     },
     reset() {

@@ -9,7 +9,7 @@ import { createManualClock } from '../kernel/clock.ts'
 import { createRecordingLog } from '../platform/database/testing-log.ts'
 import { createUpstreams, type Upstreams } from '../platform/fetch.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
-import { prometheusConfig, telemetryConfig } from './config.ts'
+import { collectorsConfig, prometheusConfig, telemetryConfig } from './config.ts'
 import { createTelemetry, type Telemetry } from './index.ts'
 
 const start = Date.UTC(2026, 0, 1)
@@ -35,9 +35,14 @@ afterEach(async () => {
 
 function create(config: Record<string, unknown> = {}, prometheus: Record<string, unknown> = {}): Telemetry {
   telemetry = createTelemetry(
-    { metrics, clock, log, dataDir, upstreams, version: '1.0.0' },
+    {
+      ...{ metrics, clock, log, dataDir, upstreams, version: '1.0.0', sqlite: null },
+      own: { postgres: '', redis: '' },
+      guardSecret() {},
+    },
     telemetryConfig.parse({ instance: 'node-1', ...config }),
     prometheusConfig.parse(prometheus),
+    collectorsConfig.parse({ docker_socket: '' }),
   )
   return telemetry
 }
@@ -186,4 +191,22 @@ describe('remote write', () => {
     server.closeAllConnections()
     server.close()
   })
+})
+
+test('a series that is no longer read ends at once, rather than standing for five minutes more', async () => {
+  const found = metrics.readings('gauge', 'gatehouse_test_level', 'Level.', ['tank'])
+  const both = ['a', 'b'].map((tank) => ({ labels: { tank }, value: 1 }))
+  found.replace('test', both)
+  await create().start()
+  const tanks = async () => {
+    const result = await telemetry.query('gatehouse_test_level', clock.now())
+    return result.type === 'vector' ? result.series.map(({ labels }) => labels.tank) : []
+  }
+  expect(await tanks()).toEqual(['a', 'b'])
+  found.replace('test', both.slice(1))
+  await advance(1)
+  expect(await tanks()).toEqual(['b'])
+  found.replace('test', both)
+  await advance(1)
+  expect((await tanks()).sort()).toEqual(['a', 'b'])
 })

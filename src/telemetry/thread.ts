@@ -52,6 +52,8 @@ let store: SampleStore | undefined
 
 function createVerbs(breathe: () => void) {
   const byRef: Incoming[] = []
+  /** What the round before had: what is not in the next one has ended. */
+  let round = new Map<string, Incoming>()
   const opened = (): SampleStore => {
     if (store === undefined) throw new Error('the store of samples is not open')
     return store
@@ -76,13 +78,21 @@ function createVerbs(breathe: () => void) {
       return damaged
     },
     scrape({ at, added, refs, values, isSent }: Scrape): Kept {
+      // Whoever counts from the start again has forgotten the numbers before.
+      if (added[0]?.ref === 0) byRef.length = 0
       for (const { ref, pairs, kind } of added) byRef[ref] = { labels: fromPairs(pairs), kind, value: 0 }
       const incoming: Incoming[] = []
+      const present = new Map<string, Incoming>()
       for (const [i, ref] of refs.entries()) {
         const known = byRef[ref]!
         known.value = values[i]!
         incoming.push(known)
+        present.set(known.labels.key, known)
       }
+      for (const [key, { labels, kind }] of round) {
+        if (!present.has(key)) incoming.push({ labels, kind, value: null })
+      }
+      round = present
       return keep(at, incoming, isSent)
     },
     append({ at, samples, isSent }: Appended): Kept {

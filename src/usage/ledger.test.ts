@@ -233,6 +233,21 @@ describe.each(engines())('the ledger on $name', ({ open }) => {
     journal.close()
   })
 
+  test('a row that comes after a quiet hour does not make the store an hour behind', async () => {
+    const { store, file } = await start()
+    const clock = createManualClock(testTime)
+    const journal = openTestJournal(file, { clock })
+    const ledger = ledgerOver(journal, store, clock)
+    await clock.advance(3_600_000)
+    await ledger.record(sampleEntry())
+    await clock.advance(5000)
+    expect(ledger.pending()).toBe(1)
+    expect(ledger.dataAsOf()).toBe(clock.now() - 5000)
+    await ledger.settle()
+    expect(ledger.dataAsOf()).toBe(clock.now())
+    journal.close()
+  })
+
   test('while the store is away nothing is lost, and rows arrive in the order they came', async () => {
     const { db, store, file } = await start()
     const clock = createManualClock(testTime)

@@ -59,13 +59,23 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
   const pendingRows = metrics
     .gauge('gatehouse_ledger_pending_rows', 'Rows in the journal that the store lacks.')
     .with({})
-  metrics.beforeRender(() => pendingRows.set(journal.size()))
+  const lag = metrics
+    .gauge('gatehouse_ledger_lag_seconds', 'How old what the store has is: 0 when it has every row.')
+    .with({})
+  metrics.beforeRender(() => {
+    pendingRows.set(journal.size())
+    lag.set(Math.max(0, clock.now() - dataAsOf()) / 1000)
+  })
 
   const stopping = new AbortController()
   /** While the settler waits for more rows: cut short by a full batch. */
   let gathering: AbortController | null = null
   let running: Promise<number> | null = null
   let settledAt = clock.now()
+
+  function dataAsOf(): number {
+    return journal.size() === 0 ? clock.now() : settledAt
+  }
 
   function settle(): Promise<number> {
     running ??= settleBatch().finally(() => {
@@ -165,6 +175,8 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
           fail('internal', undefined, { cause, detail: 'the entry of a request cannot be written as JSON' }),
         )
       }
+      // Up to now the store has everything, however long ago it last took something.
+      if (journal.size() === 0) settledAt = clock.now()
       if (gathering !== null && journal.size() >= batchRows) gathering.abort()
       return journal.append(text, summedRow(entry, cost, wastedNanoUsd))
     },
@@ -186,7 +198,7 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
       }
     },
     pending: () => journal.size(),
-    dataAsOf: () => (journal.size() === 0 ? clock.now() : settledAt),
+    dataAsOf,
   }
 }
 

@@ -25,13 +25,13 @@ export type Provided<T> = { service: T } | { missing: string }
 export async function providePostgres(): Promise<Provided<Service>> {
   const url = process.env.GATEHOUSE_TEST_POSTGRES_URL
   if (url) return { service: foreign(url) }
-  return provide('PostgreSQL', 'GATEHOUSE_TEST_POSTGRES_URL', startPostgres)
+  return provide('PostgreSQL', 'GATEHOUSE_TEST_POSTGRES_URL', () => startPostgres())
 }
 
 export async function provideRedis(): Promise<Provided<Service>> {
   const url = process.env.GATEHOUSE_TEST_REDIS_URL
   if (url) return { service: foreign(url) }
-  return provide('Redis', 'GATEHOUSE_TEST_REDIS_URL', startRedis)
+  return provide('Redis', 'GATEHOUSE_TEST_REDIS_URL', () => startRedis())
 }
 
 /** The path of an nginx that can be started; nothing is started here. */
@@ -81,8 +81,8 @@ export async function startPrometheus(program: string, config = 'scrape_configs:
   })
 }
 
-/** A PostgreSQL server of its own: role and database `gatehouse`, a password, no durability. */
-export async function startPostgres(): Promise<Service> {
+/** A PostgreSQL server of its own: role and database `gatehouse`, a password, no durability; `settings` as `name=value`. */
+export async function startPostgres(settings: readonly string[] = []): Promise<Service> {
   const bin = findOrInstall(findPostgres, 'postgresql')
   const account = postgresAccount()
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-postgres-'))
@@ -125,6 +125,7 @@ export async function startPostgres(): Promise<Service> {
           ...['-D', data, '-p', String(port), '-k', '', '-h', '127.0.0.1'],
           ...['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'],
           ...['-c', 'max_connections=200', '-c', 'shared_buffers=64MB', '-c', 'log_min_messages=fatal'],
+          ...settings.flatMap((setting) => ['-c', setting]),
         ),
         // Fast shutdown: sessions are cut off, data is kept.
         { folder, stopSignal: 'INT' },
@@ -132,8 +133,8 @@ export async function startPostgres(): Promise<Service> {
   })
 }
 
-/** A Redis server of its own, without persistence: what it held is gone when it starts again. */
-export async function startRedis(): Promise<Service> {
+/** A Redis server of its own, without persistence: what it held is gone when it starts again. `settings` as its flags. */
+export async function startRedis(settings: readonly string[] = []): Promise<Service> {
   const program = findOrInstall(() => findProgram('redis-server', []), 'redis-server')
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-redis-'))
   return serve({
@@ -142,7 +143,20 @@ export async function startRedis(): Promise<Service> {
     isReady: canConnect,
     spawn: (port) =>
       spawnGuarded(
-        [program, '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
+        [
+          program,
+          '--port',
+          String(port),
+          '--bind',
+          '127.0.0.1',
+          '--dir',
+          folder,
+          '--save',
+          '',
+          '--appendonly',
+          'no',
+          ...settings,
+        ],
         { folder, stopSignal: 'TERM' },
       ),
   })

@@ -14,5 +14,26 @@ export type Database<Tables> = {
   kysely: Kysely<Tables>
   /** One round trip; throws what the driver says when the store cannot answer. */
   ping(): Promise<void>
+  /** What the embedded store tells of itself; null on PostgreSQL, which has statistics of its own. */
+  sqlite: (() => Promise<SqliteStatistics>) | null
   close(): Promise<void>
+}
+
+export type SqliteStatistics = WriteCounts & {
+  fileBytes: number
+  walBytes: number
+  pages: number
+  freePages: number
+  pageBytes: number
+}
+
+/** Of transactions and single writes, which take turns. */
+export type WriteCounts = {
+  writes: number
+  /** What they have waited for each other, all in all. */
+  waitedMs: number
+  /** That wait now. */
+  waiting: number
+  /** Statements refused because another process held the file longer than they may wait. */
+  busy: number
 }

@@ -43,6 +43,7 @@ export async function openPostgres<Tables>(options: PostgresOptions): Promise<Da
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect(guarded) })
   return {
     engine: 'postgres',
+    sqlite: null,
     kysely,
     async ping() {
       await sql`select 1`.execute(kysely)

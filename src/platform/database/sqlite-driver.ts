@@ -11,20 +11,34 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import type { WriteCounts } from './database.ts'
 import { storeError } from './faults.ts'
 import { ManyRows, type SqliteRequest, type SqliteResult, type SqliteThread } from './sqlite-thread.ts'
 
-export type SqliteThreads = { writer: SqliteThread; reader: SqliteThread; where: string; lock: Lock }
+export type SqliteThreads = {
+  writer: SqliteThread
+  reader: SqliteThread
+  where: string
+  lock: Lock
+  counts: WriteCounts
+}
 
 /** Lets one through at a time, in the order of asking. */
 export type Lock = { acquire(): Promise<() => void> }
 
-export function createLock(): Lock {
+export function createLock(counts: WriteCounts): Lock {
   let tail = Promise.resolve()
   return {
     acquire() {
       let release = () => {}
-      const mine = tail.then(() => release)
+      const askedAt = performance.now()
+      counts.waiting++
+      const mine = tail.then(() => {
+        counts.waiting--
+        counts.writes++
+        counts.waitedMs += performance.now() - askedAt
+        return release
+      })
       tail = new Promise((resolve) => {
         release = resolve
       })
@@ -88,7 +102,7 @@ function createDriver(threads: SqliteThreads): Driver {
   }
 }
 
-function createConnection({ writer, reader, where, lock }: SqliteThreads): SqliteConnection {
+function createConnection({ writer, reader, where, lock, counts }: SqliteThreads): SqliteConnection {
   // Set while a transaction of this connection has the writer.
   let leaveWriter: (() => void) | null = null
 
@@ -101,6 +115,7 @@ function createConnection({ writer, reader, where, lock }: SqliteThreads): Sqlit
     try {
       return await thread.call(request)
     } catch (error) {
+      if (/^SQLITE_(BUSY|LOCKED)/.test(String((error as { code?: unknown }).code))) counts.busy++
       // The error was made where the thread's answer came in; its reader wants to know who asked.
       if (error instanceof Error) Error.captureStackTrace(error)
       throw storeError(error, where)

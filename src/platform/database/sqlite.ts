@@ -2,9 +2,9 @@ import { dirname } from 'node:path'
 import { Kysely, sql } from 'kysely'
 import { fail, HubError } from '../../kernel/errors.ts'
 import { checkFolderUse } from '../data-folder.ts'
-import { makePrivate } from '../files.ts'
+import { makePrivate, readFileSize } from '../files.ts'
 import type { Log } from '../log.ts'
-import type { Database } from './database.ts'
+import type { Database, WriteCounts } from './database.ts'
 import { isSettingFault, storeError } from './faults.ts'
 import { createLock, sqliteDialect } from './sqlite-driver.ts'
 import { startSqliteThread } from './sqlite-thread.ts'
@@ -40,14 +40,27 @@ export async function openSqlite<Tables>(options: SqliteOptions): Promise<Databa
     throw openingError(error, file)
   }
 
-  const lock = createLock()
-  const kysely = new Kysely<Tables>({ dialect: sqliteDialect({ writer, reader, where: `SQLite file ${file}`, lock }) })
+  const counts: WriteCounts = { writes: 0, waitedMs: 0, waiting: 0, busy: 0 }
+  const lock = createLock(counts)
+  const kysely = new Kysely<Tables>({
+    dialect: sqliteDialect({ writer, reader, where: `SQLite file ${file}`, lock, counts }),
+  })
   let closing: Promise<void> | null = null
   return {
     engine: 'sqlite',
     kysely,
     async ping() {
       await sql`select 1`.execute(kysely)
+    },
+    async sqlite() {
+      const { rows } = await sql<{ pages: number; free_pages: number; page_bytes: number }>`
+        select page_count as pages, freelist_count as free_pages, page_size as page_bytes
+          from pragma_page_count(), pragma_freelist_count(), pragma_page_size()`.execute(kysely)
+      const { pages, free_pages, page_bytes } = rows[0]!
+      return {
+        ...{ ...counts, pages, freePages: free_pages, pageBytes: page_bytes },
+        ...{ fileBytes: readFileSize(file) ?? 0, walBytes: readFileSize(`${file}-wal`) ?? 0 },
+      }
     },
     close() {
       closing ??= close()

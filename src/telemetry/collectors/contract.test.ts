@@ -1,8 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
+import { createManualClock } from '../../kernel/clock.ts'
 import { readDiskSpace, readTextIfPresent } from '../../platform/files.ts'
-import { createMetrics } from '../../platform/metrics.ts'
+import { collectorsConfig } from '../config.ts'
 import type { CollectorParts } from './collector.ts'
 import { collectors } from './index.ts'
+import { runCollectors } from './testing.ts'
 
 const proc: Record<string, string> = {
   stat: 'cpu  1000 0 500 8000 20 0 10 5 0 0\ncpu0 500 0 250 4000 10 0 5 2 0 0\ncpu1 500 0 250 4000 10 0 5 3 0 0\nintr 5\n',
@@ -14,26 +17,14 @@ const proc: Record<string, string> = {
     'Inter-|   Receive  |  Transmit\n face |bytes packets|bytes\n    lo: 99 1 0 0 0 0 0 0 99 1 0 0 0 0 0 0\n  eth0:1000 10 1 2 0 0 0 0 2000 20 3 4 0 0 0 0\nveth12: 5 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n',
 }
 
-async function collect(parts: Partial<CollectorParts>, rounds: ((round: number) => void)[] = [() => {}]) {
-  const metrics = createMetrics()
-  const refresh = collectors.map(({ open }) =>
-    open({
-      metrics,
-      readProc: (name) => proc[name] ?? null,
-      diskSpace: () => ({ freeBytes: 30, totalBytes: 100 }),
-      ...parts,
-    }),
-  )
-  for (const [round, prepare] of rounds.entries()) {
-    prepare(round)
-    for (const each of refresh) each()
-  }
-  const { text } = await metrics.render()
+const ofMachine = collectors.filter(({ name }) => ['cpu', 'memory', 'disk', 'network', 'process'].includes(name))
+
+async function collect(parts: Partial<CollectorParts>): Promise<Record<string, number>> {
+  const all = await runCollectors(ofMachine, { parts: { readProc: (name) => proc[name] ?? null, ...parts } }).read()
   return Object.fromEntries(
-    text
-      .split('\n')
-      .filter((line) => line.startsWith('gatehouse_host_'))
-      .map((line) => [line.slice('gatehouse_host_'.length, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]),
+    Object.entries(all).flatMap(([name, value]) =>
+      name.startsWith('gatehouse_host_') ? [[name.slice('gatehouse_host_'.length), value]] : [],
+    ),
   )
 }
 
@@ -51,6 +42,10 @@ test('what the kernel tells becomes metrics in base units', async () => {
     'disk_io_bytes_total{device="sda",direction="read"}': 102_400,
     'disk_io_bytes_total{device="sda",direction="write"}': 204_800,
     'disk_busy_seconds_total{device="sda"}': 1.5,
+    'disk_operations_total{device="sda",direction="read"}': 10,
+    'disk_operations_total{device="sda",direction="write"}': 20,
+    'disk_wait_seconds_total{device="sda",direction="read"}': 0.005,
+    'disk_wait_seconds_total{device="sda",direction="write"}': 0.005,
     'network_bytes_total{interface="eth0",direction="receive"}': 1000,
     'network_errors_total{interface="eth0",direction="receive"}': 3,
     'network_bytes_total{interface="eth0",direction="transmit"}': 2000,
@@ -58,15 +53,40 @@ test('what the kernel tells becomes metrics in base units', async () => {
   })
 })
 
-test('a total that falls has begun anew', async () => {
-  const counts = [1000, 1500, 200]
-  let round = 0
-  const readProc = (name: string) => (name === 'net/dev' ? `eth0: ${counts[round]} 0 0 0 0 0 0 0 0 0 0 0\n` : null)
-  const seen = await collect({ readProc }, counts.map((_, i) => () => (round = i)) as never)
-  expect(seen['network_bytes_total{interface="eth0",direction="receive"}']).toBe(1700)
+test('a disk that fills tells when it will be full, and one that does not says nothing', async () => {
+  const clock = createManualClock()
+  let freeBytes = 100e9
+  const run = runCollectors(ofMachine, { parts: { clock, diskSpace: () => ({ freeBytes, totalBytes: 200e9 }) } })
+  const untilFull = async (minutes: number, perMinute: number) => {
+    let seconds: number | undefined
+    for (let minute = 0; minute < minutes; minute++) {
+      seconds = (await run.read()).gatehouse_host_disk_full_in_seconds
+      await clock.leap(60_000)
+      freeBytes -= perMinute
+    }
+    return seconds
+  }
+  expect(await untilFull(29, 1e8)).toBeUndefined()
+  const seconds = await untilFull(31, 1e8)
+  expect(seconds).toBeCloseTo(((freeBytes + 1e8) / 1e8) * 60, 3)
+  expect(await untilFull(361, 0)).toBeUndefined()
+  expect(await untilFull(361, -1e8)).toBeUndefined()
 })
 
-describe.each(collectors)('$name', (collector) => {
+test("this process' limits and threads are the system's own numbers", async () => {
+  const found = await runCollectors(ofMachine, {
+    parts: { readProc: (name) => readTextIfPresent(`/proc/${name}`) },
+  }).read()
+  expect(found.gatehouse_process_max_fds).toBe(Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' })))
+  expect(found.gatehouse_process_threads).toBeGreaterThan(1)
+})
+
+test('collectors.off names every collector', () => {
+  expect(() => collectorsConfig.parse({ off: collectors.map(({ name }) => name) })).not.toThrow()
+  expect(() => collectorsConfig.parse({ off: ['cpus'] })).toThrow()
+})
+
+describe.each(ofMachine)('$name', (collector) => {
   const diskSpace = () => {
     throw new Error('the disk is gone')
   }
@@ -76,20 +96,16 @@ describe.each(collectors)('$name', (collector) => {
     ['empty files', () => ''],
     ['something else', () => 'cpu\nMemTotal: lots kB\n 8 0 sda\neth0: x\n\0\uffff'],
   ])('says nothing wrong of a machine with %s', async (_, readProc) => {
-    const metrics = createMetrics()
-    const refresh = collector.open({ metrics, readProc, diskSpace })
-    refresh()
-    refresh()
-    expect((await metrics.render()).text).not.toMatch(/NaN|Infinity|undefined/)
+    const run = runCollectors([collector], { parts: { readProc, diskSpace } })
+    await run.read()
+    await run.read()
+    expect(await run.render()).not.toMatch(/NaN|Infinity|undefined/)
   })
 
-  test('reads this machine', () => {
-    const refresh = collector.open({
-      metrics: createMetrics(),
-      readProc: (name) => readTextIfPresent(`/proc/${name}`),
-      diskSpace: () => readDiskSpace('.'),
-    })
-    refresh()
-    refresh()
+  test('reads this machine', async () => {
+    const found = await runCollectors([collector], {
+      parts: { readProc: (name) => readTextIfPresent(`/proc/${name}`), diskSpace: () => readDiskSpace('.') },
+    }).read()
+    expect(found[`gatehouse_collector_up{collector="${collector.name}",target=""}`]).toBe(1)
   })
 })

@@ -10,12 +10,12 @@ const kinds = {
 export const memory: Collector = {
   name: 'memory',
   open({ metrics, readProc }) {
-    const bytes = metrics.gauge('gatehouse_host_memory_bytes', "The machine's memory.", ['kind'])
-    return () => {
-      for (const [, name, kibibytes] of readProc('meminfo')?.matchAll(/^(\w+): +(\d+) kB$/gm) ?? []) {
+    const bytes = metrics.readings('gauge', 'gatehouse_host_memory_bytes', "The machine's memory.", ['kind'])
+    const read = () =>
+      [...(readProc('meminfo')?.matchAll(/^(\w+): +(\d+) kB$/gm) ?? [])].flatMap(([, name, kibibytes]) => {
         const kind = kinds[name as keyof typeof kinds]
-        if (kind !== undefined) bytes.with({ kind }).set(Number(kibibytes) * 1024)
-      }
-    }
+        return kind === undefined ? [] : [[bytes, Number(kibibytes) * 1024, { kind }] as const]
+      })
+    return [{ target: '', when: 'scrape', read }]
   },
 }
