@@ -30,7 +30,7 @@ const recheckMs = 600_000
 const probeMs = hourMs
 const namesMs = hourMs
 /** Rows that are taken up together: what they add up to is stored in one transaction. */
-const rowsAtOnce = 20_000
+const rowsAtOnce = 100_000
 /** How long history is filled in at a stretch, before new rows are looked for again. */
 const stretchMs = 5000
 
@@ -177,6 +177,8 @@ export function createFollower(parts: FollowParts) {
     const window = { from: floorHour(since), to: floorHour(now) + dayMs, rowsPerSecond: 0, singlyFrom }
     await take(source, opened, window, signal)
     if (signal.aborted) return
+    // What nobody took before is told again, though nothing is new.
+    await feed.tell(source, [])
     if (isRecheck) memory.recheckedAt = began
     await store.note(source.id, { read_up_to: now })
     noted(source.name, { readUpTo: now })

@@ -66,7 +66,10 @@ export function createSources(parts: SourcesParts, config: SourcesConfig): Sourc
   const { leases, clock, ingest } = parts
   const log = parts.log.child({ room: 'sources' })
   const { store, desk, verbs, close } = openParts({ ...parts, log })
-  const feed = createFeed(parts.onRows, config.overlap_seconds * 1000)
+  const feed = createFeed({
+    ...(parts.onRows !== undefined && { onRows: parts.onRows }),
+    ...{ overlapMs: config.overlap_seconds * 1000, log },
+  })
   const follower = createFollower({
     ...{ store, desk, verbs, ingest, feed, clock, log, config, noted: measure(parts.metrics, clock) },
   })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createSqliteFile } from '../../platform/foreign/testing.ts'
+import { createSqliteFile } from '../../platform/foreign/owner.ts'
 import { createTables, makeGateway, writeRows } from '../../sources/new-api/testing.ts'
 import { createCommandLine } from '../testing.ts'
 

@@ -1,4 +1,4 @@
-import type { TestForeign } from '../../platform/foreign/testing.ts'
+import type { TestForeign } from '../../platform/foreign/owner.ts'
 
 /** What a gateway of some time had: before request ids, addresses and refunds, or with all of it. */
 export type Generation = '2025-05' | '2026-08'
@@ -92,10 +92,15 @@ export function makeGateway({ seed, events, from, to, generation, users = 12, la
     const skew = dice() < 0.02 ? below(241) - 120 : 0
     const seconds = Math.min(to - 1, Math.max(from, time + skew))
     const user = 1 + Math.floor(dice() ** 2 * users)
-    const token = user * 10 + below(3)
-    const channel = 1 + below(5)
-    const { name: model, served, isAnthropic } = pick(models)
-    const [path, group, stream] = [pick(paths), pick(['default', 'vip']), dice() < 0.6]
+    const token = user * 10 + Math.floor(dice() ** 2 * 3)
+    const channel = 1 + Math.floor(dice() ** 3 * 5)
+    // People have habits; now and then they do something else.
+    const habit = <T>(values: readonly T[], usual: number) =>
+      dice() < 0.9 ? values[usual % values.length]! : pick(values)
+    const { name: model, served, isAnthropic } = habit(models, user)
+    const path = habit(paths, user)
+    const group = ['default', 'vip'][user % 2]!
+    const stream = habit([true, false], user >> 1)
     const requestId = `r${seed}-${n}`
     const base = {
       ...{ user_id: user, username: `user ${user} 用户`, token_name: `token ${token}`, token_id: token },

@@ -94,6 +94,17 @@ export function spread(cells: Iterable<Cell>): RollUps {
   }
 }
 
+/** Of the finest grains alone: the others are added up of them where they are stored. */
+export function spreadFinest(cells: Iterable<Cell>): RollUps {
+  const all = [...cells]
+  return {
+    usage_facets_quarter: sumUp(all, (cell) => facetRows(cell, quarterMs)),
+    usage_cube_quarter: sumUp(all, (cell) => [cubeRow(cell, quarterMs)]),
+    usage_latency_hour: latencyRows(all, hourMs),
+    ...{ usage_facets_hour: [], usage_facets_day: [], usage_cube_day: [], usage_latency_day: [] },
+  }
+}
+
 function startCell(row: SummedRow, slot: number): Cell {
   const tags = row.tags === '' ? [] : [...new Set(JSON.parse(row.tags) as string[])]
   return {

@@ -149,7 +149,7 @@ export function createAnalyticsStore(db: Db) {
     },
 
     /** Puts `sums` in the place of what the sources have in these whole hours, in one transaction. */
-    replace: (sources: readonly string[], from: number, to: number, sums: RollUps): Promise<void> =>
+    replace: (sources: readonly string[], from: number, to: number, sums: readonly RollUps[]): Promise<void> =>
       db.transaction().execute((trx) => replaceSums(trx, sources, from, to, sums)),
 
     /**
@@ -160,7 +160,7 @@ export function createAnalyticsStore(db: Db) {
       db.transaction().execute(async (trx) => {
         if (!isSqlite) await sql`lock table request_logs in share row exclusive mode`.execute(trx)
         await eachPage(trx, day, fold)
-        await replaceSums(trx, ownSources, day, day + dayMs, sums())
+        await replaceSums(trx, ownSources, day, day + dayMs, [sums()])
       }),
 
     /** Rows of a day and the sums kept of it, as they stood at one moment. */
@@ -235,7 +235,7 @@ async function replaceSums(
   sources: readonly string[],
   from: number,
   to: number,
-  sums: RollUps,
+  sums: readonly RollUps[],
 ): Promise<void> {
   const clear = async (table: SumTable, start: number, end: number) => {
     await trx
@@ -249,7 +249,7 @@ async function replaceSums(
     await clear(table, from, to)
   }
   const none = { usage_facets_hour: [], usage_facets_day: [], usage_cube_day: [], usage_latency_day: [] }
-  await addToRollUps(trx, { ...sums, ...none })
+  for (const each of sums) await addToRollUps(trx, { ...each, ...none })
   for (const { coarse, fine, grain, keys, sums: added } of derived) {
     const size = grainMs[grain]
     const [start, end] = [Math.floor(from / size) * size, Math.ceil(to / size) * size]
