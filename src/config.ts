@@ -21,6 +21,7 @@ import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redis
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
 import { serviceProxyConfig, servicesConfig } from './services/config.ts'
+import { sourcesConfig } from './sources/config.ts'
 import { collectorsConfig, prometheusConfig, telemetryConfig } from './telemetry/config.ts'
 import { limitsConfig, usageConfig } from './usage/config.ts'
 
@@ -46,6 +47,7 @@ export const configSchema = z.strictObject({
   telemetry: telemetryConfig,
   collectors: collectorsConfig,
   prometheus: prometheusConfig,
+  sources: sourcesConfig,
 })
 
 export type Config = z.infer<typeof configSchema>

@@ -68,6 +68,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       [() => plugins.start(), () => plugins.stop()],
       [() => checks.start(), () => checks.stop()],
       [() => telemetry.start(), () => telemetry.stop()],
+      [() => rooms.sources.start(), () => rooms.sources.stop()],
     ] as const) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(stop)

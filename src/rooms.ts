@@ -22,6 +22,7 @@ import {
   openSyntheticServices,
   type ServicesTables,
 } from './services/index.ts'
+import { createSources, type SourcesTables } from './sources/index.ts'
 import { createTelemetry } from './telemetry/index.ts'
 import {
   createUsage,
@@ -39,7 +40,8 @@ export type Tables = IdentityTables &
   UsageTables &
   QuotaTables &
   MirrorTables &
-  ServicesTables
+  ServicesTables &
+  SourcesTables
 
 export type RoomSettings = {
   config: Loaded['config']
@@ -75,7 +77,12 @@ export function buildRooms(
         canary: Math.round(config.gateway.canary_daily_usd * 1e9),
       },
       tenantOf: (scope, id) => identity.tenantOf(scope, id),
-      namesOf: (kind, ids) => (kind === 'provider' ? gateway.providerNames() : identity.namesOf(kind, ids)),
+      async namesOf(kind, ids) {
+        const own = kind === 'provider' ? await gateway.providerNames() : await identity.namesOf(kind, ids)
+        // Ids of sources begin with the name of theirs; ours have no colon.
+        const others = ids.filter((id) => id.includes(':'))
+        return others.length === 0 ? own : new Map([...own, ...(await sources.namesOf(kind, others))])
+      },
     },
     config.usage,
     config.limits,
@@ -196,6 +203,13 @@ export function buildRooms(
     config.prometheus,
     config.collectors,
   )
+  const sources = createSources(
+    {
+      ...{ db, secrets, clock, log, metrics, leases: leasesOf('worker'), ingest: usage.analytics.ingest },
+      guardSecret: (secret) => log.scrubber.add(secret),
+    },
+    config.sources,
+  )
   const demo = createDemo({
     clock,
     providers: openSyntheticProviders({ db, clock }),
@@ -230,6 +244,7 @@ export function buildRooms(
   const all = {
     core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
       telemetry.routes,
+      sources.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -245,7 +260,7 @@ export function buildRooms(
     ...health.routes,
   ]
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
-  return { identity, gateway, usage, health, services, serviceProxy, telemetry, demo, routes, roles }
+  return { identity, gateway, usage, health, services, serviceProxy, telemetry, sources, demo, routes, roles }
 }
 
 /** What plugins are told of themselves, where they registered. */

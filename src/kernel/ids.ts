@@ -23,6 +23,7 @@ export const idPrefixes = {
   instance: 'ins',
   endpoint: 'sep',
   registrationToken: 'rgt',
+  source: 'src',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -19,6 +19,7 @@ import { servicesMigration } from './0017-services.ts'
 import { analyticsMigration } from './0018-analytics.ts'
 import { agentsMigration } from './0019-agents.ts'
 import { durationsMigration } from './0020-durations.ts'
+import { sourcesMigration } from './0021-sources.ts'
 
 export type { Migration }
 
@@ -44,4 +45,5 @@ export const migrations: readonly Migration[] = [
   analyticsMigration,
   agentsMigration,
   durationsMigration,
+  sourcesMigration,
 ]

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { guardFolder } from './process.ts'
-import { type Provided, providePostgres, provideRedis, type Service } from './services.ts'
+import { type Provided, provideMariadb, providePostgres, provideRedis, type Service } from './services.ts'
 
 /**
  * Starts the services once for the whole run and leaves their addresses in the environment, which test processes
@@ -17,10 +17,11 @@ export async function setup(): Promise<() => Promise<void>> {
   // Ctrl-C ends the run without waiting for what is returned here.
   const guard = guardFolder(folder)
 
-  const [postgres, redis] = await Promise.all([providePostgres(), provideRedis()])
+  const [postgres, redis, mariadb] = await Promise.all([providePostgres(), provideRedis(), provideMariadb()])
   announce(postgres, 'GATEHOUSE_TEST_POSTGRES_URL')
   announce(redis, 'GATEHOUSE_TEST_REDIS_URL')
-  const provided = [postgres, redis]
+  announce(mariadb, 'GATEHOUSE_TEST_MARIADB_URL')
+  const provided = [postgres, redis, mariadb]
 
   const destroy = async () => {
     await Promise.all(provided.map((one) => ('service' in one ? one.service.destroy() : undefined)))

@@ -34,6 +34,12 @@ export async function provideRedis(): Promise<Provided<Service>> {
   return provide('Redis', 'GATEHOUSE_TEST_REDIS_URL', () => startRedis())
 }
 
+export async function provideMariadb(): Promise<Provided<Service>> {
+  const url = process.env.GATEHOUSE_TEST_MARIADB_URL
+  if (url) return { service: foreign(url) }
+  return provide('MariaDB', 'GATEHOUSE_TEST_MARIADB_URL', startMariadb)
+}
+
 /** The path of an nginx that can be started; nothing is started here. */
 export async function provideNginx(): Promise<Provided<string>> {
   return provide('nginx', 'GATEHOUSE_TEST_NGINX', async () => {
@@ -156,6 +162,49 @@ export async function startRedis(settings: readonly string[] = []): Promise<Serv
           '--appendonly',
           'no',
           ...settings,
+        ],
+        { folder, stopSignal: 'TERM' },
+      ),
+  })
+}
+
+/** A MariaDB server of its own: account `gatehouse` with every right, a password, no durability. */
+export async function startMariadb(): Promise<Service> {
+  const find = () => findProgram('mariadbd', ['/usr/sbin', '/usr/libexec', '/usr/local/sbin'])
+  const program = findOrInstall(find, 'mariadb-server')
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-mariadb-'))
+  const data = join(folder, 'data')
+  const options = [
+    ...['--no-defaults', `--datadir=${data}`, '--skip-log-bin', '--innodb-flush-log-at-trx-commit=0'],
+    ...['--innodb-buffer-pool-size=64M', '--innodb-log-file-size=16M', '--innodb-doublewrite=0', '--sync-frm=0'],
+    ...(process.getuid?.() === 0 ? ['--user=root'] : []),
+  ]
+  const begin = join(folder, 'begin.sql')
+  writeFileSync(
+    begin,
+    "create user if not exists gatehouse@'%' identified by 'gatehouse';\ngrant all on *.* to gatehouse@'%' with grant option;\n",
+  )
+  try {
+    execFileSync(
+      'mariadb-install-db',
+      [...options, '--auth-root-authentication-method=normal', '--skip-test-db', '--cross-bootstrap'],
+      { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+    )
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  }
+  return serve({
+    folder,
+    url: (port) => `mysql://gatehouse:gatehouse@127.0.0.1:${port}/mysql`,
+    isReady: canConnect,
+    spawn: (port) =>
+      spawnGuarded(
+        [
+          ...([program, ...options] as [string, ...string[]]),
+          ...[`--port=${port}`, '--bind-address=127.0.0.1', `--socket=${join(folder, 'socket')}`],
+          ...[`--pid-file=${join(folder, 'pid')}`, `--init-file=${begin}`],
+          ...['--skip-name-resolve', '--max-connections=100', '--performance-schema=off'],
         ],
         { folder, stopSignal: 'TERM' },
       ),

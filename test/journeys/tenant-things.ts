@@ -55,6 +55,11 @@ export const makers: Record<string, Maker> = {
     const wish = { email: `bravo-${Math.random()}@example.com`, tenant_id: id }
     return { id: (await hub.admin('POST', '/api/invitations', wish)).id }
   },
+  '/api/sources': async ({ hub }) => {
+    const name = `bravo-${Math.random().toString(36).slice(2, 10)}`
+    const made = await hub.admin('POST', '/api/sources', { name, dsn: 'sqlite:/nowhere/one-api.db', enabled: false })
+    return { id: made.id }
+  },
   '/api/tenants': async (_world, { id }) => ({ id }),
   '/api/limits': async ({ hub }, owner) => {
     const { id } = await makers['/api/keys']!({ hub } as World, owner)

@@ -7,7 +7,8 @@ import { migrate } from './migrate.ts'
 import { reset } from './reset.ts'
 import { serve } from './serve.ts'
 import { services } from './services.ts'
+import { sources } from './sources.ts'
 import { usage } from './usage.ts'
 
 /** Every command, in the order of the help text. */
-export const commands: readonly Command[] = [serve, migrate, config, keys, services, demo, usage, audit, reset]
+export const commands: readonly Command[] = [serve, migrate, config, keys, services, sources, demo, usage, audit, reset]

@@ -102,6 +102,20 @@ export function spread(cells: Iterable<Cell>): RollUps {
   }
 }
 
+/** Of the finest grains alone: the others are added up of them where they are stored. */
+export function spreadFinest(cells: Iterable<Cell>): RollUps {
+  const all = [...cells]
+  const latencies = latencyRows(all, hourMs)
+  return {
+    usage_facets_quarter: sumUp(all, (cell) => facetRows(cell, quarterMs)),
+    usage_cube_quarter: sumUp(all, (cell) => [cubeRow(cell, quarterMs)]),
+    usage_latency_hour: latencies,
+    usage_durations_hour: durationRows(latencies),
+    ...{ usage_facets_hour: [], usage_facets_day: [], usage_cube_day: [] },
+    ...{ usage_latency_day: [], usage_durations_day: [] },
+  }
+}
+
 function startCell(row: SummedRow, slot: number): Cell {
   const tags = row.tags === '' ? [] : [...new Set(JSON.parse(row.tags) as string[])]
   return {

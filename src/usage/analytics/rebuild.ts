@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
 import { fail } from '../../kernel/errors.ts'
-import { type Cell, foldFacts, foldRows, type RollUps, spread } from './fold.ts'
+import { type Cell, foldFacts, foldRows, type RollUps, spread, spreadFinest } from './fold.ts'
 import { dayMs, everySource, hourMs, hubSource, measures, ownSources, type UsageFact } from './schema.ts'
 import type { AnalyticsStore } from './store.ts'
 import { keysOfTable, type SumTable } from './sums-store.ts'
@@ -30,9 +31,20 @@ export async function ingest(
     const wrong = measures.find((name) => !Number.isSafeInteger(fact.measures[name] ?? 0))
     if (wrong !== undefined) throw refuse(`${wrong} of a fact of ${fact.at} is no whole number`)
   }
-  const cells = new Map<string, Cell>()
-  foldFacts(cells, facts, source)
-  await store.replace([source], replaceFrom, replaceTo, spread(cells.values()))
+  await store.replace([source], replaceFrom, replaceTo, await spreadByHour(facts, source))
+}
+
+/** An hour at a time, so that a day of somebody else's never holds up the callers of this thread for long. */
+async function spreadByHour(facts: readonly UsageFact[], source: string): Promise<RollUps[]> {
+  const hours = Map.groupBy(facts, ({ at }) => at - (at % hourMs))
+  const sums: RollUps[] = []
+  for (const ofHour of hours.values()) {
+    const cells = new Map<string, Cell>()
+    foldFacts(cells, ofHour, source)
+    sums.push(spreadFinest(cells.values()))
+    await setImmediate()
+  }
+  return sums
 }
 
 export type Rebuilt = {

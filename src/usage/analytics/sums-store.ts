@@ -12,7 +12,7 @@ export function createSumsStore(db: Db) {
   const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter
   return {
     /** Puts `sums` in the place of what the sources have in these whole hours, in one transaction. */
-    replace: (sources: readonly string[], from: number, to: number, sums: RollUps): Promise<void> =>
+    replace: (sources: readonly string[], from: number, to: number, sums: readonly RollUps[]): Promise<void> =>
       db.transaction().execute((trx) => replaceSums(trx, sources, from, to, sums)),
 
     /**
@@ -23,7 +23,7 @@ export function createSumsStore(db: Db) {
       db.transaction().execute(async (trx) => {
         if (!isSqlite) await sql`lock table request_logs in share row exclusive mode`.execute(trx)
         await eachPage(trx, day, fold)
-        await replaceSums(trx, ownSources, day, day + dayMs, sums())
+        await replaceSums(trx, ownSources, day, day + dayMs, [sums()])
       }),
 
     /** Rows of a day and the sums kept of it, as they stood at one moment. */
@@ -96,7 +96,7 @@ async function replaceSums(
   sources: readonly string[],
   from: number,
   to: number,
-  sums: RollUps,
+  sums: readonly RollUps[],
 ): Promise<void> {
   const clear = async (table: SumTable, start: number, end: number) => {
     await trx
@@ -118,7 +118,7 @@ async function replaceSums(
     usage_latency_day: [],
     usage_durations_day: [],
   }
-  await addToRollUps(trx, { ...sums, ...none })
+  for (const each of sums) await addToRollUps(trx, { ...each, ...none })
   for (const { coarse, fine, grain, keys, sums: added } of derived) {
     const size = grainMs[grain]
     const [start, end] = [Math.floor(from / size) * size, Math.ceil(to / size) * size]
