@@ -2,16 +2,11 @@ import { type CreateTableBuilder, SqliteAdapter, sql } from 'kysely'
 import type { AnyDatabase, Migration } from '../platform/database/index.ts'
 
 const grains = ['hour', 'day'] as const
-const facets = {
-  '': sql.lit(''),
-  tenant: sql.ref('tenant_id'),
-  model: sql.ref('model_served'),
-  provider: sql.ref('provider_id'),
-}
+const facets = { '': sql.lit(''), tenant: sql.ref('tenant_id') }
 
 /**
- * Durations by one dimension at a time: percentiles of everything read a few thousand counts instead of those of every
- * tenant, model and provider. And a number for each day that moves with its sums, for whoever keeps what it read.
+ * Durations of everything and of each tenant: their percentiles read a few thousand counts instead of those of every model
+ * and provider. And a number for each day that moves with its sums, for whoever keeps what it read.
  */
 export const durationsMigration: Migration = {
   name: '0020-durations',

@@ -35,6 +35,49 @@ export const usageConfig = z
       .default(5_000_000)
       .describe('Most rows of single requests kept; the oldest go first, the hourly sums stay.')
       .meta({ zh: '请求明细的最大行数，超出时先删最旧的；按小时的汇总保留。' }),
+    quarter_retention_days: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(100)
+      .describe(
+        'Sums of quarters of an hour are deleted after so many days, never before the rows; sums of hours and days stay.',
+      )
+      .meta({ zh: '按 15 分钟的汇总的保留天数，不短于请求明细；按小时和按天的汇总保留。' }),
+    hour_retention_days: z
+      .int()
+      .min(62)
+      .max(3650)
+      .default(400)
+      .describe('Sums of hours are deleted after so many days, never before those of quarters; sums of days stay.')
+      .meta({ zh: '按小时的汇总的保留天数，不短于 15 分钟汇总；按天的汇总保留。' }),
+    latency_retention_days: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(100)
+      .describe(
+        'Durations by tenant, model and provider, for percentiles, are deleted after so many days, never before the rows.',
+      )
+      .meta({ zh: '按租户、模型和服务商的耗时分布（用于分位数）的保留天数，不短于请求明细。' }),
+    day_retention_days: z
+      .int()
+      .min(62)
+      .max(36500)
+      .default(3650)
+      .describe('Sums of whole days are deleted after so many days, never before those of hours.')
+      .meta({ zh: '按天的汇总的保留天数，不短于按小时的汇总。' }),
+    max_mb: z
+      .int()
+      .min(0)
+      .max(100000000)
+      .default(0)
+      .describe(
+        'Most room, in MiB, that the ledger and its sums may take; 0 is no limit. The oldest rows go first, then the finest sums. With SQLite the whole store counts.',
+      )
+      .meta({
+        zh: '账本及其汇总占用空间上限（MiB），0 为不限；先删最旧的明细，再删最细的汇总。SQLite 按整个主库计算。',
+      }),
     mirror_retention_days: z
       .int()
       .min(1)

@@ -31,7 +31,7 @@ import { createPrices, type Prices } from './prices.ts'
 import { createQuota, type Quota } from './quota/quota.ts'
 import { quotaRoutes, type TenantOf } from './quota/routes.ts'
 import { createQuotaStore, type QuotaTables } from './quota/store.ts'
-import { deleteOldLogs } from './retention.ts'
+import { createUsageRetention, deleteOldLogs } from './retention.ts'
 import { usageRoutes } from './routes.ts'
 import type { UsageTables } from './rows.ts'
 import type { Ledger } from './schema.ts'
@@ -143,7 +143,14 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   const agents = createAgentNames({ metrics, most: config.max_agents })
   const mirrors = createMirrorStore(db)
   const analytics = createAnalyticsStore(db)
-  const limits = { retentionDays: config.retention_days, maxRows: config.max_rows }
+  const retention = createUsageRetention(
+    { store, sums: analytics, clock, log, metrics },
+    {
+      ...{ rows: config.retention_days, maxRows: config.max_rows, quarter: config.quarter_retention_days },
+      ...{ hour: config.hour_retention_days, latency: config.latency_retention_days, day: config.day_retention_days },
+      maxBytes: config.max_mb * 1024 * 1024,
+    },
+  )
   const ofMirrors = { retentionDays: config.mirror_retention_days, maxRows: config.max_rows }
 
   return {
@@ -181,7 +188,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       await quota.start()
       ledger.start()
       const deleteOld = async (signal: AbortSignal) => {
-        await deleteOldLogs({ store, clock, log }, limits, signal)
+        await retention.run(signal)
         await deleteOldLogs({ store: mirrors, clock, log, what: 'comparisons were deleted' }, ofMirrors, signal)
       }
       const fillInSums = async () => {

@@ -1,8 +1,8 @@
-import { type Kysely, sql, type Transaction } from 'kysely'
+import { type Kysely, SqliteAdapter, sql, type Transaction } from 'kysely'
 import type { Scope } from '../kernel/scope.ts'
 import { addMany, bumpRevision, insertMany, type ManyValues, readRevision } from '../platform/database/index.ts'
 import { type Cell, foldRows, spread } from './analytics/fold.ts'
-import { addToRollUps, deleteDemoRollUps, noteRowsDeleted } from './analytics/sums-store.ts'
+import { addToRollUps, deleteDemoRollUps, noteDeleted } from './analytics/sums-store.ts'
 import { rollUp } from './roll-up.ts'
 import {
   columnsOf,
@@ -67,8 +67,15 @@ const priceColumns = columnsOf<PriceRow>({
   created_at: 0,
 })
 
+/** Headers, numbers and the entries of three indexes. */
+const bytesBesideTexts = 300
+/** A row of sums with its key, twice: in the table and in the index. */
+const bytesOfSums = 400
+
 /** Every query of this room. */
 export function createUsageStore(db: Kysely<UsageTables>) {
+  const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter
+
   async function settle(rows: readonly SummedRow[], values: readonly ManyValues[]): Promise<number> {
     const byId = new Map<string, SummedRow>()
     for (const row of rows) if (!byId.has(row.id)) byId.set(row.id, row)
@@ -134,9 +141,56 @@ export function createUsageStore(db: Kysely<UsageTables>) {
           .execute()
         // Reports are to know at once from when on rows are whole.
         const latest = gone.reduce((most, row) => Math.max(most, row.started_at), -1)
-        if (latest >= 0) await noteRowsDeleted(trx, latest + 1)
+        if (latest >= 0) await noteDeleted(trx, 'rows', latest + 1)
         return gone.length
       }),
+
+    /**
+     * Room that the ledger and its sums take, and one row of it with its indexes. SQLite tells it of the whole store, without
+     * pages that are free to be used again; in PostgreSQL, whose files never shrink by themselves, it is worked out from the
+     * number of rows.
+     */
+    async measureBytes(): Promise<{ bytes: number; rowBytes: number; oldestSlot: number | null }> {
+      const some = await db
+        .selectFrom('request_logs')
+        .selectAll()
+        .orderBy('started_at')
+        .orderBy('id')
+        .limit(200)
+        .execute()
+      const texts = some.reduce((sum, row) => sum + Buffer.byteLength(JSON.stringify(Object.values(row))), 0)
+      const rowBytes = some.length === 0 ? 0 : Math.ceil(texts / some.length) + bytesBesideTexts
+      const slots = await db
+        .selectFrom('usage_cube_quarter')
+        .select((eb) => eb.fn.min('slot').as('first'))
+        .executeTakeFirstOrThrow()
+      const oldestSlot = slots.first === null ? null : Number(slots.first)
+      if (isSqlite) {
+        const { rows } = await sql<{ bytes: number }>`
+          select (page_count - freelist_count) * page_size as bytes
+          from pragma_page_count(), pragma_freelist_count(), pragma_page_size()
+        `.execute(db)
+        return { bytes: Number(rows[0]?.bytes ?? 0), rowBytes, oldestSlot }
+      }
+      const count = async (table: keyof UsageTables) =>
+        Number(
+          (
+            await db
+              .selectFrom(table)
+              .select((eb) => eb.fn.countAll().as('n'))
+              .executeTakeFirstOrThrow()
+          ).n,
+        )
+      let bytes = (await count('request_logs')) * rowBytes
+      for (const table of ['usage_hourly', 'usage_facets_quarter', 'usage_facets_hour', 'usage_facets_day'] as const) {
+        bytes += (await count(table)) * bytesOfSums
+      }
+      for (const table of ['usage_cube_quarter', 'usage_cube_day'] as const)
+        bytes += (await count(table)) * 2 * bytesOfSums
+      for (const table of ['usage_latency_hour', 'usage_latency_day'] as const)
+        bytes += (await count(table)) * bytesOfSums
+      return { bytes, rowBytes, oldestSlot }
+    },
 
     /** Deletes up to `limit` synthetic rows; the synthetic sums go with the last of them. */
     async deleteSynthetic(limit: number): Promise<number> {

@@ -219,11 +219,11 @@ function latencyRows(cells: readonly Cell[], grain: number): LatencyRow[] {
   return inOrder(sums).filter(({ amount }) => amount !== 0)
 }
 
-/** The same counts by one dimension at a time. */
+/** The same counts whatever the model and provider. */
 function durationRows(rows: readonly LatencyRow[]): DurationRow[] {
   const sums = new Map<string, DurationRow>()
-  for (const { slot, source, kind, tenant_id, model_served, provider_id, bucket, amount } of rows) {
-    const values = { '': '', tenant: tenant_id, model: model_served, provider: provider_id }
+  for (const { slot, source, kind, tenant_id, bucket, amount } of rows) {
+    const values = { '': '', tenant: tenant_id }
     for (const facet of durationFacets) {
       const value = values[facet]
       const key = `${facet}\0${kind}\0${slot}\0${source}\0${value}\0${bucket}`

@@ -1,18 +1,15 @@
 import { fail } from '../../kernel/errors.ts'
 import type { Scope } from '../../kernel/scope.ts'
-import { type Buckets, type Segment, segmentsOf } from './buckets.ts'
+import type { Buckets } from './buckets.ts'
+import { cover } from './cover.ts'
 import { countDifferent } from './distinct.ts'
 import type { Filters, Selection, Shape } from './pieces-store.ts'
 import {
   cubeKeys,
   type Dimension,
-  type DurationFacet,
   dayMs,
   dimensionColumns,
-  durationFacets,
   type Facet,
-  type Grain,
-  grainMs,
   hourMs,
   type Measure,
   measures,
@@ -71,12 +68,12 @@ const mostGroups = 100_000
  * exact, percentiles are within 2 %, numbers of different users, keys and addresses are counted, never added.
  */
 export async function ask(store: AnalyticsStore, question: Question): Promise<Answer> {
-  const deletedBefore = await store.rowsDeletedBefore()
+  const deleted = await store.deletedBefore()
   const told: Answer = { rows: [], isExact: true, completeFrom: null }
   const select = (shape: Shape, within: Span = question): Selection => {
-    const covered = cover({ ...within, buckets: question.buckets }, shape, deletedBefore)
+    const covered = cover({ ...within, buckets: question.buckets }, shape, deleted)
     told.isExact &&= covered.isExact
-    if (covered.completeFrom !== null) told.completeFrom = covered.completeFrom
+    if (covered.completeFrom !== null) told.completeFrom = Math.max(told.completeFrom ?? 0, covered.completeFrom)
     const { scope, buckets, dimensions, filters } = question
     return { scope, shape, segments: covered.segments, buckets, dimensions, filters }
   }
@@ -96,7 +93,9 @@ export async function ask(store: AnalyticsStore, question: Question): Promise<An
     const name = `distinct_${counted}s` as const
     if (!question.measures.includes(name)) continue
     for (const row of told.rows) row.measures[name] = 0
-    const tenantId = counted === 'ip' ? undefined : wholeTenantOf(question)
+    // Hours that are gone are no whole days any more.
+    const isKept = counted !== 'ip' && question.from >= Math.ceil(deleted.hour / dayMs) * dayMs
+    const tenantId = isKept ? wholeTenantOf(question) : undefined
     if (counted !== 'ip' && tenantId !== undefined) {
       const found = await countSeen(store, question, counted, tenantId, select)
       for (const row of told.rows) row.measures[name] = found.get(row.bucket) ?? 0
@@ -225,37 +224,8 @@ function durationShapeOf({ scope, dimensions, filters }: Question): Shape {
   const names = new Set<string>([...dimensions, ...Object.keys(filters)])
   if (scope.kind === 'tenant') names.add('tenant')
   names.delete('source')
-  const isKept = [...names].every((name) => isDurationFacet(name))
+  const isKept = [...names].every((name) => ['tenant', 'model', 'provider'].includes(name))
   if (!isKept || scope.kind === 'person') return { kind: 'rows' }
-  const [facet = ''] = names
-  return names.size <= 1 && isDurationFacet(facet) ? { kind: 'durations', facet } : { kind: 'latency' }
-}
-
-function isDurationFacet(name: string): name is DurationFacet {
-  return (durationFacets as readonly string[]).includes(name)
-}
-
-const grainsOf = {
-  facet: ['quarter', 'hour', 'day'],
-  cube: ['quarter', 'day'],
-  latency: ['hour', 'day'],
-  durations: ['hour', 'day'],
-  rows: [],
-} as const satisfies Record<Shape['kind'], readonly Grain[]>
-
-/** The segments of a range, with sums in the place of rows that are gone. */
-function cover({ from, to, buckets }: Span & { buckets: Buckets }, shape: Shape, deletedBefore: number) {
-  const whole: Segment[] = segmentsOf(from, to, buckets, grainsOf[shape.kind])
-  const isGone = (segment: Segment) => segment.grain === 'rows' && segment.from < deletedBefore
-  if (!whole.some(isGone)) return { segments: whole, isExact: true, completeFrom: null }
-  if (shape.kind === 'rows') return { segments: whole, isExact: true, completeFrom: deletedBefore }
-  const grain = shape.kind === 'latency' || shape.kind === 'durations' ? 'hour' : 'quarter'
-  const size = grainMs[grain]
-  const segments = whole.flatMap((segment): Segment[] => {
-    if (!isGone(segment)) return [segment]
-    const cut = Math.min(Math.ceil(deletedBefore / size) * size, Math.ceil(segment.to / size) * size)
-    const coarse = { grain, from: Math.floor(segment.from / size) * size, to: cut } as const
-    return cut >= segment.to ? [coarse] : [coarse, { grain: 'rows', from: cut, to: segment.to }]
-  })
-  return { segments, isExact: false, completeFrom: null }
+  if (names.size === 0) return { kind: 'durations', facet: '' }
+  return names.size === 1 && names.has('tenant') ? { kind: 'durations', facet: 'tenant' } : { kind: 'latency' }
 }

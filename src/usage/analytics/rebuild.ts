@@ -66,7 +66,7 @@ export async function rebuild(
   { from, to }: Range,
   onDay?: (day: number) => void,
 ): Promise<Rebuilt> {
-  const deletedBefore = await store.rowsDeletedBefore()
+  const { rows: deletedBefore } = await store.deletedBefore()
   const told: Rebuilt = { days: 0, kept: 0, requests: 0 }
   for (const day of await store.days(floorDay(from), to)) {
     told.days++
@@ -101,7 +101,7 @@ export type RollUpDifference = { day: number; table: SumTable; rows: number }
 
 /** The days and tables whose sums are not those of the rows, and how many of their rows are wrong. */
 export async function compareSums(store: AnalyticsStore, { from, to }: Range): Promise<RollUpDifference[]> {
-  const deletedBefore = await store.rowsDeletedBefore()
+  const { rows: deletedBefore } = await store.deletedBefore()
   const found: RollUpDifference[] = []
   for (const day of await store.days(floorDay(from), to)) {
     if (day < deletedBefore) continue

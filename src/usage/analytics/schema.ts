@@ -56,8 +56,8 @@ export const facets = [
 /** Facets that are no partition: everything at once, and tags, of which a request may have several. */
 export type Facet = (typeof facets)[number] | '' | 'tag'
 
-/** What durations are kept by, one at a time; '' is everything at once. */
-export const durationFacets = ['', 'tenant', 'model', 'provider'] as const
+/** Whose durations have narrow counts: everybody's at once, and each tenant's. */
+export const durationFacets = ['', 'tenant'] as const
 export type DurationFacet = (typeof durationFacets)[number]
 
 /** The source of what `--demo` makes up; '' is our own traffic, any other name a foreign gateway. */

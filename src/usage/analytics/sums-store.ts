@@ -1,8 +1,9 @@
-import { type Kysely, SqliteAdapter, sql, type Transaction } from 'kysely'
+import { type Kysely, type RawBuilder, SqliteAdapter, sql, type Transaction } from 'kysely'
 import { addMany } from '../../platform/database/index.ts'
 import type { RequestLogRow, UsageTables } from '../rows.ts'
+import type { AgedKind } from './cover.ts'
 import type { RollUps } from './fold.ts'
-import { cubeKeys, dayMs, demoSource, grainMs, measures, ownSources } from './schema.ts'
+import { cubeKeys, dayMs, demoSource, durationFacets, facets, grainMs, hourMs, measures, ownSources } from './schema.ts'
 
 type Db = Kysely<UsageTables>
 type Trx = Transaction<UsageTables>
@@ -46,6 +47,50 @@ export function createSumsStore(db: Db) {
           return kept as RollUps
         }),
 
+    /**
+     * Deletes sums of one kind that begin before `before`, the oldest first and only a few hours of them: the writer is held
+     * for a moment, however many there are. Returns how many rows went, and whether that was all.
+     */
+    deleteOldestSums: (kind: SumsKind, before: number): Promise<{ deleted: number; isAll: boolean }> =>
+      db.transaction().execute(async (trx) => {
+        const { tables, hours } = aged[kind]
+        const oldest: number[] = []
+        for (const table of tables) {
+          // What leads first is the sum of everything, which is there whenever any other is.
+          const { rows } = await sql<{ slot: number | null }>`
+            select min(slot) as slot from ${sql.table(table)} where ${leadsOf(table)[0]!}
+          `.execute(trx)
+          const slot = rows[0]?.slot ?? null
+          if (slot !== null) oldest.push(Number(slot))
+        }
+        if (kind === 'hour') {
+          const { first } = await trx
+            .selectFrom('usage_hourly')
+            .select((eb) => eb.fn.min('hour').as('first'))
+            .executeTakeFirstOrThrow()
+          if (first !== null) oldest.push(Number(first))
+        }
+        const first = Math.min(...oldest)
+        if (!(first < before)) return { deleted: 0, isAll: true }
+        const end = Math.min(before, first + hours * hourMs)
+        let deleted = 0
+        for (const table of tables) {
+          for (const condition of leadsOf(table)) {
+            const { numAffectedRows } = await sql`
+              delete from ${sql.table(table)} where ${condition} and slot < ${sql.lit(end)}
+            `.execute(trx)
+            deleted += Number(numAffectedRows ?? 0)
+          }
+        }
+        if (kind === 'hour') {
+          const { numDeletedRows } = await trx.deleteFrom('usage_hourly').where('hour', '<', end).executeTakeFirst()
+          deleted += Number(numDeletedRows)
+          await noteDaysChanged(trx, daysBetween(first, end))
+        }
+        await noteDeleted(trx, kind, end)
+        return { deleted, isAll: end >= before }
+      }),
+
     /** Days of UTC that have rows or sums of ours, in order. */
     async days(from: number, to: number): Promise<number[]> {
       const { rows } = await sql<{ day: number }>`
@@ -59,10 +104,10 @@ export function createSumsStore(db: Db) {
   }
 }
 
-/** Notes that rows before `time` are no longer whole; it never goes back. */
-export async function noteRowsDeleted(trx: Trx, time: number): Promise<void> {
+/** Notes that rows or sums before `time` are no longer whole; it never goes back. */
+export async function noteDeleted(trx: Trx, kind: AgedKind, time: number): Promise<void> {
   await sql`
-    insert into usage_analytics_state (name, value) values ('rows_deleted_before', ${time})
+    insert into usage_analytics_state (name, value) values (${`${kind}_deleted_before`}, ${time})
     on conflict (name) do update set value = case
       when excluded.value > usage_analytics_state.value then excluded.value else usage_analytics_state.value end
   `.execute(trx)
@@ -131,9 +176,7 @@ async function replaceSums(
       group by ${sql.join([sql.lit(1), ...names])}
     `.execute(trx)
   }
-  const days = new Set<number>()
-  for (let day = Math.floor(from / dayMs) * dayMs; day < to; day += dayMs) days.add(day)
-  await noteDaysChanged(trx, days)
+  await noteDaysChanged(trx, daysBetween(from, to))
 }
 
 const sumTables = [
@@ -193,6 +236,32 @@ export async function addToRollUps(trx: Transaction<UsageTables>, sums: RollUps)
 async function noteDaysChanged(db: Db, days: Iterable<number>): Promise<void> {
   const rows = [...days].sort((a, b) => a - b).map((day) => ({ day, version: 1 }))
   await addMany<string>(db, 'usage_day_versions', ['day'], ['version'], rows)
+}
+
+function daysBetween(from: number, to: number): Set<number> {
+  const days = new Set<number>()
+  for (let day = Math.floor(from / dayMs) * dayMs; day < to; day += dayMs) days.add(day)
+  return days
+}
+
+/** What goes together at one age, and how many hours of it at once. */
+const aged = {
+  quarter: { tables: ['usage_facets_quarter', 'usage_cube_quarter'], hours: 4 },
+  hour: { tables: ['usage_facets_hour', 'usage_durations_hour'], hours: 24 },
+  latency: { tables: ['usage_latency_hour', 'usage_latency_day'], hours: 24 },
+  day: { tables: ['usage_facets_day', 'usage_cube_day', 'usage_durations_day'], hours: 24 },
+} as const satisfies Record<string, { tables: readonly SumTable[]; hours: number }>
+
+export type SumsKind = keyof typeof aged
+
+/** What stands before the time in the key of a table: looked up value by value, its sums lie together. */
+function leadsOf(table: SumTable): RawBuilder<unknown>[] {
+  const all = ['', 'tag', ...facets]
+  if (table.startsWith('usage_facets')) return all.map((facet) => sql`facet = ${sql.lit(facet)}`)
+  if (!table.startsWith('usage_durations')) return [sql`1 = 1`]
+  return durationFacets.flatMap((facet) =>
+    ['latency', 'first_token'].map((kind) => sql`facet = ${sql.lit(facet)} and kind = ${sql.lit(kind)}`),
+  )
 }
 
 /** Takes away every sum of what `--demo` made up. */
