@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Principal } from '../kernel/principal.ts'
 import { toRefusal } from './refusal.ts'
 import { isReply } from './reply.ts'
-import { type AuditNote, type Route, type RouteCall, rank } from './route.ts'
+import { type AuditActor, type AuditNote, type Route, type RouteCall, rank } from './route.ts'
 
 /** What is about to be done, known before the handler runs. */
 export type AuditIntent = {
@@ -11,6 +11,8 @@ export type AuditIntent = {
   /** Id or name of what is changed, '' when that is not known yet. */
   target: string
   principal: Principal | null
+  /** Who it is where `principal` does not tell. */
+  actor?: AuditActor
   /** The thing as it was. */
   before: unknown
   requestId: string
@@ -91,7 +93,9 @@ export function createAuditor(
     const { principal, requestId, traceId, clientIp, userAgent } = call
     const target = targetOf(call.params, call.body)
     const before = reading && mayRead(reading, principal) ? await readBefore(reading, call, route.path) : null
-    const open = await audit.begin({ action, target, principal, before, requestId, traceId, clientIp, userAgent })
+    const actor = principal === null ? ((await route.actorOf?.(call)) ?? undefined) : undefined
+    const told = { action, target, principal, before, requestId, traceId, clientIp, userAgent }
+    const open = await audit.begin(actor === undefined ? told : { ...told, actor })
     let note: AuditNote = {}
     try {
       const result = await route.handle({

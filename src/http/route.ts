@@ -31,9 +31,17 @@ export type Route = {
   changes?: boolean
   /** How the audit log names it, where path and method say it badly. */
   action?: string
+  /**
+   * Who calls, for the audit log, where the route looks at credentials itself: of what `principal` does not tell. null for
+   * nobody. Never an error: what is wrong with a credential the handler says.
+   */
+  actorOf?(call: RouteCall): Promise<AuditActor | null>
   /** Returns what `reply` describes, or `reply(status, body, headers)` of reply.ts to say more than that. */
   handle(call: RouteCall): Promise<unknown> | unknown
 }
+
+/** Somebody who is no principal of the control API, as the audit log names them. */
+export type AuditActor = { kind: string; id: string; name: string }
 
 /** What a handler knows better than the edge, for the audit log. */
 export type AuditNote = { target?: string; before?: unknown; after?: unknown }

@@ -1,15 +1,19 @@
 import {
   closeSync,
+  createWriteStream,
   linkSync,
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 
 /** The text of `path`, or null when there is no such file. */
 export function readTextIfPresent(path: string): string | null {
@@ -36,6 +40,22 @@ export function createPrivateFile(path: string, text: string): boolean {
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw thrown
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+/**
+ * Writes `content` to `path`, readable by its owner only, in the place of what is there. It appears whole or not at all;
+ * rejects with what went wrong. Returns how many bytes it has.
+ */
+export async function writeWhole(path: string, content: Readable): Promise<number> {
+  const draft = `${path}.${process.pid}.draft`
+  try {
+    const file = createWriteStream(draft, { mode: 0o600, flags: 'w', flush: true })
+    await pipeline(content, file)
+    renameSync(draft, path)
+    return file.bytesWritten
   } finally {
     rmSync(draft, { force: true })
   }

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { RouteCall } from '../http/route.ts'
+import type { AuditActor, RouteCall } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
@@ -11,7 +11,7 @@ import type { KeepWatch } from './registry/keep-watch.ts'
 import type { PluginDocuments } from './registry/openapi.ts'
 import type { ServiceRecord } from './registry/records.ts'
 import type { Registration } from './registry/register.ts'
-import type { RegistrationTokens } from './registry/tokens.ts'
+import { looksLikeRegistrationToken, type RegistrationTokens } from './registry/tokens.ts'
 import type { Watches } from './registry/watches.ts'
 import { mayChange, maySee, showService, type Viewer } from './views.ts'
 
@@ -58,6 +58,23 @@ export function openDesk(parts: RegistryRouteParts) {
       if (own === undefined) throw fail('forbidden', 'this API key belongs to no plugin service; use a service token')
       return { principal, service: own.row.name }
     },
+    /** Who calls with a plugin's own credential, as the audit log names them; null for everybody else. */
+    async actorOf({ headers }: Pick<RouteCall, 'headers'>): Promise<AuditActor | null> {
+      try {
+        const sent = headers['x-registration-token'] ?? readBearer(headers)
+        if (typeof sent === 'string' && looksLikeRegistrationToken(sent)) {
+          const row = await parts.tokens.find(sent)
+          return row === undefined ? null : { kind: 'registration_token', id: row.id, name: row.service_name }
+        }
+        const principal = await parts.byServiceCredential(headers)
+        if (principal === null) return null
+        const name = principal.service || (catalogue.ofKey(principal.keyId)?.row.name ?? '')
+        return name === '' ? null : { kind: 'service', id: principal.keyId, name }
+      } catch {
+        // The handler looks again and says what is wrong.
+        return null
+      }
+    },
     /** The tenant that `principal` names; `not_found` when there is none, or not for this caller. */
     async readTenant(written: string, { role, tenantId }: Principal): Promise<string> {
       const id = await parts.tenantIdOf(written)
@@ -93,4 +110,10 @@ export function openDesk(parts: RegistryRouteParts) {
       }
     },
   }
+}
+
+/** What stands behind `Bearer`; null without. */
+export function readBearer(headers: IncomingHttpHeaders): string | null {
+  const sent = headers.authorization
+  return sent !== undefined && /^bearer /i.test(sent) ? sent.slice(7).trim() : null
 }

@@ -1,10 +1,9 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
 import { reply } from '../http/reply.ts'
 import { defineRoute, type Route, type RouteCall } from '../http/route.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
-import { type Desk, openDesk, type RegistryRouteParts } from './desk.ts'
+import { type Desk, openDesk, type RegistryRouteParts, readBearer } from './desk.ts'
 import { pickInstance } from './registry/beats.ts'
 import type { ServiceRecord } from './registry/records.ts'
 import type { Registrant } from './registry/register.ts'
@@ -67,6 +66,7 @@ function pluginRoutes(parts: RegistryRouteParts, desk: Desk): Route[] {
       method: 'POST',
       path: '/api/registry/register',
       access: 'public',
+      actorOf: desk.actorOf,
       summary: 'Registers an instance and its service; answers with the service token the first time.',
       tag,
       body: manifest,
@@ -131,6 +131,7 @@ function pluginRoutes(parts: RegistryRouteParts, desk: Desk): Route[] {
       method: 'POST',
       path: '/api/registry/deregister/:id',
       access: 'public',
+      actorOf: desk.actorOf,
       summary: 'Takes an instance off: once this is answered, this node sends it no further call.',
       tag,
       params: byId,
@@ -274,6 +275,7 @@ function changeRoutes(parts: RegistryRouteParts, desk: Desk): Route[] {
       method: 'PUT',
       path: '/api/registry/services/:id',
       access: 'public',
+      actorOf: desk.actorOf,
       summary: 'Changes what is sent and leaves the rest; is_active=false takes it out of service at once.',
       tag,
       params: byId,
@@ -354,11 +356,6 @@ async function findToChange(desk: Desk, id: string, principal: Principal): Promi
   const record = await desk.find(id, viewer)
   desk.assertOwn(record, viewer)
   return record
-}
-
-function readBearer(headers: IncomingHttpHeaders): string | null {
-  const sent = headers.authorization
-  return sent !== undefined && /^bearer /i.test(sent) ? sent.slice(7).trim() : null
 }
 
 /** Who registers a service sees all of it, addresses included. */

@@ -37,9 +37,12 @@ import type { UsageTables } from './rows.ts'
 import type { Ledger } from './schema.ts'
 import { createUsageStore } from './store.ts'
 
+export { exportFormats } from './analytics/export.ts'
 export { openReports, topKeys } from './analytics/open.ts'
 export type { Replaced } from './analytics/rebuild.ts'
+export { topMetrics } from './analytics/reports.ts'
 export type { UsageFact } from './analytics/schema.ts'
+export { exportedReports } from './analytics/tables.ts'
 export {
   type CounterTotal,
   openUsageAudit,

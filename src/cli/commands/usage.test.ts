@@ -1,4 +1,8 @@
-import { expect, test } from 'vitest'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { readSheet } from 'read-excel-file/node'
+import { expect, onTestFinished, test } from 'vitest'
 import { createCommandLine } from '../testing.ts'
 
 const { run } = createCommandLine()
@@ -57,4 +61,26 @@ test('sums of reports are shown, made anew and proved from the command line', as
     exitCode: 78,
     err: expect.stringContaining('--by'),
   })
+})
+
+test('a report or the requests themselves are written to a file, whole or not at all', async () => {
+  await run(['migrate', 'up'])
+  await run(['demo', 'load'])
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-export-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'requests.xlsx')
+  const told = await run(['usage', 'export', '--type', 'requests', '--format', 'xlsx', '--out', file, '--json'])
+  expect(JSON.parse(told.out)).toEqual({ file, bytes: readFileSync(file).length })
+  const [heading, ...rows] = await readSheet(readFileSync(file))
+  expect(heading).toContain('model_served')
+  expect(rows.length).toBeGreaterThan(10)
+  const csv = join(folder, 'top.csv')
+  await run(['usage', 'export', '--type', 'top', '--by', 'model', '--limit', '2', '--out', csv])
+  expect(readFileSync(csv, 'utf8').trimEnd().split('\r\n')).toHaveLength(3)
+  expect(await run(['usage', 'export', '--format', 'pdf'])).toMatchObject({
+    exitCode: 78,
+    err: expect.stringContaining('--format'),
+  })
+  expect(await run(['usage', 'export', '--out', join(folder, 'none', 'x.csv')])).toMatchObject({ exitCode: 1 })
+  expect(readdirSync(folder).sort()).toEqual(['requests.xlsx', 'top.csv'])
 })

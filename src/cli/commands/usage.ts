@@ -1,7 +1,10 @@
 import { systemClock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import { formatUsd } from '../../kernel/money.ts'
+import { writeWhole } from '../../platform/files.ts'
 import {
+  exportedReports,
+  exportFormats,
   openReports,
   openUsageAudit,
   type QuotaTables,
@@ -10,6 +13,7 @@ import {
   readSpendCounters,
   readTime,
   topKeys,
+  topMetrics,
   type UsageTables,
 } from '../../usage/index.ts'
 import { type Call, type Command, type CommandOption, configOptions, type ExitCode, exitCodes } from '../command.ts'
@@ -23,6 +27,8 @@ const rangeOptions: readonly CommandOption[] = [
   },
   { flags: '--to <time>', summary: { en: 'ISO 8601 or epoch ms, exclusive', zh: '结束时间（不含）' } },
 ]
+
+const metricNames = Object.keys(topMetrics) as (keyof typeof topMetrics)[]
 
 /** A second look at the ledger: both work beside a running hub. */
 export const usage: Command = {
@@ -86,6 +92,24 @@ export const usage: Command = {
       options: [...configOptions, ...rangeOptions],
       run: series,
     },
+    {
+      name: 'export',
+      summary: {
+        en: 'Write a report, or the requests themselves, to a file; the last day unless told',
+        zh: '将报表或请求明细导出为文件，默认最近一天',
+      },
+      options: [
+        ...configOptions,
+        ...rangeOptions,
+        { flags: '--type <report>', summary: { en: `One of ${exportedReports.join(', ')}`, zh: '导出内容' } },
+        { flags: '--format <format>', summary: { en: `One of ${exportFormats.join(', ')}`, zh: '文件格式' } },
+        { flags: '--out <file>', summary: { en: 'Where to; a name that says what it is unless told', zh: '输出文件' } },
+        { flags: '--by <what>', summary: { en: `Of top: one of ${topKeys.join(', ')}`, zh: '排行维度' } },
+        { flags: '--metric <metric>', summary: { en: `Of top: one of ${metricNames.join(', ')}`, zh: '排行指标' } },
+        { flags: '--limit <number>', summary: { en: 'Of top: how many', zh: '数量' } },
+      ],
+      run: exportReport,
+    },
   ],
 }
 
@@ -109,12 +133,8 @@ async function rebuild(call: Call): Promise<ExitCode> {
 }
 
 async function top(call: Call): Promise<ExitCode> {
-  const by = topKeys.find((name) => name === (call.options.by ?? 'model'))
-  const limit = Number(call.options.limit ?? 10)
-  if (by === undefined) throw fail('invalid_request', `--by is one of ${topKeys.join(', ')}`, { param: '--by' })
-  if (!(Number.isInteger(limit) && limit >= 1 && limit <= 1000)) {
-    throw fail('invalid_request', '--limit is a whole number from 1 to 1000', { param: '--limit' })
-  }
+  const by = choice(call, 'by', topKeys, 'model')
+  const limit = readLimit(call, 10)
   return withPlatform<UsageTables>(call, async ({ database }) => {
     const rows = await openReports(database.kysely).top(lastDay(call), by, limit)
     if (call.json) printJson(call.terminal, rows)
@@ -130,6 +150,35 @@ async function series(call: Call): Promise<ExitCode> {
     else printTable(call.terminal, [headings('hour'), ...rows.map((row) => line(timeOf(row.bucket), row))])
     return exitCodes.ok
   })
+}
+
+async function exportReport(call: Call): Promise<ExitCode> {
+  const report = choice(call, 'type', exportedReports, 'series')
+  const format = choice(call, 'format', exportFormats, 'csv')
+  const by = choice(call, 'by', topKeys, 'user')
+  const metric = choice(call, 'metric', metricNames, 'tokens')
+  const limit = readLimit(call, 1000)
+  return withPlatform<UsageTables>(call, async ({ database }, { usage: { time_zone: zone } }) => {
+    const wish = { report, span: lastDay(call), by, metric, limit, zone }
+    const { name, content } = await openReports(database.kysely).export(format, wish)
+    const file = textOption(call, 'out') ?? name
+    const bytes = await writeWhole(file, content)
+    if (call.json) printJson(call.terminal, { file, bytes })
+    else call.terminal.out(`${file}  ${bytes} bytes · 字节`)
+    return exitCodes.ok
+  })
+}
+
+function choice<Name extends string>(call: Call, option: string, names: readonly Name[], initial: Name): Name {
+  const found = names.find((name) => name === (call.options[option] ?? initial))
+  if (found !== undefined) return found
+  throw fail('invalid_request', `--${option} is one of ${names.join(', ')}`, { param: `--${option}` })
+}
+
+function readLimit(call: Call, initial: number): number {
+  const limit = Number(call.options.limit ?? initial)
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 1000) return limit
+  throw fail('invalid_request', '--limit is a whole number from 1 to 1000', { param: '--limit' })
 }
 
 function headings(first: string): string[] {

@@ -22,6 +22,8 @@ export type RegistrationTokens = {
   list(tenantId: string | null, limit: number, cursor?: string): Promise<Page<RegistrationTokenRow>>
   /** Refused from now on. Rejects with `not_found` for one that is not there or not theirs. */
   revoke(id: string, tenantId: string | null): Promise<void>
+  /** The token behind `text`, whatever it is good for now. */
+  find(text: string): Promise<RegistrationTokenRow | undefined>
   /** The token behind `text` if it may register `name` now; `unauthenticated` or `forbidden` with the remedy if not. */
   admit(text: string, name: string): Promise<RegistrationTokenRow>
 }
@@ -66,6 +68,8 @@ export function createRegistrationTokens(parts: {
         throw fail('not_found', `there is no registration token ${id}`, { param: 'id' })
       }
     },
+
+    find: (text) => store.findToken(secrets.hashKey(text)),
 
     async admit(text, name) {
       const row = await store.findToken(secrets.hashKey(text))

@@ -17,8 +17,10 @@ import {
 
 export const exportedReports = ['series', 'top', 'heatmap', 'requests'] as const
 
+export type ExportedReport = (typeof exportedReports)[number]
+
 export type AskedTable = {
-  report: (typeof exportedReports)[number]
+  report: ExportedReport
   range: Range
   slotMs: number
   by: TopBy
