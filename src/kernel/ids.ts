@@ -23,6 +23,7 @@ export const idPrefixes = {
   instance: 'ins',
   endpoint: 'sep',
   registrationToken: 'rgt',
+  check: 'chk',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -8,6 +8,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { type Heartbeats, unwatched } from '../kernel/heartbeats.ts'
 import type { Upstreams } from '../platform/fetch.ts'
 import { readDiskSpace, readTextIfPresent } from '../platform/files.ts'
 import type { Log } from '../platform/log.ts'
@@ -36,6 +37,7 @@ export type TelemetryParts = {
   /** The guarded way out, for a Prometheus that the settings name. */
   upstreams: Upstreams
   version: string
+  heartbeats?: Heartbeats
 }
 
 /** A sample from elsewhere; `labels` has the metric as `__name__`, and `value` null says that the series ended. */
@@ -55,6 +57,8 @@ export type Telemetry = {
 }
 
 const dayMs = 86_400_000
+/** On top of the interval: a disk that stalls for a moment wedges nothing. */
+const longestSampleMs = 15_000
 
 export function createTelemetry(
   parts: TelemetryParts,
@@ -115,14 +119,17 @@ export function createTelemetry(
 
   async function repeat(): Promise<void> {
     const everyMs = config.interval_seconds * 1000
+    const heart = (parts.heartbeats ?? unwatched).watch('sampler', everyMs + longestSampleMs)
     let dueAt = clock.monotonic()
     while (!stopping.signal.aborted) {
       // Rounds that were missed, by a machine that slept, are left out.
       dueAt = Math.max(dueAt + everyMs, clock.monotonic())
       await clock.sleep(dueAt - clock.monotonic(), stopping.signal)
-      if (stopping.signal.aborted) return
+      if (stopping.signal.aborted) break
       await sample().catch((error) => log.error('The metrics could not be sampled', { error }))
+      heart.beat()
     }
+    heart.end()
   }
 
   function describeMetrics({ metric }: Fields): string {
