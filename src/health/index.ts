@@ -18,7 +18,7 @@ import { createRounds } from './run.ts'
 import type { Verdict } from './schema.ts'
 
 export type { HealthConfig } from './config.ts'
-export { type Checks, createChecks } from './monitors/index.ts'
+export { type Checks, createChecks, importChecks } from './monitors/index.ts'
 export type { ChecksTables } from './monitors/store.ts'
 
 export type HealthParts = Pick<CheckParts, 'database' | 'pingRedis' | 'providers' | 'ledger'> & {

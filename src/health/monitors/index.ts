@@ -18,6 +18,7 @@ import { askMonitor, type World } from './ask.ts'
 import { createDoubt } from './doubt.ts'
 import { listFirstChecks } from './first-checks.ts'
 import { readHistory } from './history.ts'
+import { type Imported, makeImported, readForeign } from './import.ts'
 import { createMonitors, type Monitors, toRow } from './monitors.ts'
 import { statusRoutes } from './public-routes.ts'
 import { createPushes } from './pushes.ts'
@@ -60,6 +61,19 @@ export type Checks = {
 
 const dayMs = 86_400_000
 const overviewMs = 10_000
+
+/** Takes over a foreign configuration for the hub's own tenant; a dry run only says what would be made. */
+export async function importChecks(
+  parts: Pick<ChecksParts, 'db' | 'secrets' | 'bus' | 'clock'>,
+  config: HealthConfig,
+  text: string,
+  isDry: boolean,
+): Promise<Imported & { from: string; made: number }> {
+  const found = readForeign(text)
+  const most = { all: config.max_checks, ofTenant: config.max_checks_per_tenant }
+  const monitors = createMonitors({ ...parts, store: createMonitorStore(parts.db), most })
+  return { ...found, made: isDry ? 0 : await makeImported(monitors, '', found) }
+}
 
 export function createChecks(parts: ChecksParts, config: HealthConfig): Checks {
   const { bus, clock, metrics, secrets, heartbeats } = parts

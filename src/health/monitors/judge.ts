@@ -14,6 +14,8 @@ export type Standing = {
   /** Epoch ms at which the state began. */
   since: number
   failures: number
+  /** Epoch ms of the first of these failures. */
+  failingSince: number
   successes: number
   /** In order, and to be looked at. */
   isWarning: boolean
@@ -38,7 +40,7 @@ export type Circumstances = {
   isNetworkDown: boolean
   /** Name of a check it depends on that is down; '' for none. */
   downParent: string
-  /** A check it depends on fails, and it is not settled yet whether it is down. */
+  /** It is not settled yet whether a check it depends on is down: it fails, or was not asked since this one fails. */
   isParentFailing: boolean
 }
 
@@ -52,6 +54,7 @@ export const untouched: Standing = {
   confirmed: 'none',
   since: 0,
   failures: 0,
+  failingSince: 0,
   successes: 0,
   isWarning: false,
   reason: '',
@@ -83,7 +86,7 @@ export function judge(
   }
   let counted: Counted
   if (outcome === 'unknown' || doubted) counted = 'inconclusive'
-  else if (outcome === 'failed') counted = fail(next, rules, circumstances.isParentFailing)
+  else if (outcome === 'failed') counted = fail(next, rules, circumstances.isParentFailing, at.now)
   else counted = succeed(next, rules, at.now)
 
   // A check that never was anything is waited for, not doubted.
@@ -94,7 +97,8 @@ export function judge(
   return { standing: next, counted, news: tell(before, next, at.now) }
 }
 
-function fail(next: Standing, rules: Rules, isParentFailing: boolean): Counted {
+function fail(next: Standing, rules: Rules, isParentFailing: boolean, now: number): Counted {
+  if (next.failures === 0) next.failingSince = now
   next.failures++
   next.successes = 0
   // Whether it is down of itself is told by the one it depends on, which is being asked.

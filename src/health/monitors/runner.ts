@@ -186,11 +186,15 @@ export function createRunner(parts: RunnerParts): Runner {
     const rules = rulesOf(monitor)
     const parents = monitor.dependsOn.flatMap((id) => entries.get(id) ?? [])
     const before = entry.standing
+    const failingSince = before.failures > 0 ? before.failingSince : now
     const { standing, counted, news } = judge(before, finding, { now, latencyMs }, rules, {
       isMaintenance: windowEnd(monitor.windows, now) !== null,
       isNetworkDown,
       downParent: parents.find((each) => each.standing.confirmed === 'down')?.monitor.name ?? '',
-      isParentFailing: parents.some((each) => each.standing.confirmed !== 'down' && each.standing.failures > 0),
+      isParentFailing: parents.some(
+        ({ standing: { confirmed, failures, checkedAt } }) =>
+          confirmed !== 'down' && (failures > 0 || checkedAt < failingSince),
+      ),
     })
     entry.standing = standing
     if (finding.outcome === 'failed') for (const each of parents) hasten(each)
@@ -205,8 +209,8 @@ export function createRunner(parts: RunnerParts): Runner {
       message: counted === 'up' ? '' : standing.message.slice(0, 300),
     })
     if (news === null) return
-    // First written down, then told: what was told is never told again after a restart.
-    await save()
+    // First written down, then told: what was told is not told again after a restart. News do not wait for a store.
+    await save().catch((error) => log.warn('Results of checks wait for the store', { error }))
     announce(monitor, standing, news)
   }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { fail } from '../../kernel/errors.ts'
+import { fail, HubError } from '../../kernel/errors.ts'
 import { compileSearch } from '../../kernel/regex.ts'
 import { createSseReader } from '../../kernel/sse.ts'
 import { headerMap, webAddress } from '../shapes.ts'
@@ -21,7 +21,7 @@ export const sseProbe = defineProbe({
   target: ({ url }) => new URL(url).hostname,
   async run(parameters, { way, timeoutMs, clock }) {
     const begun = clock.monotonic()
-    const { origin, pathname, search, host } = way.checkUrl(parameters.url)
+    const { origin, pathname, search, host } = new URL(parameters.url)
     const ending = new AbortController()
     const late = AbortSignal.timeout(timeoutMs)
     const isAwaited = compileSearch(parameters.data)
@@ -65,7 +65,7 @@ export const sseProbe = defineProbe({
         return failed('timeout', `No event within ${timeoutMs} ms.`)
       }
       const { code, name } = thrown as { code?: string; name?: string }
-      if (code === 'upstream_unreachable' || code === 'upstream_garbled' || code === 'invalid_request') throw thrown
+      if (thrown instanceof HubError) throw thrown
       throw fail('upstream_unreachable', `${host} cannot be reached (${code ?? name}).`, { cause: thrown })
     } finally {
       ending.abort()

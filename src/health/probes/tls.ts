@@ -35,7 +35,7 @@ export const tlsProbe = defineProbe({
       subject: certificate.subject,
       issuer: certificate.issuer,
     }
-    if (days <= 0) return failed('certificate', `The certificate ran out ${Math.ceil(-days)} days ago.`, observed)
+    if (days <= 0) return failed('certificate', `The certificate ran out ${Math.floor(-days)} days ago.`, observed)
     if (certificate.validFrom > clock.now()) return failed('certificate', 'The certificate is not valid yet.', observed)
     if (certificate.distrust !== '' && !parameters.allow_untrusted) {
       return failed('certificate', `The certificate is not trusted (${certificate.distrust}).`, observed)

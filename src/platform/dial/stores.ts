@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import { connect, Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import { createConnection } from 'mysql2/promise'
 import pg from 'pg'
@@ -19,11 +19,13 @@ export type StoreTarget = Target & {
 /** One connection to PostgreSQL, one statement; resolves with the first value of the first row, as text. */
 export async function askPostgres(way: Way, target: StoreTarget, statement: string): Promise<string> {
   const spot = await findSpot(way, target)
+  // A socket of ours, for a server that neither answers nor lets go must not keep it.
+  const socket = new Socket()
   const client = new pg.Client({
+    stream: () => socket,
     ...{ host: spot.address, port: target.port, user: target.user, password: target.password },
     ...{ database: target.database || target.user, application_name: 'gatehouse-check' },
     ssl: target.tls ? { servername: serverNameOf(target.host) } : false,
-    connectionTimeoutMillis: target.timeoutMs,
     // On the server: a statement must not go on after nobody waits for it.
     statement_timeout: target.timeoutMs,
     // A check only looks; whoever writes the statement may have another account than the hub's.
@@ -33,10 +35,10 @@ export async function askPostgres(way: Way, target: StoreTarget, statement: stri
   const work = (async () => {
     await client.connect()
     const answer = await client.query<unknown[]>({ text: statement, rowMode: 'array' })
+    await client.end()
     return toText(answer.rows?.[0]?.[0])
   })()
-  const giveUp = () => void client.end().catch(() => {})
-  return await within(told(work, target), target, giveUp).finally(giveUp)
+  return await within(told(work, target), target, () => socket.destroy()).finally(() => socket.destroy())
 }
 
 /** One connection to MySQL or MariaDB, one statement; resolves like `askPostgres`. */
@@ -72,13 +74,13 @@ export async function askRedis(way: Way, target: StoreTarget, key: string): Prom
     ...{ host: spot.address, port: target.port, lazyConnect: true },
     ...(target.user === '' ? {} : { username: target.user }),
     ...(target.password === '' ? {} : { password: target.password }),
-    db: target.database === '' ? 0 : Number(target.database),
     ...(target.tls ? { tls: { servername: serverNameOf(target.host) } } : {}),
     connectTimeout: target.timeoutMs,
     commandTimeout: target.timeoutMs,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
     enableReadyCheck: false,
+    disableClientInfo: true,
   })
   let cause: unknown = null
   redis.on('error', (error) => {
@@ -87,6 +89,8 @@ export async function askRedis(way: Way, target: StoreTarget, key: string): Prom
   const work = (async () => {
     try {
       await redis.connect()
+      // By hand: the client itself goes on in database 0 when the one it is given is refused.
+      if (target.database !== '') await redis.select(Number(target.database))
       const pong = await redis.ping()
       if (pong !== 'PONG') throw fail('upstream_garbled', `${placeOf(target)} does not answer PING with PONG.`)
       return key === '' ? pong : ((await redis.get(key)) ?? '')
