@@ -15,6 +15,7 @@ import { describe, listSettings, type Setting } from './config/settings.ts'
 import { readToml } from './config/toml.ts'
 import { ConfigError, type Finding, type Words } from './config/words.ts'
 import { gatewayConfig } from './gateway/config.ts'
+import { healthConfig } from './health/config.ts'
 import { serverConfig } from './http/config.ts'
 import { auditConfig, authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './platform/config.ts'
@@ -44,6 +45,7 @@ export const configSchema = z.strictObject({
   limits: limitsConfig,
   services: servicesConfig,
   service_proxy: serviceProxyConfig,
+  health: healthConfig,
   telemetry: telemetryConfig,
   collectors: collectorsConfig,
   prometheus: prometheusConfig,

@@ -56,6 +56,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     const rooms = buildRooms(platform, { config, clock, log, closers })
     const { identity, gateway, usage, telemetry, demo } = rooms
     const checks = rooms.health
+    const configured = rooms.checks
     const isGateway = rooms.roles.has('gateway')
     health = checks
     resting = gateway
@@ -69,6 +70,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       [() => checks.start(), () => checks.stop()],
       [() => telemetry.start(), () => telemetry.stop()],
       [() => rooms.sources.start(), () => rooms.sources.stop()],
+      [() => configured.start(), () => configured.stop()],
     ] as const) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(stop)

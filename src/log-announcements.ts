@@ -3,8 +3,15 @@ import type { Log } from './platform/log.ts'
 
 /** What the log says of announcements; what rooms do about them is wired in `hub.ts`. */
 export function logAnnouncements(bus: Bus, log: Log): void {
-  bus.on('check.changed', ({ check, from, to, message }) =>
-    log[to === 'ok' ? 'info' : 'warn'](`Health of ${check}: ${message}`, { check, from, to }),
+  bus.on('check.changed', ({ check, from, to, message, configured }) => {
+    const isQuiet = to === 'ok' || to === 'up' || to === 'maintenance' || (configured?.suppressedBy ?? '') !== ''
+    const durationMs = configured === undefined ? {} : { durationMs: configured.durationMs }
+    log[isQuiet ? 'info' : 'warn'](`Health of ${check}: ${message}`, { check, from, to, ...durationMs })
+  })
+  bus.on('check.doubted', ({ isDoubting }) =>
+    isDoubting
+      ? log.error('No host answers checks: they are inconclusive; look at the network of this hub')
+      : log.info('Hosts answer checks again: they are judged one by one'),
   )
   bus.on('breaker.opened', ({ provider, model, reason }) =>
     log.warn(`The provider ${provider} is left alone for a while with the model ${model}: ${reason}`),

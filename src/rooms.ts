@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import type { Loaded } from './config.ts'
 import { createDemo } from './demo/index.ts'
 import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
-import { createHealth } from './health/index.ts'
+import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
 import { contextOf } from './http/context.ts'
 import { createRoles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type IdentityTables } from './identity/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { fail } from './kernel/errors.ts'
+import { createHeartbeats } from './kernel/heartbeats.ts'
 import type { Principal } from './kernel/principal.ts'
 import { createUpstreams } from './platform/fetch.ts'
 import { noLeases } from './platform/lease/none.ts'
@@ -41,7 +42,8 @@ export type Tables = IdentityTables &
   QuotaTables &
   MirrorTables &
   ServicesTables &
-  SourcesTables
+  SourcesTables &
+  ChecksTables
 
 export type RoomSettings = {
   config: Loaded['config']
@@ -63,18 +65,20 @@ export function buildRooms(
   const leasesOf = (role: ServerRole) => (roles.has(role) ? leases : noLeases)
   // Beside a gateway on the same data folder, the others keep what is one process's own in folders of theirs.
   const ownDir = roles.has('gateway') ? config.data.dir : join(config.data.dir, 'roles', roles.name)
+  const heartbeats = createHeartbeats(clock)
+  const canaryDailyNanoUsd = Math.round(config.gateway.canary_daily_usd * 1e9)
   const ownSegments = new Set<string>(contractNames)
   /** First segments below /api that are the hub's own: no plugin service may have them. */
   const isReserved = (name: string) => ownSegments.has(name)
   const usage = createUsage(
     {
-      ...{ db, bus, counter, clock, log, metrics, dataDir: ownDir },
+      ...{ db, bus, counter, clock, log, metrics, heartbeats, dataDir: ownDir },
       leases: leasesOf('worker'),
       quotaLeases: leasesOf('gateway'),
       longestCallMs: config.gateway.deadline_seconds * 1000 + 60_000,
       ownDaily: {
         mirror: Math.round(config.gateway.mirror_daily_usd * 1e9),
-        canary: Math.round(config.gateway.canary_daily_usd * 1e9),
+        canary: canaryDailyNanoUsd,
       },
       tenantOf: (scope, id) => identity.tenantOf(scope, id),
       async namesOf(kind, ids) {
@@ -142,6 +146,7 @@ export function buildRooms(
       clock,
       log,
       metrics,
+      heartbeats,
     },
     config.gateway,
   )
@@ -156,6 +161,7 @@ export function buildRooms(
     metrics,
     log,
     version,
+    heartbeats,
   })
   const pluginUpstreams = createUpstreams({
     // Plugins may live in any network of the operator's; metadata addresses stay shut.
@@ -166,7 +172,7 @@ export function buildRooms(
   closers.push(() => pluginUpstreams.close())
   const services = createServices(
     {
-      ...{ db, secrets, bus, clock, log, metrics, upstreams: pluginUpstreams },
+      ...{ db, secrets, bus, clock, log, metrics, heartbeats, upstreams: pluginUpstreams },
       leases: leasesOf('registry'),
       serviceTokens: identity.serviceTokens,
       byServiceCredential: identity.byServiceCredential,
@@ -195,7 +201,7 @@ export function buildRooms(
   }
   const telemetry = createTelemetry(
     {
-      ...{ metrics, clock, log, upstreams, version, dataDir: ownDir, sqlite: database.sqlite },
+      ...{ metrics, clock, log, upstreams, version, heartbeats, dataDir: ownDir, sqlite: database.sqlite },
       own: { postgres: database.engine === 'postgres' ? config.database.url : '', redis: config.redis.url },
       guardSecret: (secret) => log.scrubber.add(secret),
     },
@@ -216,6 +222,34 @@ export function buildRooms(
     services: openSyntheticServices({ db, clock, bus }),
     usage: openSyntheticUsage({ db, clock }),
   })
+  const checkWays = {
+    hub: openCheckWay([...config.network.allow_private, ...config.health.allow_private]),
+    tenant: openCheckWay(config.health.tenant_allow_private),
+  }
+  function openCheckWay(allow: readonly string[]) {
+    const way = createUpstreams({
+      ...{ allow, connectTimeoutMs: config.network.connect_timeout_seconds * 1000, proxy: config.network.proxy, log },
+    })
+    closers.push(() => way.close(0))
+    return way
+  }
+  const checks = createChecks(
+    {
+      ...{ db, secrets, heartbeats, bus, clock, log, metrics, ways: checkWays, leases: leasesOf('worker') },
+      world: {
+        own: (name) => health.verdicts().find(({ check }) => check === name) ?? null,
+        provider: gateway.providerStanding,
+        askProvider: gateway.askProvider,
+        service(tenantId, name) {
+          const found = services.directory.find(name)
+          return found && (tenantId === '' || found.tenantId === tenantId || found.isShared) ? found : null
+        },
+      },
+      tenantIdOf: (written) => identity.tenantOf('tenant', written),
+      spend: async () => ({ canaryNanoUsd: await usage.spentOfOwn('canary'), limitNanoUsd: canaryDailyNanoUsd }),
+    },
+    config.health,
+  )
   const serviceProxy = createServiceProxy(
     {
       directory: services.directory,
@@ -245,6 +279,7 @@ export function buildRooms(
     core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
       telemetry.routes,
       sources.routes,
+      checks.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -260,7 +295,9 @@ export function buildRooms(
     ...health.routes,
   ]
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
-  return { identity, gateway, usage, health, services, serviceProxy, telemetry, sources, demo, routes, roles }
+  return {
+    ...{ identity, gateway, usage, health, checks, services, serviceProxy, telemetry, sources, demo, routes, roles },
+  }
 }
 
 /** What plugins are told of themselves, where they registered. */

@@ -4,6 +4,7 @@ import type { Route } from '../http/route.ts'
 import type { Upgrades } from '../http/upgrades.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
+import type { Heartbeats } from '../kernel/heartbeats.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Cache } from '../platform/cache/cache.ts'
@@ -22,7 +23,7 @@ import { watchStreams } from './answer/open-streams.ts'
 import type { ChatRequest } from './chat.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
-import { createHealthBook, probeProviders } from './control/probe-providers.ts'
+import { askAndRemember, createHealthBook, probeProviders } from './control/probe-providers.ts'
 import { listRemoteModels } from './control/remote-models.ts'
 import type { LlmSource } from './llm-routes/index.ts'
 import { createRealtime } from './llm-routes/realtime.ts'
@@ -56,6 +57,7 @@ export type GatewayParts = {
   /** Opened only where answers are kept. */
   openCache(maxBytes: number): Cache
   leases: Leases
+  heartbeats?: Heartbeats
   ledger: Ledger
   authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
   /** Whether the caller's key may ask for this path from this address; throws `forbidden`. */
@@ -94,6 +96,10 @@ export type Gateway = {
   stop(): Promise<void>
   /** How many providers are enabled, and how many of them failed at their last call. */
   providerHealth(): { enabled: number; failing: number; canary: CanaryState }
+  /** What this node knows of one enabled provider without asking it; null when there is none. */
+  providerStanding(name: string): { isFailing: boolean; isDoubtful: boolean; canary: CanaryState } | null
+  /** Asks one enabled provider for its list of models, which is free, and remembers what came. */
+  askProvider(name: string): Promise<void>
   /** What each provider is called, the disabled too. */
   providerNames(): Promise<ReadonlyMap<string, string>>
   /** Whether a made-up provider is among those served. */
@@ -129,7 +135,9 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   })
   const metrics = createGatewayMetrics(parts.metrics)
   const health = createHealthBook(clock)
-  const schedule = createSchedule({ clock, leases: parts.leases, log, random: parts.random ?? Math.random })
+  const schedule = createSchedule({
+    ...{ clock, leases: parts.leases, log, random: parts.random ?? Math.random, heartbeats: parts.heartbeats },
+  })
   const random = parts.random ?? Math.random
 
   const configure = createConfigure({
@@ -294,6 +302,15 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       streams.stop()
     },
     providerNames: async () => new Map((await store.listProviders(false)).map(({ id, name }) => [id, name])),
+    providerStanding(name) {
+      if (!table.get().providers.some((provider) => provider.name === name)) return null
+      return { isFailing: health.isFailing(name), isDoubtful: health.isDoubtful(name), canary: canaries.state() }
+    },
+    async askProvider(name) {
+      const provider = table.get().providers.find((each) => each.name === name)
+      if (provider === undefined) throw fail('not_found', `there is no enabled provider ${name}`)
+      await askAndRemember(provider, health, askOne)
+    },
     providerHealth() {
       const { providers } = table.get()
       return {

@@ -5,6 +5,7 @@
  */
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { type Heartbeats, unwatched } from '../kernel/heartbeats.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import { readDiskSpace } from '../platform/files.ts'
 import type { Log } from '../platform/log.ts'
@@ -16,6 +17,10 @@ import { healthRoutes } from './routes.ts'
 import { createRounds } from './run.ts'
 import type { Verdict } from './schema.ts'
 
+export type { HealthConfig } from './config.ts'
+export { type Checks, createChecks, importChecks } from './monitors/index.ts'
+export type { ChecksTables } from './monitors/store.ts'
+
 export type HealthParts = Pick<CheckParts, 'database' | 'pingRedis' | 'providers' | 'ledger'> & {
   /** Where free space is looked at. */
   dataDir: string
@@ -25,6 +30,8 @@ export type HealthParts = Pick<CheckParts, 'database' | 'pingRedis' | 'providers
   log: Log
   version: string
   environment?: string
+  /** The workers of this process, whose progress `/livez` tells. */
+  heartbeats?: Heartbeats
   intervalMs?: number
   timeoutMs?: number
 }
@@ -41,6 +48,7 @@ export type Health = {
 
 export function createHealth(parts: HealthParts): Health {
   const { clock, bus, metrics, log, version, environment = '', intervalMs = 10_000, timeoutMs = 5000 } = parts
+  const { heartbeats = unwatched } = parts
   const { database, pingRedis, providers, ledger, dataDir } = parts
   const lag = createLoopLag()
   const rounds = createRounds({
@@ -52,13 +60,21 @@ export function createHealth(parts: HealthParts): Health {
     metrics,
     intervalMs,
     timeoutMs,
+    heartbeats,
   })
   let isReady = false
   const { verdicts, start } = rounds
   return {
     verdicts,
     start,
-    routes: healthRoutes({ verdicts, isReady: () => isReady, clock, version, environment }),
+    routes: healthRoutes({
+      verdicts,
+      isReady: () => isReady,
+      stalled: heartbeats.stalled,
+      clock,
+      version,
+      environment,
+    }),
     async stop() {
       isReady = false
       await rounds.stop()

@@ -7,6 +7,8 @@ import { checkReply, healthReply, judge, liveReply, readyReply, type Verdict, ve
 export type HealthView = {
   verdicts(): readonly Verdict[]
   isReady(): boolean
+  /** Workers without a turn for two intervals. */
+  stalled(): readonly { worker: string; ageMs: number; allowedMs: number }[]
   clock: Clock
   version: string
   /** Shown by `/version` when it is not ''. */
@@ -51,9 +53,17 @@ export function healthRoutes(view: HealthView): Route[] {
     defineRoute({
       ...open,
       path: '/livez',
-      summary: 'Whether the process runs. Nothing is looked at: a restart mends no database.',
+      summary:
+        'Whether the workers of the process go on: 503 names those without a turn for two intervals. What they work with is not looked at: a restart mends no database.',
       reply: liveReply,
-      handle: () => reply(200, { status: 'alive' }, uncached),
+      handle: () => {
+        const stalled = view.stalled().map(({ worker, ageMs, allowedMs }) => ({
+          ...{ worker, age_seconds: Math.round(ageMs / 1000), allowed_seconds: Math.round(allowedMs / 1000) },
+        }))
+        return stalled.length === 0
+          ? reply(200, { status: 'alive' }, uncached)
+          : reply(503, { status: 'stalled', stalled }, uncached)
+      },
     }),
     defineRoute({
       ...open,

@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock.ts'
+import { type Heartbeats, unwatched } from '../kernel/heartbeats.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -24,6 +25,7 @@ export type RoundsOptions = {
   metrics: Metrics
   intervalMs: number
   timeoutMs: number
+  heartbeats?: Heartbeats
 }
 
 export function createRounds({
@@ -35,6 +37,7 @@ export function createRounds({
   metrics,
   intervalMs,
   timeoutMs,
+  heartbeats = unwatched,
 }: RoundsOptions): Rounds {
   const latest = new Map<string, Verdict>(checks.map((check) => [check.name, notAskedYet(check)]))
   const unanswered = new Set<string>()
@@ -92,11 +95,13 @@ export function createRounds({
     verdicts: () => [...latest.values()],
     async start() {
       await ask()
+      const heart = heartbeats.watch('health', intervalMs + timeoutMs)
       repeating = (async () => {
         for (;;) {
           await clock.sleep(intervalMs, stopping.signal)
-          if (stopping.signal.aborted) return
+          if (stopping.signal.aborted) return heart.end()
           await ask()
+          heart.beat()
         }
       })()
     },

@@ -66,7 +66,13 @@ export const checkReply = z.object({
   latency_ms: z.number(),
 })
 
-export const liveReply = z.object({ status: z.literal('alive') })
+export const liveReply = z.object({
+  status: z.enum(['alive', 'stalled']),
+  stalled: z
+    .array(z.object({ worker: z.string(), age_seconds: z.number(), allowed_seconds: z.number() }))
+    .optional()
+    .describe('Workers that stand still.'),
+})
 
 export const readyReply = z.object({ status: z.enum(['ready', 'not_ready']), degraded: z.boolean() })
 

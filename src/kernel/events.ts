@@ -4,7 +4,7 @@
  */
 export type Announcements = {
   /** Stored configuration of a kind changed; every node reloads its snapshot of it. */
-  'config.changed': { kind: 'keys' | 'routes' | 'prices' | 'limits' }
+  'config.changed': { kind: 'keys' | 'routes' | 'prices' | 'limits' | 'checks' }
   /** A budget has spent this much of its limit; told once for each percent and period, whichever node found out. */
   'budget.threshold': {
     budgetId: string
@@ -19,7 +19,29 @@ export type Announcements = {
     limitNanoUsd: number
   }
   /** A health check changed its verdict. */
-  'check.changed': { check: string; from: string; to: string; message: string }
+  'check.changed': {
+    check: string
+    from: string
+    to: string
+    message: string
+    /** Of a check that somebody configured: absent for the hub's own. */
+    configured?: {
+      /** `chk_…` */
+      id: string
+      tenantId: string
+      level: string
+      /** For machines, such as `timeout`; '' when it is in order. */
+      reason: string
+      /** How long it was what it was, as told. */
+      durationMs: number
+      /** The check it depends on that is down, so that nobody need be woken for this one; '' for none. */
+      suppressedBy: string
+    }
+  }
+  /** Somebody called at the push address of a check; whoever runs checks looks at once. */
+  'check.pushed': { id: string }
+  /** The hub doubts its own network: what cannot be reached is not called down; or that is over. */
+  'check.doubted': { isDoubting: boolean }
   /** A provider is not asked for a model with one of its keys for a while, because too many calls failed; on this node. */
   'breaker.opened': { provider: string; keyId: string; model: string; reason: string; openMs: number }
   /** Probes succeeded: it is asked as before. */

@@ -24,6 +24,7 @@ export const idPrefixes = {
   endpoint: 'sep',
   registrationToken: 'rgt',
   source: 'src',
+  check: 'chk',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -20,6 +20,7 @@ import { analyticsMigration } from './0018-analytics.ts'
 import { agentsMigration } from './0019-agents.ts'
 import { durationsMigration } from './0020-durations.ts'
 import { sourcesMigration } from './0021-sources.ts'
+import { checksMigration } from './0022-checks.ts'
 
 export type { Migration }
 
@@ -46,4 +47,5 @@ export const migrations: readonly Migration[] = [
   agentsMigration,
   durationsMigration,
   sourcesMigration,
+  checksMigration,
 ]

@@ -30,6 +30,11 @@ export type Upstreams = {
   get(url: string, options?: GetOptions): Promise<Fetched>
   /** One small request for control work; a redirect is answered as it is. */
   send(url: string, options?: SendOptions): Promise<Fetched>
+  /**
+   * An address of `host` that may be connected to, for protocols that are not HTTP: connect to it and to nothing else.
+   * Rejects like a call.
+   */
+  resolve(host: string): Promise<string>
   /** Waits for calls under way to end, at most `graceMs`, then cuts what is left. */
   close(graceMs?: number): Promise<void>
 }
@@ -56,8 +61,10 @@ export type GetOptions = {
 }
 
 export type SendOptions = Pick<GetOptions, 'headers' | 'maxBytes' | 'timeoutMs'> & {
-  method?: 'GET' | 'POST'
+  method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
   body?: string
+  /** Over a connection of its own that ends with the answer, so that its name and certificate are looked at each time. */
+  isFresh?: boolean
 }
 
 export type Fetched = { status: number; headers: Record<string, string | string[] | undefined>; body: Buffer }
@@ -106,6 +113,7 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
     },
     get: (url, getOptions = {}) => get(pool, url, getOptions),
     send: (url, sendOptions = {}) => send(pool, url, sendOptions),
+    resolve: (host) => resolveAllowed(host, options.lookup ?? lookUpAll, guard.refusal),
     async close(graceMs = 5000) {
       const all = [...pools.values()]
       pools.clear()
@@ -243,6 +251,25 @@ function createGuardedConnector(
   }
 }
 
+async function resolveAllowed(
+  host: string,
+  lookup: Lookup,
+  refusalOf: (address: string) => string | null,
+): Promise<string> {
+  const literal = literalAddress(host)
+  const isName = literal === null || /localhost/i.test(host)
+  try {
+    const found = isName ? await lookup(host) : [{ address: literal, family: 0 }]
+    const allowed = found.find(({ address }) => refusalOf(address) === null)
+    if (allowed !== undefined) return allowed.address
+    throw refusedError(host, refusalOf(found[0]?.address ?? '0.0.0.0')!)
+  } catch (thrown) {
+    if (thrown instanceof HubError) throw thrown
+    const { code, name } = thrown as { code?: string; name?: string }
+    throw fail('upstream_unreachable', `${host} cannot be resolved (${code ?? name}).`, { cause: thrown })
+  }
+}
+
 async function lookUpAll(host: string) {
   return systemLookup(host, { all: true, order: 'verbatim' })
 }
@@ -309,7 +336,7 @@ async function get(
 async function send(
   pool: Upstreams['pool'],
   url: string,
-  { method = 'GET', headers = {}, body, maxBytes = 1 << 20, timeoutMs = 10_000 }: SendOptions,
+  { method = 'GET', headers = {}, body, maxBytes = 1 << 20, timeoutMs = 10_000, isFresh = false }: SendOptions,
 ): Promise<Fetched> {
   const { origin, pathname, search, host } = readUrl(url, 'url')
   try {
@@ -317,6 +344,7 @@ async function send(
       ...{ origin, path: pathname + search, method, headers: { 'accept-encoding': 'identity', ...headers } },
       ...(body === undefined ? {} : { body }),
       ...{ signal: AbortSignal.timeout(timeoutMs), headersTimeout: timeoutMs, bodyTimeout: timeoutMs },
+      ...(isFresh ? { reset: true } : {}),
     })
     return { status: answer.statusCode, headers: answer.headers, body: await readBody(answer.body, maxBytes, host) }
   } catch (thrown) {

@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock.ts'
+import { type Heartbeats, unwatched } from '../kernel/heartbeats.ts'
 import type { Leases } from './lease/lease.ts'
 import type { Log } from './log.ts'
 
@@ -23,19 +24,30 @@ export type JobOptions = {
 }
 
 const leaseMs = 30_000
+/** The longest a job takes that is healthy, on top of its interval: some walk over whole tables. */
+const longestJobMs = 30 * 60_000
 
-export function createSchedule(parts: { clock: Clock; leases: Leases; log: Log; random?: () => number }): Schedule {
-  const { clock, leases, log, random = Math.random } = parts
+export function createSchedule(parts: {
+  clock: Clock
+  leases: Leases
+  log: Log
+  random?: () => number
+  heartbeats?: Heartbeats | undefined
+}): Schedule {
+  const { clock, leases, log, random = Math.random, heartbeats = unwatched } = parts
   const stopping = new AbortController()
   const jobs: Promise<void>[] = []
 
   async function repeat(name: string, everyMs: number, job: Job, options: JobOptions): Promise<void> {
     const hold = options.onOneNode ? createHold(`job:${name}`, leases, log) : null
+    const heart = heartbeats.watch(`job:${name}`, everyMs + longestJobMs)
     let dueAt = clock.monotonic() + (options.firstDelayMs ?? random() * everyMs)
     while (await waitUntil(dueAt, hold)) {
       dueAt = clock.monotonic() + everyMs
       if (hold === null || (await hold.take())) await run(name, job, hold)
+      heart.beat()
     }
+    heart.end()
     if (hold?.isHeld()) await leases.release(`job:${name}`).catch(() => {})
   }
 

@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { type Heartbeats, unwatched } from '../kernel/heartbeats.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { ServiceTokens } from '../kernel/service-tokens.ts'
 import type { Bus } from '../platform/bus/bus.ts'
@@ -77,6 +78,7 @@ export type ServicesOptions = {
   /** Throws when the address is the hub itself. */
   checkAddress(host: string, port: number): void
   random?: () => number
+  heartbeats?: Heartbeats
   /** How often the store is asked whether another process changed something. */
   followMs?: number
 }
@@ -115,6 +117,7 @@ export function createServices(options: ServicesOptions, config: ServicesConfig)
   const watches = createWatches({ catalogue, clock, mostWatchers: config.max_watchers, random })
   const keepWatch = createKeepWatch({
     ...{ store, catalogue, hearing, polling, leases, bus, clock, log, config },
+    heartbeats: options.heartbeats ?? unwatched,
     flushMetadata: beats.flushMetadata,
   })
   const unsubscribe: (() => void)[] = []

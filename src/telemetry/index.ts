@@ -8,6 +8,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { type Heartbeats, unwatched } from '../kernel/heartbeats.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Upstreams } from '../platform/fetch.ts'
 import { readDiskSpace, readTextIfPresent } from '../platform/files.ts'
@@ -43,6 +44,7 @@ export type TelemetryParts = {
   /** What the embedded store tells of itself; null on PostgreSQL. */
   sqlite: Database<unknown>['sqlite']
   guardSecret(secret: string): void
+  heartbeats?: Heartbeats
 }
 
 /** A sample from elsewhere; `labels` has the metric as `__name__`, and `value` null says that the series ended. */
@@ -62,6 +64,8 @@ export type Telemetry = {
 }
 
 const dayMs = 86_400_000
+/** On top of the interval: a disk that stalls for a moment wedges nothing. */
+const longestSampleMs = 15_000
 
 export function createTelemetry(
   parts: TelemetryParts,
@@ -124,14 +128,17 @@ export function createTelemetry(
 
   async function repeat(): Promise<void> {
     const everyMs = config.interval_seconds * 1000
+    const heart = (parts.heartbeats ?? unwatched).watch('sampler', everyMs + longestSampleMs)
     let dueAt = clock.monotonic()
     while (!stopping.signal.aborted) {
       // Rounds that were missed, by a machine that slept, are left out.
       dueAt = Math.max(dueAt + everyMs, clock.monotonic())
       await clock.sleep(dueAt - clock.monotonic(), stopping.signal)
-      if (stopping.signal.aborted) return
+      if (stopping.signal.aborted) break
       await sample().catch((error) => log.error('The metrics could not be sampled', { error }))
+      heart.beat()
     }
+    heart.end()
   }
 
   function describeMetrics({ metric }: Fields): string {

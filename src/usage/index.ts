@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { Heartbeats } from '../kernel/heartbeats.ts'
 import { everything } from '../kernel/scope.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Counter } from '../platform/counter/counter.ts'
@@ -98,6 +99,7 @@ export type UsageParts = {
   /** Nano-USD a day that the hub may spend of its own accord, by what for. */
   ownDaily?: Readonly<Record<string, number>>
   tenantOf: TenantOf
+  heartbeats?: Heartbeats
   /** What people, keys and providers are called; those that are gone are left out. */
   namesOf?: NamesOf
 }
@@ -108,6 +110,8 @@ export type Usage = Ledger & {
   quota: Quota
   /** What foreign gateways counted, beside our own traffic. */
   analytics: { ingest(facts: readonly UsageFact[], into: Replaced): Promise<void> }
+  /** Nano-USD that the hub spent of its own accord on `purpose` since midnight UTC, as the ledger has it. */
+  spentOfOwn(purpose: string): Promise<number>
   /** Nano-USD for a million tokens in and a million out now; null when no price is known. */
   priceOfMillions(providerType: string, model: string): number | null
   /** How a call was routed, as the gateway wrote it down; '' where nobody was asked, null when there is no such row. */
@@ -134,15 +138,18 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   })
   const store = createUsageStore(db)
   const prices = createPrices({ store, bus, clock, log })
-  const schedule = createSchedule({ clock, leases, log })
-  const quotaSchedule = createSchedule({ clock, leases: parts.quotaLeases, log })
+  const { heartbeats } = parts
+  const schedule = createSchedule({ clock, leases, log, heartbeats })
+  const quotaSchedule = createSchedule({ clock, leases: parts.quotaLeases, log, heartbeats })
   const quotaStore = createQuotaStore(db)
   const quota = createQuota({
     ...{ store: quotaStore, counter, bus, schedule: quotaSchedule, clock, log, metrics, longestCallMs },
     config: limitsOfAll,
     ownDaily: parts.ownDaily ?? {},
   })
-  const ledger = createLedger({ journal, store, prices, clock, log, metrics, stored: quota.noteStored })
+  const ledger = createLedger({
+    ...{ journal, store, prices, clock, log, metrics, stored: quota.noteStored, heartbeats },
+  })
   const agents = createAgentNames({ metrics, most: config.max_agents })
   const mirrors = createMirrorStore(db)
   const analytics = createAnalyticsStore(db)
@@ -173,6 +180,10 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       }),
     ],
     analytics: { ingest: (facts, into) => ingest(analytics, facts, into) },
+    async spentOfOwn(purpose) {
+      const now = clock.now()
+      return (await quotaStore.sumSpending('hub', [purpose], now - (now % (24 * hourMs)))).get(purpose) ?? 0
+    },
     keepMirror: (entry) => keepMirror(mirrors, entry),
     priceOfMillions: (providerType, model) =>
       prices.cost({

@@ -1,5 +1,6 @@
 import type { Clock } from '../kernel/clock.ts'
 import { fail, HubError } from '../kernel/errors.ts'
+import { type Heartbeats, unwatched } from '../kernel/heartbeats.ts'
 import type { JournalEntry } from '../platform/journal/entry.ts'
 import type { Journal } from '../platform/journal/journal.ts'
 import type { Log } from '../platform/log.ts'
@@ -19,6 +20,7 @@ export type LedgerParts = {
   metrics: Metrics
   /** Told of rows that the store has taken, perhaps twice of the same. */
   stored?(rows: readonly SummedRow[]): void
+  heartbeats?: Heartbeats | undefined
 }
 
 export type SettlingLedger = Ledger & {
@@ -38,12 +40,23 @@ export type SettlingLedger = Ledger & {
 const batchRows = 500
 const idleMs = 200
 const longestBackoffMs = 5000
+/** A turn with statements that run into their time-out and the wait after them: an outage wedges nothing. */
+const longestTurnMs = 60_000
 
 /**
  * Rows go to the local journal at once and to the store when it answers. The store counts a request id once, so a
  * batch that was stored but not yet forgotten by the journal may be sent again without harm.
  */
-export function createLedger({ journal, store, prices, clock, log, metrics, stored }: LedgerParts): SettlingLedger {
+export function createLedger({
+  journal,
+  store,
+  prices,
+  clock,
+  log,
+  metrics,
+  stored,
+  heartbeats = unwatched,
+}: LedgerParts): SettlingLedger {
   const settledTotal = metrics
     .counter('gatehouse_ledger_settled_total', 'Rows moved from the journal to the store.')
     .with({})
@@ -144,8 +157,10 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
   }
 
   async function keepSettling(): Promise<void> {
+    const heart = heartbeats.watch('settler', longestTurnMs)
     let backoffMs = 0
     while (!stopping.signal.aborted) {
+      heart.beat()
       if (backoffMs > 0) await clock.sleep(Math.max(idleMs, backoffMs), stopping.signal)
       else if (journal.size() < batchRows) await gather()
       if (stopping.signal.aborted || journal.size() === 0) continue
@@ -161,6 +176,7 @@ export function createLedger({ journal, store, prices, clock, log, metrics, stor
       }
       await new Promise((resolve) => setImmediate(resolve))
     }
+    heart.end()
   }
 
   return {

@@ -14,6 +14,7 @@ const shelves = [
   { folder: 'src/services/proxy/balance', members: '*.ts', contract: 'policy.ts' },
   { folder: 'src/usage/price-book', members: '*.ts', contract: 'page.ts' },
   { folder: 'src/health/checks', members: '*.ts', contract: 'check.ts' },
+  { folder: 'src/health/probes', members: '*.ts', contract: 'probe.ts' },
   { folder: 'src/telemetry/collectors', members: '*.ts', contract: 'collector.ts' },
   { folder: 'src/cli/commands', members: '*.ts', contract: '' },
   { folder: 'src/migrations', members: '*.ts', contract: '' },

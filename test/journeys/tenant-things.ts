@@ -99,6 +99,15 @@ export const makers: Record<string, Maker> = {
     const { id, request_id } = await ofKey()
     return { id, request: request_id }
   },
+  '/api/checks': async ({ hub }, { id }) => {
+    const wish = { name: `bravo-${Math.random()}`, type: 'push', parameters: { every_seconds: 60 }, tenant_id: id }
+    return { id: (await hub.admin('POST', '/api/checks', wish)).id }
+  },
+  '/api/push': async ({ hub }, { id }) => {
+    const wish = { name: `bravo-${Math.random()}`, type: 'push', parameters: { every_seconds: 60 }, tenant_id: id }
+    return { token: (await hub.admin('POST', '/api/checks', wish)).push_path.split('/').at(-1) }
+  },
+  '/api/badge': (world, owner) => makers['/api/checks']!(world, owner),
   // The hub's own, which no tenant reads or changes.
   '/api/metrics/label': async () => ({ name: 'bravo' }),
   '/api/providers': async ({ hub }) => {
@@ -188,6 +197,12 @@ export const references: Record<
     of: '/api/registry/services',
     by: 'instance',
     send: (id) => ({ body: { service_id: id, instance_id: id } }),
+  },
+  'POST /api/checks tenant_id': {
+    of: '/api/tenants',
+    send: (id) => ({
+      body: { name: `mine ${Math.random()}`, type: 'push', parameters: { every_seconds: 60 }, tenant_id: id },
+    }),
   },
   'GET /api/logs trace_id': { of: '/api/logs', by: 'trace', send: (id) => ({ query: `trace_id=${id}` }) },
   'GET /api/logs key_id': { of: '/api/keys', send: (id) => ({ query: `key_id=${id}` }) },

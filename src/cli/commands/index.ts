@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import { audit } from './audit.ts'
+import { checks } from './checks.ts'
 import { config } from './config.ts'
 import { demo } from './demo.ts'
 import { keys } from './keys.ts'
@@ -11,4 +12,16 @@ import { sources } from './sources.ts'
 import { usage } from './usage.ts'
 
 /** Every command, in the order of the help text. */
-export const commands: readonly Command[] = [serve, migrate, config, keys, services, sources, demo, usage, audit, reset]
+export const commands: readonly Command[] = [
+  serve,
+  migrate,
+  config,
+  keys,
+  services,
+  sources,
+  checks,
+  demo,
+  usage,
+  audit,
+  reset,
+]

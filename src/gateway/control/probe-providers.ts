@@ -67,16 +67,27 @@ export async function probeProviders({
   for (const provider of providers) {
     if (signal.aborted) return
     if (!health.isDoubtful(provider.name)) continue
-    try {
-      await askOne(provider)
-      health.saw(provider.name, true)
-      health.listed(provider.name, true)
-    } catch (error) {
-      const { code, status } = toHubError(error)
-      const hasNone = code === 'invalid_request' || isUnlisted(status)
-      if (hasNone) health.listed(provider.name, false)
-      else if (code.startsWith('upstream_')) health.saw(provider.name, false)
-    }
+    // What went wrong is remembered.
+    await askAndRemember(provider, health, askOne).catch(() => {})
+  }
+}
+
+/** Asks one provider for its list, and rejects with what went wrong, which the book knows by then. */
+export async function askAndRemember(
+  provider: LiveProvider,
+  health: HealthBook,
+  askOne: (provider: LiveProvider) => Promise<unknown>,
+): Promise<void> {
+  try {
+    await askOne(provider)
+    health.saw(provider.name, true)
+    health.listed(provider.name, true)
+  } catch (error) {
+    const { code, status } = toHubError(error)
+    const hasNone = code === 'invalid_request' || isUnlisted(status)
+    if (hasNone) health.listed(provider.name, false)
+    else if (code.startsWith('upstream_')) health.saw(provider.name, false)
+    throw error
   }
 }
 

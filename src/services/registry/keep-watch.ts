@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts'
+import type { Heartbeats } from '../../kernel/heartbeats.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Leases } from '../../platform/lease/lease.ts'
 import type { Log } from '../../platform/log.ts'
@@ -35,11 +36,14 @@ export type KeepWatchParts = {
   clock: Clock
   log: Log
   config: ServicesConfig
+  heartbeats: Heartbeats
   /** Takes what came with beats and must be stored, and says whether there was any. */
   flushMetadata(): Promise<boolean>
 }
 
 const roundMs = 1000
+/** With statements of the store that run into their time-out: an outage wedges nothing. */
+const longestRoundMs = 60_000
 /** Beats are written at most this often. */
 const flushMs = 2000
 const leaseMs = 15_000
@@ -242,11 +246,14 @@ export function createKeepWatch(parts: KeepWatchParts): KeepWatch {
     start() {
       lastRoundAt = clock.monotonic()
       hearing.restart()
+      const heart = parts.heartbeats.watch('registry', longestRoundMs)
       looping = (async () => {
         while (!stopping.signal.aborted) {
           await round().catch((error) => log.warn('Watching plugin services failed; it goes on next second', { error }))
+          heart.beat()
           await clock.sleep(roundMs, stopping.signal)
         }
+        heart.end()
       })()
     },
     async stop() {

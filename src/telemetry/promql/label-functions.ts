@@ -1,6 +1,6 @@
+import { compileRegex, type Regex } from '../../kernel/regex.ts'
 import { type Context, relabel, type Series } from './context.ts'
 import { labelOf, withLabel } from './labels.ts'
-import { compileRegex, type Regex } from './regex.ts'
 import { QueryError } from './syntax.ts'
 
 const labelPattern = /^[A-Za-z_]\w*$/

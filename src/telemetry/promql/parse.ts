@@ -1,8 +1,8 @@
 import { parser } from '@prometheus-io/lezer-promql'
+import { compileRegex } from '../../kernel/regex.ts'
 import { readDuration, readNumber } from './duration.ts'
 import { aggregations } from './functions.ts'
 import { metricName } from './labels.ts'
-import { compileRegex } from './regex.ts'
 import {
   type Aggregate,
   type At,

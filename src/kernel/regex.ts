@@ -29,6 +29,14 @@ export function compileRegex(pattern: string, options: { isDotAll: boolean }): R
   }
 }
 
+/** Whether RE2's pattern is found anywhere in a text, in time linear in it; throws an Error that says what is wrong. */
+export function compileSearch(pattern: string): (text: string) => boolean {
+  // Alone first: what closes a group that it did not open must not pass because of the one around it.
+  compileProgram(pattern, { isDotAll: false })
+  const { matches } = compileRegex(`(?s:.*?)(?:${pattern})(?s:.*)`, { isDotAll: false })
+  return matches
+}
+
 /** `a|b|c` is a set, and most patterns of dashboards are that. */
 function literalsOf(pattern: string): ReadonlySet<string> | null {
   return /^[\w :/@,;=-]*(\|[\w :/@,;=-]*)*$/.test(pattern) ? new Set(pattern.split('|')) : null
