@@ -1,5 +1,16 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -83,6 +94,17 @@ test('a new enough Node runs the program in the same process', async () => {
     exitCode: 0,
     out: 'ran x',
   })
+})
+
+test('what was compiled is kept beside the packages, also for threads; where it cannot be, the program runs as well', async () => {
+  installDependencies()
+  writeFileSync(join(root, 'src/main.ts'), 'console.log(process.env.NODE_COMPILE_CACHE ?? "none")\n')
+  const kept = join(root, 'node_modules/.cache/gatehouse')
+  expect(await run('bin/gatehouse')).toMatchObject({ exitCode: 0, out: realpathSync(root) + kept.slice(root.length) })
+  expect(readdirSync(kept)).not.toEqual([])
+  rmSync(join(root, 'node_modules/.cache'), { recursive: true })
+  writeFileSync(join(root, 'node_modules/.cache'), '')
+  expect(await run('bin/gatehouse')).toMatchObject({ exitCode: 0, out: 'none', err: '' })
 })
 
 test('the launcher is read by whatever Node the machine has', async () => {
