@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Loaded } from './config.ts'
+import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
 import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
 import { createHealth } from './health/index.ts'
@@ -39,6 +40,7 @@ export type Tables = IdentityTables &
   UsageTables &
   QuotaTables &
   MirrorTables &
+  ConversationTables &
   ServicesTables
 
 export type RoomSettings = {
@@ -75,6 +77,7 @@ export function buildRooms(
       },
       tenantOf: (scope, id) => identity.tenantOf(scope, id),
       namesOf: (kind, ids) => (kind === 'provider' ? gateway.providerNames() : identity.namesOf(kind, ids)),
+      alongside: addToSessions,
     },
     config.usage,
     config.limits,
@@ -94,6 +97,14 @@ export function buildRooms(
     log,
   })
   closers.push(() => imageFetch.close())
+  const conversations = createConversations(
+    {
+      ...{ db, bus, clock, log, metrics, leases: leasesOf('worker') },
+      tenantOf: (scope, id) => identity.tenantOf(scope, id),
+      sign: (claims) => serviceProxy.sign(claims, 'deletion-receipt+jwt'),
+    },
+    config.conversations,
+  )
   const gateway = createGateway(
     {
       db,
@@ -105,6 +116,7 @@ export function buildRooms(
       priceOf: usage.priceOfMillions,
       storedRoute: usage.routeOf,
       keepMirror: usage.keepMirror,
+      scribe: conversations,
       tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
       keyName: identity.keyName,
       bus,
@@ -224,6 +236,7 @@ export function buildRooms(
   const all = {
     core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
       telemetry.routes,
+      conversations.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -239,7 +252,7 @@ export function buildRooms(
     ...health.routes,
   ]
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
-  return { identity, gateway, usage, health, services, serviceProxy, telemetry, demo, routes, roles }
+  return { identity, gateway, usage, conversations, health, services, serviceProxy, telemetry, demo, routes, roles }
 }
 
 /** What plugins are told of themselves, where they registered. */

@@ -23,6 +23,7 @@ export const idPrefixes = {
   instance: 'ins',
   endpoint: 'sep',
   registrationToken: 'rgt',
+  deletionReceipt: 'del',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -185,6 +185,7 @@ async function visit(
   else if (ending !== undefined) {
     const entry = await settle(ending, endpoint, meter, response, context, errorHeaders, own)
     visited?.call?.mirror?.begin(entry)
+    visited?.call?.talk?.begin(entry)
   }
 }
 
