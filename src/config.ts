@@ -14,6 +14,7 @@ import { checkFolder, checkSecrets, checkTogether } from './config/preflight.ts'
 import { describe, listSettings, type Setting } from './config/settings.ts'
 import { readToml } from './config/toml.ts'
 import { ConfigError, type Finding, type Words } from './config/words.ts'
+import { conversationsConfig } from './conversations/config.ts'
 import { gatewayConfig } from './gateway/config.ts'
 import { healthConfig } from './health/config.ts'
 import { serverConfig } from './http/config.ts'
@@ -43,6 +44,7 @@ export const configSchema = z.strictObject({
   gateway: gatewayConfig,
   usage: usageConfig,
   limits: limitsConfig,
+  conversations: conversationsConfig,
   services: servicesConfig,
   service_proxy: serviceProxyConfig,
   health: healthConfig,

@@ -65,6 +65,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     for (const [room, stop] of [
       [() => usage.start(), () => usage.stop()],
       [() => identity.start(), () => identity.stop()],
+      [() => rooms.conversations.start(), () => rooms.conversations.stop()],
       [() => gateway.start(), () => gateway.stop()],
       [() => plugins.start(), () => plugins.stop()],
       [() => checks.start(), () => checks.stop()],

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Loaded } from './config.ts'
+import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
 import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
@@ -41,6 +42,7 @@ export type Tables = IdentityTables &
   UsageTables &
   QuotaTables &
   MirrorTables &
+  ConversationTables &
   ServicesTables &
   SourcesTables &
   ChecksTables
@@ -87,6 +89,7 @@ export function buildRooms(
         const others = ids.filter((id) => id.includes(':'))
         return others.length === 0 ? own : new Map([...own, ...(await sources.namesOf(kind, others))])
       },
+      alongside: addToSessions,
     },
     config.usage,
     config.limits,
@@ -106,6 +109,14 @@ export function buildRooms(
     log,
   })
   closers.push(() => imageFetch.close())
+  const conversations = createConversations(
+    {
+      ...{ db, bus, clock, log, metrics, leases: leasesOf('worker') },
+      tenantOf: (scope, id) => identity.tenantOf(scope, id),
+      sign: (claims) => serviceProxy.sign(claims, 'deletion-receipt+jwt'),
+    },
+    config.conversations,
+  )
   const gateway = createGateway(
     {
       db,
@@ -117,6 +128,7 @@ export function buildRooms(
       priceOf: usage.priceOfMillions,
       storedRoute: usage.routeOf,
       keepMirror: usage.keepMirror,
+      scribe: conversations,
       tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
       keyName: identity.keyName,
       bus,
@@ -280,6 +292,7 @@ export function buildRooms(
       telemetry.routes,
       sources.routes,
       checks.routes,
+      conversations.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -296,7 +309,8 @@ export function buildRooms(
   ]
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
-    ...{ identity, gateway, usage, health, checks, services, serviceProxy, telemetry, sources, demo, routes, roles },
+    ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry },
+    ...{ sources, demo, routes, roles },
   }
 }
 

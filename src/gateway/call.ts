@@ -25,6 +25,10 @@ export type Call = {
   startedMono: number
   /** A second model is to be asked the same, when this call is over; null for most calls. */
   mirror: Follower | null
+  /** As the caller says it in headers or body, '' for none. */
+  sessionId: string
+  /** What is said is kept; null for most calls. */
+  talk: Follower | null
 }
 
 /** What follows a call. */

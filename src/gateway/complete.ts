@@ -2,12 +2,13 @@ import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { CallSize, Prices, Quota, QuotaCall, Subject } from '../usage/index.ts'
-import type { Answerer, AttemptTiming } from './answer/answerer.ts'
+import type { Answerer, AttemptTiming, Listener } from './answer/answerer.ts'
 import type { InFlight } from './answer/attempt.ts'
 import type { Drains } from './answer/drains.ts'
 import { type KeptAnswer, type KeptAnswers, sendKept } from './answer/kept.ts'
 import type { OpenStreams } from './answer/open-streams.ts'
 import { answerStreamed } from './answer/streamed.ts'
+import { openTalk, type Scribe } from './answer/talk.ts'
 import type { ExchangeSource, Wanted } from './answer/wanted.ts'
 import { answerWhole } from './answer/whole.ts'
 import { type Call, type Ending, leftByCaller } from './call.ts'
@@ -35,6 +36,7 @@ export type Completer = {
   /** null: answers are not kept. */
   kept: KeptAnswers | null
   mirrors: Mirrors
+  scribe: Scribe
 } & ExchangeSource
 
 /**
@@ -50,14 +52,20 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
   const limited = own.quota.find(call.principal, call.clientIp)
   if (limited !== null) await takeFromLimits(limited, asked, model, call, own)
   const wish = wanted.wish ?? call.wish
+  const talk = wanted.conversation === undefined ? null : openTalk(wanted.conversation, call, own.scribe)
+  call.talk = talk
   const kept = own.kept === null ? null : openKept(wanted, call, own.kept)
   if (kept !== null) {
     const hit = await kept.read()
-    if (hit !== null) return sendKept(hit, call)
+    if (hit !== null) {
+      talk?.add(hit.body)
+      return sendKept(hit, call)
+    }
     call.headers.push('x-gatehouse-cache', 'miss')
   }
   const mirror = model.mirror === null ? null : own.mirrors.open(model.mirror, wanted, call)
   call.mirror = mirror
+  const heard = hearBoth(mirror, talk)
   const run = own.router.open(model, {
     needs: asked.needs,
     wish,
@@ -82,9 +90,9 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
           deadlineAt,
           drains,
           kept,
-          heard: mirror,
+          heard,
         })
-      : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes, drains, kept, heard: mirror })
+      : answerWhole(call, inFlight, { maxBytes: own.config.max_answer_bytes, drains, kept, heard })
     answerer = opened
     const result = await failOver(
       run.plan.order,
@@ -115,6 +123,16 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
     const told = run.close()
     call.meter.setRoute(told)
     own.router.decisions.keep(call.requestId, told)
+  }
+}
+
+function hearBoth(one: Listener | null, other: Listener | null): Listener | null {
+  if (one === null || other === null) return one ?? other
+  return {
+    add(piece) {
+      one.add(piece)
+      other.add(piece)
+    },
   }
 }
 

@@ -20,6 +20,7 @@ import type { Ledger, MirrorEntry, Prices, Quota } from '../usage/index.ts'
 import { createDrains } from './answer/drains.ts'
 import { createKeptAnswers } from './answer/kept.ts'
 import { watchStreams } from './answer/open-streams.ts'
+import type { Scribe } from './answer/talk.ts'
 import type { ChatRequest } from './chat.ts'
 import type { GatewayConfig } from './config.ts'
 import { createConfigure } from './control/configure.ts'
@@ -78,6 +79,8 @@ export type GatewayParts = {
   tenantOfKey?(keyId: string): Promise<string | null>
   /** Keeps a comparison of two models' answers. */
   keepMirror(entry: MirrorEntry): Promise<void>
+  /** Keeps what is said in calls; absent: nobody does. */
+  scribe?: Scribe
   /** What an API key is called; '' when there is no such key. */
   keyName?(keyId: string): Promise<string>
   /** [0, 1) */
@@ -200,6 +203,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   })
   const calls: LlmSource = {
     mirrors,
+    scribe: parts.scribe ?? { listen: () => null },
     responses,
     table: () => table.get(),
     quota: parts.quota,

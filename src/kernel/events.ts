@@ -4,7 +4,7 @@
  */
 export type Announcements = {
   /** Stored configuration of a kind changed; every node reloads its snapshot of it. */
-  'config.changed': { kind: 'keys' | 'routes' | 'prices' | 'limits' | 'checks' }
+  'config.changed': { kind: 'keys' | 'routes' | 'prices' | 'limits' | 'checks' | 'conversations' }
   /** A budget has spent this much of its limit; told once for each percent and period, whichever node found out. */
   'budget.threshold': {
     budgetId: string

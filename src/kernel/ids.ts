@@ -25,6 +25,7 @@ export const idPrefixes = {
   registrationToken: 'rgt',
   source: 'src',
   check: 'chk',
+  deletionReceipt: 'del',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

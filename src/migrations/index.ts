@@ -21,6 +21,7 @@ import { agentsMigration } from './0019-agents.ts'
 import { durationsMigration } from './0020-durations.ts'
 import { sourcesMigration } from './0021-sources.ts'
 import { checksMigration } from './0022-checks.ts'
+import { conversationsMigration } from './0023-conversations.ts'
 
 export type { Migration }
 
@@ -48,4 +49,5 @@ export const migrations: readonly Migration[] = [
   durationsMigration,
   sourcesMigration,
   checksMigration,
+  conversationsMigration,
 ]

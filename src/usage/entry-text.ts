@@ -1,7 +1,7 @@
 import type { NanoUsd } from '../kernel/money.ts'
 import { writeDetails } from './details.ts'
 import type { Cost } from './price-list.ts'
-import { logColumns, type RequestLogRow, type SummedRow } from './rows.ts'
+import { logColumns, type RequestLogRow, type SettledRow } from './rows.ts'
 import type { AttemptRecord, UsageDetails, UsageEntry } from './schema.ts'
 
 /**
@@ -66,7 +66,7 @@ export function writeEntry(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd
 }
 
 /** What the hourly sums need of an entry, as it will stand in its row: spares reading the text back. */
-export function summedRow(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd | null): SummedRow {
+export function summedRow(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd | null): SettledRow {
   return {
     id: entry.id,
     started_at: count(entry.startedAt),
@@ -99,6 +99,7 @@ export function summedRow(entry: UsageEntry, cost: Cost, wastedNanoUsd: NanoUsd 
     tags: tagsText(entry.tags),
     agent: storableText(entry.agent, longestAgent),
     service: storableText(entry.service, 200),
+    session_id: storableText(entry.sessionId, 200),
   }
 }
 

@@ -36,7 +36,7 @@ import { createUsageRetention, deleteOldLogs } from './retention.ts'
 import { usageRoutes } from './routes.ts'
 import type { UsageTables } from './rows.ts'
 import type { Ledger } from './schema.ts'
-import { createUsageStore } from './store.ts'
+import { type Alongside, createUsageStore } from './store.ts'
 
 export { exportFormats } from './analytics/export.ts'
 export { openReports, topKeys } from './analytics/open.ts'
@@ -65,7 +65,7 @@ export type { TenantOf } from './quota/routes.ts'
 export type { Subject } from './quota/rules.ts'
 export { readSpendCounters } from './quota/spend-counters.ts'
 export type { QuotaTables } from './quota/store.ts'
-export type { UsageTables } from './rows.ts'
+export type { SettledRow, UsageTables } from './rows.ts'
 export type {
   AbortPolicy,
   AttemptRecord,
@@ -102,6 +102,8 @@ export type UsageParts = {
   heartbeats?: Heartbeats
   /** What people, keys and providers are called; those that are gone are left out. */
   namesOf?: NamesOf
+  /** Other rooms' sums of rows that are new. */
+  alongside?: Alongside
 }
 
 export type Usage = Ledger & {
@@ -136,7 +138,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
     durability: config.durability,
     maxBytes: config.journal_max_mb * 1024 * 1024,
   })
-  const store = createUsageStore(db)
+  const store = createUsageStore(db, parts.alongside)
   const prices = createPrices({ store, bus, clock, log })
   const { heartbeats } = parts
   const schedule = createSchedule({ clock, leases, log, heartbeats })

@@ -7,7 +7,7 @@ import type { Log } from '../platform/log.ts'
 import { durationBuckets, type Metrics } from '../platform/metrics.ts'
 import { readEntry, summedRow, valuesOf, writeEntry } from './entry-text.ts'
 import type { PriceList } from './price-list.ts'
-import type { SummedRow } from './rows.ts'
+import type { SettledRow } from './rows.ts'
 import type { Ledger } from './schema.ts'
 import type { UsageStore } from './store.ts'
 
@@ -19,7 +19,7 @@ export type LedgerParts = {
   log: Log
   metrics: Metrics
   /** Told of rows that the store has taken, perhaps twice of the same. */
-  stored?(rows: readonly SummedRow[]): void
+  stored?(rows: readonly SettledRow[]): void
   heartbeats?: Heartbeats | undefined
 }
 
@@ -102,10 +102,10 @@ export function createLedger({
     const entries = journal.read(batchRows)
     const last = entries.at(-1)
     if (last === undefined) return 0
-    const rows: { entry: JournalEntry; row: SummedRow }[] = []
+    const rows: { entry: JournalEntry; row: SettledRow }[] = []
     for (const entry of entries) {
       try {
-        rows.push({ entry, row: (entry.memo as SummedRow | undefined) ?? readEntry(entry.body) })
+        rows.push({ entry, row: (entry.memo as SettledRow | undefined) ?? readEntry(entry.body) })
       } catch (error) {
         setAside(entry, error)
       }
@@ -119,7 +119,7 @@ export function createLedger({
   }
 
   /** A row the store refuses for what it holds must not hold up the others: halves are tried until it stands alone. */
-  async function storeRows(rows: readonly { entry: JournalEntry; row: SummedRow }[]): Promise<void> {
+  async function storeRows(rows: readonly { entry: JournalEntry; row: SettledRow }[]): Promise<void> {
     if (rows.length === 0) return
     try {
       await store.settle(

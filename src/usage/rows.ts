@@ -101,6 +101,9 @@ export type SummedRow = Pick<
   | 'service'
 >
 
+/** A row as it is settled: other rooms sum by session too. */
+export type SettledRow = SummedRow & Pick<RequestLogRow, 'session_id'>
+
 export const hourlyKeys = [
   'hour',
   'tenant_id',

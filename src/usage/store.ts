@@ -12,7 +12,7 @@ import {
   logColumns,
   type PriceRow,
   type RequestLogRow,
-  type SummedRow,
+  type SettledRow,
   type UsageTables,
 } from './rows.ts'
 
@@ -72,12 +72,15 @@ const bytesBesideTexts = 300
 /** A row of sums with its key, twice: in the table and in the index. */
 const bytesOfSums = 400
 
+/** What another room adds to its own tables with rows that are new, in the transaction that stores them. */
+export type Alongside = (trx: Transaction<never>, added: readonly SettledRow[]) => Promise<void>
+
 /** Every query of this room. */
-export function createUsageStore(db: Kysely<UsageTables>) {
+export function createUsageStore(db: Kysely<UsageTables>, alongside: Alongside = async () => {}) {
   const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter
 
-  async function settle(rows: readonly SummedRow[], values: readonly ManyValues[]): Promise<number> {
-    const byId = new Map<string, SummedRow>()
+  async function settle(rows: readonly SettledRow[], values: readonly ManyValues[]): Promise<number> {
+    const byId = new Map<string, SettledRow>()
     for (const row of rows) if (!byId.has(row.id)) byId.set(row.id, row)
     return db.transaction().execute(async (trx) => {
       const inserted = await insertMany(trx, 'request_logs', logColumns, values, {
@@ -90,6 +93,7 @@ export function createUsageStore(db: Kysely<UsageTables>) {
       const cells = new Map<string, Cell>()
       foldRows(cells, added)
       await addToRollUps(trx, spread(cells.values()))
+      await alongside(trx as unknown as Transaction<never>, added)
       return inserted.length
     })
   }
@@ -100,7 +104,7 @@ export function createUsageStore(db: Kysely<UsageTables>) {
      * call or in two, is stored and counted once. `texts` are JSON arrays of the rows' values in the order of
      * `logColumns`; `rows` are the same rows as far as sums look at them. Returns how many were new.
      */
-    settle: (rows: readonly SummedRow[], texts: readonly string[]) => settle(rows, texts),
+    settle: (rows: readonly SettledRow[], texts: readonly string[]) => settle(rows, texts),
 
     /** The same for whole rows. */
     storeRows: (rows: readonly RequestLogRow[]) =>

@@ -159,7 +159,7 @@ export function readReply(status: number, headers: Headers, text: string): Reply
     text,
     json: parse(text) ?? {},
     events,
-    content: choices.map((choice) => choice.delta.content ?? '').join(''),
+    content: choices.map((choice) => choice.delta?.content ?? '').join(''),
     finish: choices.findLast((choice) => choice.finish_reason)?.finish_reason ?? null,
     isDone: (events.at(-1) as unknown) === '[DONE]',
   }

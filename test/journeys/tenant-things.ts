@@ -108,6 +108,31 @@ export const makers: Record<string, Maker> = {
     return { token: (await hub.admin('POST', '/api/checks', wish)).push_path.split('/').at(-1) }
   },
   '/api/badge': (world, owner) => makers['/api/checks']!(world, owner),
+  '/api/sessions': async ({ hub }, { key }) => {
+    const headers = { authorization: `Bearer ${key.text}`, 'content-type': 'application/json' }
+    const body = { model: 'bravo-second', messages: [{ role: 'user', content: 'bravo' }] }
+    const sessionId = `bravo-${Math.random()}`
+    await fetch(`${hub.url}/v1/chat/completions`, {
+      ...{ method: 'POST', headers: { ...headers, 'x-session-id': sessionId } },
+      body: JSON.stringify(body),
+    })
+    await hub.logs()
+    const { data } = await hub.admin('GET', `/api/sessions?session_id=${sessionId}`)
+    return { id: data[0].id, session: sessionId }
+  },
+  '/api/deletion-receipts': async (world, owner) => {
+    const { id } = await makers['/api/sessions']!(world, owner)
+    return { id: (await world.hub.admin('DELETE', `/api/sessions/${id}`)).id }
+  },
+  '/api/conversation-settings/keys': async ({ hub }, owner) => {
+    const { id } = await makers['/api/keys']!({ hub } as World, owner)
+    await hub.admin('PUT', `/api/conversation-settings/keys/${id}`, { messages: true })
+    return { id: id! }
+  },
+  '/api/conversation-settings/tenants': async ({ hub }, { id }) => {
+    await hub.admin('PUT', `/api/conversation-settings/tenants/${id}`, { messages: true })
+    return { id }
+  },
   // The hub's own, which no tenant reads or changes.
   '/api/metrics/label': async () => ({ name: 'bravo' }),
   '/api/providers': async ({ hub }) => {
@@ -205,13 +230,23 @@ export const references: Record<
     }),
   },
   'GET /api/logs trace_id': { of: '/api/logs', by: 'trace', send: (id) => ({ query: `trace_id=${id}` }) },
+  'GET /api/sessions user_id': { of: '/api/users', send: (id) => ({ query: `user_id=${id}` }) },
+  'GET /api/sessions session_id': {
+    of: '/api/sessions',
+    by: 'session',
+    send: (id) => ({ query: `session_id=${encodeURIComponent(id)}` }),
+  },
+  'GET /api/sessions/search user_id': { of: '/api/users', send: (id) => ({ query: `q=hello&user_id=${id}` }) },
   'GET /api/logs key_id': { of: '/api/keys', send: (id) => ({ query: `key_id=${id}` }) },
 }
 
 const manifestOf = () => ({ name: `alpha-${String(Math.random()).slice(2, 12)}`, host: '127.0.0.1', port: 9 })
 
 /** Bodies that pass a route's own rules, where `{}` does not. */
-export const bodies: Record<string, object> = {}
+export const bodies: Record<string, object> = {
+  'PUT /api/conversation-settings/keys/{id}': { messages: true },
+  'PUT /api/conversation-settings/tenants/{id}': { messages: true },
+}
 
 /** Names that are the sender's to choose: the answer repeats them, whoever else has the same. */
 export const ownNames = ['POST /api/registry/register instance_id']

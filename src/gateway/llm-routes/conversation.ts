@@ -5,6 +5,7 @@ import { openaiChat } from '../protocols/openai-chat/index.ts'
 import { type InboundProtocol, nowhere, type Place } from '../protocols/protocol.ts'
 import { readAgentMember } from '../request/agent.ts'
 import { readAsked } from '../request/asked.ts'
+import { readSessionMember } from '../request/session-id.ts'
 import { readWishMembers } from '../routing/wish.ts'
 import { defineEndpoint, type Endpoint, toCall, type Visit } from './endpoint.ts'
 import { questionOf } from './kept-question.ts'
@@ -29,6 +30,10 @@ export function conversation(
       meter.setAsked({ model: asked.model.slice(0, 200), stream: asked.stream, body })
       meter.setFacts({ agent: readAgentMember(asked.members) })
       const call = toCall(visit)
+      if (call.sessionId === '') {
+        call.sessionId = readSessionMember(asked)
+        meter.setFacts({ sessionId: call.sessionId })
+      }
       const wanted = wantAnswer(asked)
       // Members of the first orchestrator's, which had them in OpenAI's body.
       if (protocol.name === openaiChat.name) wanted.wish = readWishMembers(asked.members.member, call.wish)

@@ -10,6 +10,7 @@ import type { Completer } from '../complete.ts'
 import type { GatewayMetrics, Meter } from '../meter.ts'
 import type { PinStore } from '../operations/pinned/store.ts'
 import type { ErrorWriter } from '../protocols/protocol.ts'
+import { readSessionHeader } from '../request/session-id.ts'
 import type { Responses } from '../responses/responses.ts'
 import { readWishHeaders } from '../routing/wish.ts'
 
@@ -71,6 +72,8 @@ export type LlmSource = Completer & {
 /** A call as the gateway follows it from here on. */
 export function toCall(visit: Visit): Call {
   const { principal, request, response, context, meter, errorHeaders, endpoint } = visit
+  const sessionId = readSessionHeader(request.headers)
+  if (sessionId !== '') meter.setFacts({ sessionId })
   const call: Call = {
     principal,
     response,
@@ -88,6 +91,8 @@ export function toCall(visit: Visit): Call {
     startedAt: context.startedAt,
     startedMono: context.startedMono,
     mirror: null,
+    sessionId,
+    talk: null,
   }
   visit.call = call
   return call

@@ -12,6 +12,7 @@ import { type KeepingAsked, openaiResponses, repeatOf, responseId } from '../pro
 import { type JsonObject, nowhere } from '../protocols/protocol.ts'
 import { readAgentMember } from '../request/agent.ts'
 import { type Asked, readAsked } from '../request/asked.ts'
+import { readSessionHeader, readSessionMember } from '../request/session-id.ts'
 import { type Pin, toItems } from '../responses/resolve.ts'
 import type { UnheardReply } from '../responses/unheard-reply.ts'
 import { type WatchedProtocol, watchProtocol } from '../responses/watch.ts'
@@ -69,13 +70,15 @@ type Asking = {
   wire(): JsonObject
   pin: Pin | null
   isKept: boolean
+  /** As the caller says, or as what it goes on from belongs to; '' for neither: a response that is kept begins its own. */
+  sessionId: string
   /** Who answers; known once somebody has been asked. */
   served: Candidate | null
 }
 
 const referenceWord = Buffer.from('"item_reference"')
 
-async function readAsking(body: Buffer, { own, principal }: Visit): Promise<Asking> {
+async function readAsking(body: Buffer, { own, principal, request, meter }: Visit): Promise<Asking> {
   const { responses: room } = own
   let asking: Asking | null = null
   const watched = watchProtocol(() => ({
@@ -91,15 +94,18 @@ async function readAsking(body: Buffer, { own, principal }: Visit): Promise<Aski
   }
   if (keeping.previousResponseId !== null || keeping.background) refuseWhereOff(room.isOn, keeping)
   let pin: Pin | null = null
+  let sessionId = readSessionHeader(request.headers) || readSessionMember(asked)
   if (keeping.previousResponseId !== null || body.includes(referenceWord)) {
     const resolved = await room.resolve(watched.request(), principal)
     pin = resolved.pin
+    if (sessionId === '') sessionId = resolved.sessionId
     asked = readAsked(Buffer.from(JSON.stringify(resolved.wire)), watched)
   }
   const isSmall = asked.body.length <= room.maxBytes
   if (keeping.background && !isSmall) {
     throw fail('body_too_large', `A response in the background takes up to ${room.maxBytes} bytes.`)
   }
+  if (sessionId !== '') meter.setFacts({ sessionId })
   asking = {
     asked: pin === null ? asked : { ...asked, pinnedTo: pin },
     watched,
@@ -107,6 +113,7 @@ async function readAsking(body: Buffer, { own, principal }: Visit): Promise<Aski
     wire: () => watched.request(),
     pin,
     isKept: room.isOn && keeping.store !== false && isSmall,
+    sessionId,
     served: null,
   }
   return asking
@@ -188,7 +195,7 @@ const cannotCompact = {
 }
 
 /** So that the next request may go on from it at once: before the last byte leaves. */
-async function keepAnswer(asking: Asking, { own, principal, context }: Visit): Promise<void> {
+async function keepAnswer(asking: Asking, { own, principal, context, meter }: Visit): Promise<void> {
   const answer = asking.watched.answer()
   const { served } = asking
   if (answer === null || served === null) return
@@ -197,6 +204,8 @@ async function keepAnswer(asking: Asking, { own, principal, context }: Visit): P
     const isOurs = answer.by === 'hub'
     const id = isOurs ? asText(response.id) : answer.id
     if (id === '') return
+    const sessionId = asking.sessionId === '' ? id : asking.sessionId
+    meter.setFacts({ sessionId })
     await own.responses.keep({
       id,
       principal,
@@ -207,6 +216,7 @@ async function keepAnswer(asking: Asking, { own, principal, context }: Visit): P
       isBackground: false,
       input: isOurs ? toItems(asking.wire().input) : [],
       response,
+      sessionId,
     })
   } catch (error) {
     // The answer is paid for and belongs to the caller, found again or not.
@@ -240,6 +250,8 @@ async function runInBackground(asking: Asking, visit: Visit): Promise<undefined>
   own.responses.runs.admit()
   const run: Asking = { ...asking, asked: toForeground(wire, asking), isKept: true }
   const previousId = asText(wire.previous_response_id)
+  const sessionId = asking.sessionId === '' ? id : asking.sessionId
+  visit.meter.setFacts({ sessionId })
   await own.responses.keep({
     id,
     principal,
@@ -250,6 +262,7 @@ async function runInBackground(asking: Asking, visit: Visit): Promise<undefined>
     isBackground: true,
     input: toItems(wire.input),
     response: queued,
+    sessionId,
   })
   own.responses.runs.start({
     id,
@@ -292,10 +305,12 @@ async function work(asking: Asking, visit: Visit, reply: UnheardReply): Promise<
     await own.ledger.record(entry)
     ending.send(null)
     call.mirror?.begin(entry)
+    call.talk?.begin(entry)
   } catch (thrown) {
     own.log.error('a call could not be entered into the ledger', { requestId: call.requestId, error: thrown })
     ending.send(fail('ledger_unavailable'))
     call.mirror?.begin(null)
+    call.talk?.begin(null)
   }
 }
 

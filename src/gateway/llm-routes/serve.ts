@@ -187,6 +187,7 @@ async function visit(
   else if (ending !== undefined) {
     const entry = await settle(ending, endpoint, meter, response, context, errorHeaders, own)
     visited?.call?.mirror?.begin(entry)
+    visited?.call?.talk?.begin(entry)
   }
 }
 

@@ -13,17 +13,19 @@ export type Heard = {
 
 /**
  * The answer that a caller got, read back from its bytes: so that it is compared as it was given, whoever made it and
- * whatever was between. null when its protocol is one that no provider speaks here, or the bytes are no whole answer.
+ * whatever was between. null when its protocol is one that no provider speaks here, or the bytes are no whole answer; with
+ * `cut`, a stream that broke off is read as far as it came.
  */
 export function readHeard(
   bytes: Buffer,
   { protocol, stream, framing }: { protocol: string; stream: boolean; framing: Framing },
+  wanted: 'whole' | 'cut' = 'whole',
 ): Heard | null {
   const spoken = outbound.find(({ name }) => name === protocol)
   if (spoken === undefined) return null
   try {
     if (!stream) return heardOf(spoken.readResult(JSON.parse(bytes.toString('utf8')) as JsonObject))
-    return heardFrom(spoken.createStreamReader(), framing === 'sse' ? bytes : toEvents(bytes))
+    return heardFrom(spoken.createStreamReader(), framing === 'sse' ? bytes : toEvents(bytes), wanted === 'cut')
   } catch {
     return null
   }
@@ -42,7 +44,7 @@ export function heardOf({ choices }: ChatResult): Heard {
   }
 }
 
-function heardFrom(reader: StreamReader, bytes: Buffer): Heard | null {
+function heardFrom(reader: StreamReader, bytes: Buffer, mayBeCut: boolean): Heard | null {
   const heard: Heard = { text: '', toolCalls: [], finish: '' }
   const said: string[] = []
   const calls = new Map<number, { name: string; pieces: string[] }>()
@@ -57,7 +59,7 @@ function heardFrom(reader: StreamReader, bytes: Buffer): Heard | null {
   }
   for (const event of reader.push(bytes)) take(event)
   for (const event of reader.close()) take(event)
-  if (!isWhole) return null
+  if (!isWhole && !mayBeCut) return null
   heard.text = said.join('')
   heard.toolCalls = [...calls.values()].map(({ name, pieces }) => ({ name, arguments: pieces.join('') }))
   return heard

@@ -10,6 +10,8 @@ export type Resolved = {
   /** The request with everything in it that the hub keeps; what a provider keeps is still named. */
   wire: JsonObject
   pin: Pin | null
+  /** The session of what the request goes on from, '' where it goes on from nothing. */
+  sessionId: string
 }
 
 /**
@@ -27,9 +29,11 @@ export async function resolveRequest(
   input = await resolveItems(input, owner, store, nowMs, pins)
   const previousId = asText(wire.previous_response_id)
   let goesOnFrom = ''
+  let sessionId = ''
   if (previousId !== '') {
     const row = await store.find(previousId, owner, nowMs)
     if (!row) throw unknownResponse(previousId, 'previous_response_id')
+    sessionId = row.session_id === '' ? row.id : row.session_id
     if (row.owner === 'provider') {
       goesOnFrom = row.id
       pins.push(pinOf(row))
@@ -47,6 +51,7 @@ export async function resolveRequest(
   return {
     wire: { ...rest, input, ...(goesOnFrom === '' ? {} : { previous_response_id: goesOnFrom }) },
     pin: pins[0] ?? null,
+    sessionId,
   }
 }
 

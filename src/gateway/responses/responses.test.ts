@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createManualClock } from '../../kernel/clock.ts'
 import type { Principal } from '../../kernel/principal.ts'
-import { responsesMigration } from '../../migrations/0008-responses.ts'
+import { migrations } from '../../migrations/index.ts'
 import { engines } from '../../platform/database/testing.ts'
 import { silentLog } from '../../platform/database/testing-log.ts'
 import type { JsonObject } from '../protocols/protocol.ts'
@@ -35,6 +35,7 @@ const kept = (id: string, changes: Partial<Kept> = {}): Kept => ({
   provider: null,
   previous: null,
   isBackground: false,
+  sessionId: '',
   input: [{ type: 'message', role: 'user', content: `asked ${id}` }],
   response: { id, status: 'completed', output: [message(`msg_${id}`, `said ${id}`)] },
   ...changes,
@@ -52,7 +53,7 @@ afterEach(async () => {
 
 describe.each(engines())('kept responses on $name', ({ open }) => {
   async function start(limits: { runs?: number } = {}) {
-    const database = await open([responsesMigration])
+    const database = await open(migrations)
     const clock = createManualClock()
     const config = { isOn: true, retentionDays: 30, maxBytes: 1e6, runs: limits.runs ?? 4 }
     const boot = () => {

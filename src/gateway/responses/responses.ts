@@ -41,6 +41,7 @@ export type Kept = {
   isBackground: boolean
   input: JsonObject[]
   response: JsonObject
+  sessionId: string
 }
 
 const dayMs = 86_400_000
@@ -113,7 +114,7 @@ export function createResponses(
       const owner = { tenantId: row.tenant_id, keyId: row.key_id }
       return { row: (await store.find(row.id, owner, clock.now())) ?? row, live }
     },
-    async keep({ id, principal, model, status, provider, previous, isBackground, input, response }) {
+    async keep({ id, principal, model, status, provider, previous, isBackground, input, response, sessionId }) {
       const now = clock.now()
       const row: ResponseRow = {
         id,
@@ -134,6 +135,7 @@ export function createResponses(
         last_sequence: 0,
         created_at: now,
         expires_at: now + config.retentionDays * dayMs,
+        session_id: sessionId,
       }
       await store.insert(row, itemIds(response))
     },

@@ -23,6 +23,8 @@ export type ResponseTables = {
     last_sequence: number
     created_at: number
     expires_at: number
+    /** The session its call belonged to: as the caller said, or the id of the first response of its chain. */
+    session_id: string
   }
   response_items: { item_id: string; response_id: string }
 }

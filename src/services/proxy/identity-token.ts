@@ -7,6 +7,8 @@ import type { Secrets } from '../../platform/secrets.ts'
 export type IdentityTokens = {
   /** A JWT for one service as audience, good for at least half a minute more. */
   tokenFor(principal: Principal, service: { id: string; name: string }, nowMs: number): string
+  /** A compact JWS over what the hub states for good; `typ` tells it from a token, which it must never pass for. */
+  sign(statement: Readonly<Record<string, unknown>>, typ: string): string
   /** What `/.well-known/jwks.json` answers. https://www.rfc-editor.org/rfc/rfc7517#section-5 */
   jwks: { keys: readonly Record<string, string>[] }
 }
@@ -29,6 +31,7 @@ export function createIdentityTokens(secrets: Pick<Secrets, 'derive'>): Identity
   // https://www.rfc-editor.org/rfc/rfc7638#section-3: required members in alphabetical order
   const kid = createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url')
   const head = encode({ alg: 'EdDSA', typ: 'JWT', kid })
+  const seal = (text: string) => `${text}.${sign(null, Buffer.from(text), key).toString('base64url')}`
   const made = new LRUCache<string, { token: string; until: number }>({ max: mostTokens })
 
   function make(principal: Principal, serviceName: string, nowMs: number): string {
@@ -45,8 +48,7 @@ export function createIdentityTokens(secrets: Pick<Secrets, 'derive'>): Identity
       ...(principal.keyId === '' ? {} : { key: principal.keyId }),
       ...(principal.service === '' ? {} : { service: principal.service }),
     })
-    const text = `${head}.${claims}`
-    return `${text}.${sign(null, Buffer.from(text), key).toString('base64url')}`
+    return seal(`${head}.${claims}`)
   }
 
   return {
@@ -59,6 +61,7 @@ export function createIdentityTokens(secrets: Pick<Secrets, 'derive'>): Identity
       made.set(name, { token, until: nowMs + reuseMs })
       return token
     },
+    sign: (statement, typ) => seal(`${encode({ alg: 'EdDSA', typ, kid })}.${encode(statement)}`),
     jwks: { keys: [{ kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'EdDSA', use: 'sig' }] },
   }
 }

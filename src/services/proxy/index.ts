@@ -34,6 +34,8 @@ export type ServiceProxy = {
   /** Bytes of body a request may declare; null for requests that are not the proxy's. */
   bodyLimit(request: IncomingMessage): number | null
   routes: Route[]
+  /** A statement of the hub's, signed with the key that `/.well-known/jwks.json` tells. */
+  sign(statement: Readonly<Record<string, unknown>>, typ: string): string
   /** After the server has drained: closes every connection to instances. */
   stop(): Promise<void>
 }
@@ -84,6 +86,7 @@ export function createServiceProxy(options: ServiceProxyOptions, settings: Servi
       return target === null || options.isReserved(target.name) ? null : settings.max_body_bytes
     },
     routes: identityRoutes(tokens.jwks),
+    sign: tokens.sign,
     stop: fleets.stop,
   }
 }
