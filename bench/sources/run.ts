@@ -1,5 +1,5 @@
 /**
- * `npm run bench:sources [-- --rows N] [--days N] [--users N]`: how fast a gateway's history is read from a SQLite file of
+ * `npm run bench:sources [-- --rows N] [--days N] [--users N] [--read-only]`: how fast a gateway's history is read from a SQLite file of
  * its own, added up, and stored, end to end, as the hub does it. Says too how long the event loop that serves callers was
  * held up meanwhile.
  */
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     rows: { type: 'string', default: '1000000' },
     days: { type: 'string', default: '1' },
     users: { type: 'string', default: '20' },
+    'read-only': { type: 'boolean', default: false },
   },
 })
 const [wanted, days, users] = [Number(values.rows), Number(values.days), Number(values.users)]
@@ -47,7 +48,8 @@ const database = await openDatabase({ url: '', dataDir: folder, log: silentLog }
 await migrate(database, migrations, { log: silentLog })
 const world = await openWorld(database, now)
 await world.add({ dsn: gateway.dsn })
-const node = world.open()
+// What reading and adding up cost alone, when nothing is stored.
+const node = world.open(values['read-only'] ? { ingest: async () => {} } : {})
 const delay = monitorEventLoopDelay({ resolution: 5 })
 delay.enable()
 const startedAt = performance.now()
@@ -71,7 +73,7 @@ const result = {
   eventLoopDelayMs: { p50: delay.percentile(50) / 1e6, p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 },
 }
 console.log(JSON.stringify(result, null, 2))
-const file = `sources-${written}-rows-${days}-days-${users}-users.json`
+const file = `sources-${written}-rows-${days}-days-${users}-users${values['read-only'] ? '-read-only' : ''}.json`
 writeFileSync(fileURLToPath(new URL(`results/${file}`, import.meta.url)), `${JSON.stringify(result, null, 2)}\n`)
 await world.close()
 await database.close()
