@@ -100,7 +100,9 @@ export const makers: Record<string, Maker> = {
     return { id, request: request_id }
   },
   '/api/checks': async ({ hub }, { id }) => {
-    const wish = { name: `bravo-${Math.random()}`, type: 'push', parameters: { every_seconds: 60 }, tenant_id: id }
+    const push = { type: 'push', parameters: { every_seconds: 60 } }
+    // Paused, so that it reads alike whenever it is read.
+    const wish = { name: `bravo-${Math.random()}`, ...push, enabled: false, tenant_id: id }
     return { id: (await hub.admin('POST', '/api/checks', wish)).id }
   },
   '/api/push': async ({ hub }, { id }) => {

@@ -21,7 +21,7 @@ import {
 } from './schema.ts'
 import { showMonitor } from './show.ts'
 import type { ResultRow } from './store.ts'
-import { describeSum } from './sums.ts'
+import { describeSum, hourMs } from './sums.ts'
 
 const byId = z.object({ id: z.string().max(64) })
 const page = z.object({
@@ -131,7 +131,7 @@ export function checksRoutes(view: ChecksView): Route[] {
       summary: 'Uptime and response times, by minute or hour, and the newest single results.',
       handle: async ({ principal, params, query }) => {
         const { monitor } = await monitors.get(scopeOf(principal!), params.id)
-        const to = readMoment(query.to, 'to') ?? view.now()
+        const to = readMoment(query.to, 'to') ?? Math.ceil((view.now() + 1) / hourMs) * hourMs
         const from = readMoment(query.from, 'from') ?? to - 86_400_000
         if (from >= to) throw fail('invalid_request', 'from must be before to', { param: 'from' })
         if (to - from > 800 * 86_400_000) throw fail('invalid_request', 'at most 800 days at a time', { param: 'from' })

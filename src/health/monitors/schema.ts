@@ -149,8 +149,8 @@ export const uptimeReply = z.object({
 })
 
 export const historyQuery = z.object({
-  from: z.string().max(40).optional().describe('ISO 8601 or epoch ms; a day ago unless said.'),
-  to: z.string().max(40).optional(),
+  from: z.string().max(40).optional().describe('ISO 8601 or epoch ms; a day before `to` unless said.'),
+  to: z.string().max(40).optional().describe('The end of this hour unless said.'),
   limit: z.coerce.number().int().min(1).max(1000).default(100).describe('Of single results, the newest.'),
 })
 export const historyReply = z.object({
