@@ -1,5 +1,5 @@
 /**
- * `npm run bench:checks`: what 500 configured checks cost a hub: CPU time as a share of one core, and resident memory. The
+ * `npm run bench -- checks`: what 500 configured checks cost a hub: CPU time as a share of one core, and resident memory. The
  * hub is a process of its own on SQLite with nothing else to do; the same hub without checks of ours is measured first.
  */
 import { readFileSync } from 'node:fs'

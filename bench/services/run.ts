@@ -1,5 +1,5 @@
 /**
- * `npm run bench:services`: what a call of a plugin service through the hub costs in CPU time, beside a plain node:http
+ * `npm run bench -- services`: what a call of a plugin service through the hub costs in CPU time, beside a plain node:http
  * proxy, in windows that take turns within one run. bench/README.md says how it measures.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ const { values } = parseArgs({
 const cycles = Number(values.windows)
 const chosen = scenarios.filter(({ name, connections }) => name.includes(values.only) && connections >= 16)
 if (!Number.isInteger(cycles) || cycles < 1 || chosen.length === 0) {
-  console.error('npm run bench:services [-- --windows N] [--only TEXT in the name of a scenario] [--profile]')
+  console.error('npm run bench -- services [-- --windows N] [--only TEXT in the name of a scenario] [--profile]')
   process.exit(1)
 }
 

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:sources [-- --rows N] [--days N] [--users N] [--read-only]`: how fast a gateway's history is read from a SQLite file of
+ * `npm run bench -- sources [-- --rows N] [--days N] [--users N] [--read-only]`: how fast a gateway's history is read from a SQLite file of
  * its own, added up, and stored, end to end, as the hub does it. Says too how long the event loop that serves callers was
  * held up meanwhile.
  */
