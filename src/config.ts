@@ -20,6 +20,7 @@ import { auditConfig, authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
+import { riskConfig } from './risk/config.ts'
 import { serviceProxyConfig, servicesConfig } from './services/config.ts'
 import { prometheusConfig, telemetryConfig } from './telemetry/config.ts'
 import { limitsConfig, usageConfig } from './usage/config.ts'
@@ -41,6 +42,7 @@ export const configSchema = z.strictObject({
   gateway: gatewayConfig,
   usage: usageConfig,
   limits: limitsConfig,
+  risk: riskConfig,
   services: servicesConfig,
   service_proxy: serviceProxyConfig,
   telemetry: telemetryConfig,

@@ -54,7 +54,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
 
     log.info('Initializing')
     const rooms = buildRooms(platform, { config, clock, log, closers })
-    const { identity, gateway, usage, telemetry, demo } = rooms
+    const { identity, gateway, usage, telemetry, risk, demo } = rooms
     const checks = rooms.health
     const isGateway = rooms.roles.has('gateway')
     health = checks
@@ -64,6 +64,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     for (const [room, stop] of [
       [() => usage.start(), () => usage.stop()],
       [() => identity.start(), () => identity.stop()],
+      [() => risk.start(), () => risk.stop()],
       [() => gateway.start(), () => gateway.stop()],
       [() => plugins.start(), () => plugins.stop()],
       [() => checks.start(), () => checks.stop()],

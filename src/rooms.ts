@@ -6,15 +6,17 @@ import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedT
 import { createHealth } from './health/index.ts'
 import { contextOf } from './http/context.ts'
 import { createRoles, type ServerRole } from './http/roles.ts'
-import { createIdentity, type IdentityTables } from './identity/index.ts'
+import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
 import type { Clock } from './kernel/clock.ts'
-import { fail } from './kernel/errors.ts'
+import { fail, HubError } from './kernel/errors.ts'
 import type { Principal } from './kernel/principal.ts'
+import { everything } from './kernel/scope.ts'
 import { createUpstreams } from './platform/fetch.ts'
 import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
 import type { Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
+import { createRisk, type RiskTables } from './risk/index.ts'
 import {
   contractNames,
   createServiceProxy,
@@ -39,7 +41,8 @@ export type Tables = IdentityTables &
   UsageTables &
   QuotaTables &
   MirrorTables &
-  ServicesTables
+  ServicesTables &
+  RiskTables
 
 export type RoomSettings = {
   config: Loaded['config']
@@ -74,6 +77,7 @@ export function buildRooms(
         canary: Math.round(config.gateway.canary_daily_usd * 1e9),
       },
       tenantOf: (scope, id) => identity.tenantOf(scope, id),
+      throttleOf: (keyId) => risk.throttleOf(keyId),
       namesOf: (kind, ids) => (kind === 'provider' ? gateway.providerNames() : identity.namesOf(kind, ids)),
     },
     config.usage,
@@ -107,6 +111,7 @@ export function buildRooms(
       keepMirror: usage.keepMirror,
       tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
       keyName: identity.keyName,
+      modelInstead: (keyId) => risk.modelFor(keyId),
       bus,
       openCache,
       leases,
@@ -136,6 +141,15 @@ export function buildRooms(
       metrics,
     },
     config.gateway,
+  )
+  const risk = createRisk(
+    {
+      ...{ db, bus, clock, log, metrics },
+      leases: leasesOf('worker'),
+      levers: createLevers(identity),
+      namesOf: (ids) => identity.namesOf('user', ids),
+    },
+    config.risk,
   )
   const health = createHealth({
     database,
@@ -224,6 +238,7 @@ export function buildRooms(
   const all = {
     core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
       telemetry.routes,
+      risk.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -239,7 +254,7 @@ export function buildRooms(
     ...health.routes,
   ]
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
-  return { identity, gateway, usage, health, services, serviceProxy, telemetry, demo, routes, roles }
+  return { identity, gateway, usage, health, services, serviceProxy, telemetry, risk, demo, routes, roles }
 }
 
 /** What plugins are told of themselves, where they registered. */
@@ -269,5 +284,30 @@ function createCorsHeaders(origins: readonly string[]): (origin: string | undefi
   return (origin) => {
     if (origin === undefined || !(isAny || allowed.has(origin))) return []
     return ['access-control-allow-origin', isAny ? '*' : origin, 'vary', 'origin']
+  }
+}
+
+/** What the risk room may do to keys, and where it writes that down. */
+function createLevers({ keys, audit }: Pick<Identity, 'keys' | 'audit'>) {
+  return {
+    async isKeyEnabled(keyId: string) {
+      return keys.get(everything, keyId).then(
+        ({ enabled }) => enabled,
+        (error: unknown) => {
+          if (error instanceof HubError && error.code === 'not_found') return null
+          throw error
+        },
+      )
+    },
+    async setKeyEnabled(keyId: string, enabled: boolean) {
+      await keys.patch(everything, keyId, { enabled })
+    },
+    async audit(action: string, target: string) {
+      const open = await audit.begin({
+        ...{ action, target, principal: null, before: null, requestId: '', traceId: '', clientIp: '', userAgent: '' },
+        actor: { kind: 'hub', id: 'risk', name: 'risk' },
+      })
+      return (code: string, after: unknown) => open.end({ status: code === '' ? 200 : 500, code, after })
+    },
   }
 }

@@ -23,6 +23,8 @@ export const idPrefixes = {
   instance: 'ins',
   endpoint: 'sep',
   registrationToken: 'rgt',
+  finding: 'fnd',
+  riskAction: 'act',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -17,6 +17,7 @@ import { programsMigration } from './0015-programs.ts'
 import { auditMigration } from './0016-audit.ts'
 import { servicesMigration } from './0017-services.ts'
 import { analyticsMigration } from './0018-analytics.ts'
+import { riskMigration } from './0019-risk.ts'
 
 export type { Migration }
 
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   auditMigration,
   servicesMigration,
   analyticsMigration,
+  riskMigration,
 ]

@@ -92,6 +92,8 @@ export type UsageParts = {
   /** Nano-USD a day that the hub may spend of its own accord, by what for. */
   ownDaily?: Readonly<Record<string, number>>
   tenantOf: TenantOf
+  /** Requests a minute that are left to a key for a while; null for no such thing. */
+  throttleOf?(keyId: string): number | null
   /** What people, keys and providers are called; those that are gone are left out. */
   namesOf?: NamesOf
 }
@@ -134,6 +136,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
     ...{ store: quotaStore, counter, bus, schedule, clock, log, metrics, longestCallMs },
     config: limitsOfAll,
     ownDaily: parts.ownDaily ?? {},
+    ...(parts.throttleOf && { throttleOf: parts.throttleOf }),
   })
   const ledger = createLedger({ journal, store, prices, clock, log, metrics, stored: quota.noteStored })
   const mirrors = createMirrorStore(db)

@@ -15,6 +15,7 @@ const shelves = [
   { folder: 'src/usage/price-book', members: '*.ts', contract: 'page.ts' },
   { folder: 'src/health/checks', members: '*.ts', contract: 'check.ts' },
   { folder: 'src/telemetry/collectors', members: '*.ts', contract: 'collector.ts' },
+  { folder: 'src/risk/rules', members: '*.ts', contract: 'rule.ts' },
   { folder: 'src/cli/commands', members: '*.ts', contract: '' },
   { folder: 'src/migrations', members: '*.ts', contract: '' },
 ]
