@@ -19,10 +19,10 @@ export const bigRequest = defineRule({
   severity: 'low',
   quietSeconds: 3600,
   params: z.strictObject({
-    sigma: z.number().min(1).max(50).default(3).describe('Distance from the median, in robust standard deviations.'),
+    sigma: z.number().min(1).max(50).default(4).describe('Distance from the median, in robust standard deviations.'),
     min_samples: z.number().int().min(5).max(kept).default(50).describe('Calls before anything is judged.'),
     min_tokens: z.number().int().min(0).max(100_000_000).default(50_000).describe('Smaller calls never count.'),
-    min_factor: z.number().min(1).max(1000).default(8).describe('And so many times the median.'),
+    min_factor: z.number().min(1).max(1000).default(12).describe('And so many times the median.'),
   }),
   begin: (): Memory => ({ sizes: [], count: 0, largest: 0 }),
   see(memory, { rows }, { sigma, min_samples, min_tokens, min_factor }) {

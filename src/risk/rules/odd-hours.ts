@@ -25,7 +25,12 @@ export const oddHours = defineRule({
     const before = sameHourOfWeeks(memory, 4)
     if (before.length < weeks) return null
     const usual = median(before)
-    const busy = quantile(Object.values(memory.past), 0.75)
+    // Of the same time as those hours: what has grown since makes no hour of then a quiet one.
+    const then = Object.entries(memory.past).filter(([slot]) => Number(slot) <= hour - 167)
+    const busy = quantile(
+      then.map(([, amount]) => amount),
+      0.75,
+    )
     const threshold = usual + sigma * Math.max(1, spread(before, usual))
     if (memory.amount <= threshold || Math.max(...before) > quiet_share * busy) return null
     memory.learnAtMost = usual
