@@ -22,6 +22,7 @@ import { auditConfig, authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
+import { riskConfig } from './risk/config.ts'
 import { serviceProxyConfig, servicesConfig } from './services/config.ts'
 import { sourcesConfig } from './sources/config.ts'
 import { collectorsConfig, prometheusConfig, telemetryConfig } from './telemetry/config.ts'
@@ -45,6 +46,7 @@ export const configSchema = z.strictObject({
   usage: usageConfig,
   limits: limitsConfig,
   conversations: conversationsConfig,
+  risk: riskConfig,
   services: servicesConfig,
   service_proxy: serviceProxyConfig,
   health: healthConfig,

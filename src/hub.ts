@@ -54,7 +54,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
 
     log.info('Initializing')
     const rooms = buildRooms(platform, { config, clock, log, closers })
-    const { identity, gateway, usage, telemetry, demo } = rooms
+    const { identity, gateway, usage, telemetry, risk, demo } = rooms
     const checks = rooms.health
     const configured = rooms.checks
     const isGateway = rooms.roles.has('gateway')
@@ -66,6 +66,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       [() => usage.start(), () => usage.stop()],
       [() => identity.start(), () => identity.stop()],
       [() => rooms.conversations.start(), () => rooms.conversations.stop()],
+      [() => risk.start(), () => risk.stop()],
       [() => gateway.start(), () => gateway.stop()],
       [() => plugins.start(), () => plugins.stop()],
       [() => checks.start(), () => checks.stop()],

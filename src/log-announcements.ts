@@ -43,4 +43,12 @@ export function logAnnouncements(bus: Bus, log: Log): void {
       count: breaks.length,
     }),
   )
+  bus.on('risk.found', ({ findingId, rule, severity, source, entity }) =>
+    log[severity === 'low' ? 'info' : 'warn'](
+      `The rule ${rule} found ${entity} of ${source}: GET /api/risk/findings/${findingId}`,
+    ),
+  )
+  bus.on('risk.closed', ({ findingId, rule, by }) =>
+    log.info(`The finding ${findingId} of the rule ${rule} is closed: ${by}`),
+  )
 }

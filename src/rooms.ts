@@ -7,16 +7,18 @@ import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedT
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
 import { contextOf } from './http/context.ts'
 import { createRoles, type ServerRole } from './http/roles.ts'
-import { createIdentity, type IdentityTables } from './identity/index.ts'
+import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
 import type { Clock } from './kernel/clock.ts'
-import { fail } from './kernel/errors.ts'
+import { fail, HubError } from './kernel/errors.ts'
 import { createHeartbeats } from './kernel/heartbeats.ts'
 import type { Principal } from './kernel/principal.ts'
+import { everything } from './kernel/scope.ts'
 import { createUpstreams } from './platform/fetch.ts'
 import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
 import type { Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
+import { createRisk, type RiskTables } from './risk/index.ts'
 import {
   contractNames,
   createServiceProxy,
@@ -45,7 +47,8 @@ export type Tables = IdentityTables &
   ConversationTables &
   ServicesTables &
   SourcesTables &
-  ChecksTables
+  ChecksTables &
+  RiskTables
 
 export type RoomSettings = {
   config: Loaded['config']
@@ -90,6 +93,7 @@ export function buildRooms(
         return others.length === 0 ? own : new Map([...own, ...(await sources.namesOf(kind, others))])
       },
       alongside: addToSessions,
+      throttleOf: (keyId) => risk.throttleOf(keyId),
     },
     config.usage,
     config.limits,
@@ -131,6 +135,7 @@ export function buildRooms(
       scribe: conversations,
       tenantOfKey: (keyId) => identity.tenantOf('key', keyId),
       keyName: identity.keyName,
+      modelInstead: (keyId) => risk.modelFor(keyId),
       bus,
       openCache,
       leases,
@@ -161,6 +166,15 @@ export function buildRooms(
       heartbeats,
     },
     config.gateway,
+  )
+  const risk = createRisk(
+    {
+      ...{ db, bus, clock, log, metrics },
+      leases: leasesOf('worker'),
+      levers: createLevers(identity),
+      namesOf: (ids) => identity.namesOf('user', ids),
+    },
+    config.risk,
   )
   const health = createHealth({
     database,
@@ -293,6 +307,7 @@ export function buildRooms(
       sources.routes,
       checks.routes,
       conversations.routes,
+      risk.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -310,7 +325,7 @@ export function buildRooms(
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry },
-    ...{ sources, demo, routes, roles },
+    ...{ sources, risk, demo, routes, roles },
   }
 }
 
@@ -341,5 +356,30 @@ function createCorsHeaders(origins: readonly string[]): (origin: string | undefi
   return (origin) => {
     if (origin === undefined || !(isAny || allowed.has(origin))) return []
     return ['access-control-allow-origin', isAny ? '*' : origin, 'vary', 'origin']
+  }
+}
+
+/** What the risk room may do to keys, and where it writes that down. */
+function createLevers({ keys, audit }: Pick<Identity, 'keys' | 'audit'>) {
+  return {
+    async isKeyEnabled(keyId: string) {
+      return keys.get(everything, keyId).then(
+        ({ enabled }) => enabled,
+        (error: unknown) => {
+          if (error instanceof HubError && error.code === 'not_found') return null
+          throw error
+        },
+      )
+    },
+    async setKeyEnabled(keyId: string, enabled: boolean) {
+      await keys.patch(everything, keyId, { enabled })
+    },
+    async audit(action: string, target: string) {
+      const open = await audit.begin({
+        ...{ action, target, principal: null, before: null, requestId: '', traceId: '', clientIp: '', userAgent: '' },
+        actor: { kind: 'hub', id: 'risk', name: 'risk' },
+      })
+      return (code: string, after: unknown) => open.end({ status: code === '' ? 200 : 500, code, after })
+    },
   }
 }

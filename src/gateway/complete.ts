@@ -37,6 +37,8 @@ export type Completer = {
   kept: KeptAnswers | null
   mirrors: Mirrors
   scribe: Scribe
+  /** The model that a key's calls are served by for a while instead of the one asked; null for no such thing. */
+  modelInstead?(keyId: string): string | null
 } & ExchangeSource
 
 /**
@@ -48,7 +50,12 @@ export type Completer = {
  */
 export async function complete(wanted: Wanted, call: Call, own: Completer): Promise<Ending> {
   const { asked } = wanted
-  const model = findModel(asked.model, call.principal, own.table())
+  const model = findModel(
+    own.modelInstead?.(call.principal.keyId) ?? asked.model,
+    call.principal,
+    own.table(),
+    asked.model,
+  )
   const limited = own.quota.find(call.principal, call.clientIp)
   if (limited !== null) await takeFromLimits(limited, asked, model, call, own)
   const wish = wanted.wish ?? call.wish
@@ -141,8 +148,10 @@ function openKept({ question }: Wanted, { principal }: Call, kept: KeptAnswers):
   return question === undefined ? null : kept.open(question, principal, question.wish)
 }
 
-export function findModel(name: string, principal: Principal, table: RoutingTable): ServedModel {
+/** `otherwise` is served where the caller may not use `name`, or nobody serves it any more. */
+export function findModel(name: string, principal: Principal, table: RoutingTable, otherwise = name): ServedModel {
   const model = table.models.get(name)
+  if (otherwise !== name && (!model || !mayUse(principal, model))) return findModel(otherwise, principal, table)
   // One answer for "absent" and "not yours": the list of models is nobody's to probe.
   if (!model || !mayUse(principal, model)) {
     throw fail('model_not_found', `The model '${name.slice(0, 200)}' does not exist or this key may not use it.`, {

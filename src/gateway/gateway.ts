@@ -83,6 +83,8 @@ export type GatewayParts = {
   scribe?: Scribe
   /** What an API key is called; '' when there is no such key. */
   keyName?(keyId: string): Promise<string>
+  /** The model that a key's calls are served by for a while instead of the one asked; null for no such thing. */
+  modelInstead?(keyId: string): string | null
   /** [0, 1) */
   random?: () => number
 }
@@ -206,6 +208,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     scribe: parts.scribe ?? { listen: () => null },
     responses,
     table: () => table.get(),
+    ...(parts.modelInstead && { modelInstead: parts.modelInstead }),
     quota: parts.quota,
     prices: parts.prices,
     router,

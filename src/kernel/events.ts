@@ -66,8 +66,24 @@ export type Announcements = {
   'service.instance.changed': { service: string; instanceId: string; from: string; to: string; reason: string }
   /** So many instances fell silent together that the hub doubts itself and keeps them all; or that is over. */
   'service.protected': { isProtected: boolean; silent: number; total: number }
+  /** A risk rule found something: told once, whichever node found it. `tenantId` is `*` for what belongs to no one tenant. */
+  'risk.found': RiskTold
+  /** It has been silent for long enough, or a person closed it. */
+  'risk.closed': RiskTold & { by: string }
+  /** What is done about a finding was proposed, done, undone or expired. */
+  'risk.action': { actionId: string; findingId: string; kind: string; tenantId: string; keyId: string; change: string }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
+}
+
+type RiskTold = {
+  findingId: string
+  rule: string
+  severity: string
+  source: string
+  tenantId: string
+  /** Key, address, or person and model. */
+  entity: string
 }
 
 export type AnnouncementName = keyof Announcements

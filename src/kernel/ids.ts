@@ -26,6 +26,8 @@ export const idPrefixes = {
   source: 'src',
   check: 'chk',
   deletionReceipt: 'del',
+  finding: 'fnd',
+  riskAction: 'act',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

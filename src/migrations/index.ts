@@ -22,6 +22,7 @@ import { durationsMigration } from './0020-durations.ts'
 import { sourcesMigration } from './0021-sources.ts'
 import { checksMigration } from './0022-checks.ts'
 import { conversationsMigration } from './0023-conversations.ts'
+import { riskMigration } from './0024-risk.ts'
 
 export type { Migration }
 
@@ -50,4 +51,5 @@ export const migrations: readonly Migration[] = [
   sourcesMigration,
   checksMigration,
   conversationsMigration,
+  riskMigration,
 ]

@@ -100,6 +100,8 @@ export type UsageParts = {
   ownDaily?: Readonly<Record<string, number>>
   tenantOf: TenantOf
   heartbeats?: Heartbeats
+  /** Requests a minute that are left to a key for a while; null for no such thing. */
+  throttleOf?(keyId: string): number | null
   /** What people, keys and providers are called; those that are gone are left out. */
   namesOf?: NamesOf
   /** Other rooms' sums of rows that are new. */
@@ -148,6 +150,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
     ...{ store: quotaStore, counter, bus, schedule: quotaSchedule, clock, log, metrics, longestCallMs },
     config: limitsOfAll,
     ownDaily: parts.ownDaily ?? {},
+    ...(parts.throttleOf && { throttleOf: parts.throttleOf }),
   })
   const ledger = createLedger({
     ...{ journal, store, prices, clock, log, metrics, stored: quota.noteStored, heartbeats },

@@ -135,7 +135,13 @@ export const makers: Record<string, Maker> = {
     await hub.admin('PUT', `/api/conversation-settings/tenants/${id}`, { messages: true })
     return { id }
   },
+  '/api/risk/findings': async (world, owner) => ({ id: (await makeFinding(world, owner)).id }),
+  '/api/risk/actions': async (world, owner) => {
+    const { actions } = await makeFinding(world, owner)
+    return { id: actions[0].id }
+  },
   // The hub's own, which no tenant reads or changes.
+  '/api/risk/rules': async () => ({ name: 'burst' }),
   '/api/metrics/label': async () => ({ name: 'bravo' }),
   '/api/providers': async ({ hub }) => {
     const wish = {
@@ -160,6 +166,31 @@ export const makers: Record<string, Maker> = {
     const wish = { model_id: model.id, provider_id: provider.id, provider_model: 'bravo' }
     return { id: String((await world.hub.admin('POST', '/api/model-providers', wish)).id) }
   },
+}
+
+const findings = new WeakMap<TestHub, ReturnType<typeof findNewFinding>>()
+
+/** Minutes are judged when they are over: one finding is enough for all who ask. */
+function makeFinding({ hub }: World, { id }: Tenancy) {
+  const made = findings.get(hub) ?? findNewFinding(hub, id)
+  findings.set(hub, made)
+  return made
+}
+
+/** Two calls of a new key are a burst here; the finding waits for leave to throttle the key. */
+async function findNewFinding(hub: TestHub, id: string) {
+  await hub.admin('PATCH', '/api/risk/rules/burst', {
+    ...{ steps: [{ kind: 'throttle' }], params: { limit_per_token: 2, window_sec: 3600, usual_factor: 0 } },
+  })
+  const key = await hub.admin('POST', '/api/keys', { name: 'bravo risky', tenant_id: id })
+  for (let call = 0; call < 2; call++) await chat(hub, key.key, 'bravo-model')
+  const find = async () => {
+    const { data } = await hub.admin('GET', '/api/risk/findings?rule=burst&limit=200')
+    const found = data.find((each: { key_id: string }) => each.key_id === key.id)
+    return found === undefined ? undefined : hub.admin('GET', `/api/risk/findings/${found.id}`)
+  }
+  await until('a rule spoke of the key', async () => ((await find())?.actions.length ?? 0) > 0, { limitMs: 100_000 })
+  return find()
 }
 
 /**

@@ -72,6 +72,8 @@ export type QuotaParts = {
   config: LimitsConfig
   /** Nano-USD a day that the hub may spend of its own accord, by what for. */
   ownDaily?: Readonly<Record<string, number>>
+  /** Requests a minute that somebody leaves to a key for a while; null for no such thing. */
+  throttleOf?(keyId: string): number | null
   /** No call takes longer; what is held beyond is a fault of ours and given up. */
   longestCallMs: number
 }
@@ -209,7 +211,12 @@ export function createQuota(parts: QuotaParts): KeptQuota {
   return {
     rules,
     spending,
-    find: (principal, clientIp) => rules().find(principal, clientIp),
+    find(principal, clientIp) {
+      const rpm = principal.keyId === '' ? null : (parts.throttleOf?.(principal.keyId) ?? null)
+      if (rpm === null) return rules().find(principal, clientIp)
+      const rateLimit = Math.min(rpm, principal.rateLimit ?? rpm)
+      return rules().find({ ...principal, rateLimit }, clientIp)
+    },
     findProvider: (id, ...limits) => rules().findProvider(id, ...limits),
     findOwn: (purpose) => rules().findOwn(purpose),
 

@@ -1,0 +1,130 @@
+/**
+ * Risk: who uses what is not theirs, or far more than they ever did. Rules look at the calls of our own ledger and at those
+ * of foreign sources; what they find is stored with its evidence, told, and answered in steps that end by themselves. Not
+ * here: limits and budgets, which hold for everybody all the time (usage), and how people are alerted.
+ */
+import type { Kysely } from 'kysely'
+import type { Route } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import type { Leases } from '../platform/lease/lease.ts'
+import type { Log } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { createSchedule } from '../platform/schedule.ts'
+import { createSnapshot } from '../platform/snapshot.ts'
+import type { UsageTables } from '../usage/index.ts'
+import { createActions, type Levers } from './actions.ts'
+import type { RiskConfig } from './config.ts'
+import { riskRoutes } from './routes.ts'
+import type { RiskRow } from './schema.ts'
+import { type RiskSettings, readSettings, type SettingsChange } from './settings.ts'
+import { createRiskStore, type RiskTables } from './store.ts'
+import { createWatch } from './watch.ts'
+
+export type { RiskRow } from './schema.ts'
+export type { RiskTables } from './store.ts'
+
+export type Risk = {
+  routes: Route[]
+  /** Calls of foreign sources, each once; resolves when they are judged. */
+  observe(rows: readonly RiskRow[]): Promise<void>
+  /** Requests a minute that an action leaves to a key; null for no such action. */
+  throttleOf(keyId: string): number | null
+  /** The model that an action has a key's calls served by instead; null for no such action. */
+  modelFor(keyId: string): string | null
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+export type RiskParts = {
+  db: Kysely<RiskTables & UsageTables>
+  levers: Levers
+  namesOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
+  bus: Bus
+  clock: Clock
+  leases: Leases
+  log: Log
+  metrics: Metrics
+}
+
+type Held = {
+  settings: RiskSettings
+  throttles: ReadonlyMap<string, { rpm: number; until: number }>
+  models: ReadonlyMap<string, { model: string; until: number }>
+}
+
+export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
+  const { bus, clock, leases, metrics } = parts
+  const log = parts.log.child({ room: 'risk' })
+  const store = createRiskStore(parts.db)
+  const snapshot = createSnapshot<Held>({ name: 'risk settings', load, revision: store.revision, clock, log })
+  const actions = createActions({ store, levers: parts.levers, changed: () => snapshot.refresh(), bus, clock, log })
+  const settings = () => snapshot.get().settings
+  const watch = createWatch({ store, settings, mostEntities: config.max_entities, bus, clock, log, metrics })
+  const schedule = createSchedule({ clock, leases, log })
+
+  async function load(): Promise<Held> {
+    const throttles = new Map<string, { rpm: number; until: number }>()
+    const models = new Map<string, { model: string; until: number }>()
+    for (const { kind, key_id, rpm, model, expires_at: until } of await store.actionsIn(['done'], 100_000)) {
+      if (kind === 'downgrade') models.set(key_id, { model, until })
+      if (kind !== 'throttle') continue
+      const other = throttles.get(key_id)
+      if (other === undefined || other.rpm > rpm) throttles.set(key_id, { rpm, until })
+    }
+    return { settings: readSettings(JSON.parse(await store.readSettings()) as SettingsChange), throttles, models }
+  }
+
+  async function proposeSteps(): Promise<void> {
+    const { rules } = settings()
+    for (const finding of await store.openFindings(2000)) {
+      const due = rules[finding.rule]?.steps ?? []
+      for (const [index, step] of due.entries()) {
+        if (clock.now() - finding.opened_at >= step.after_seconds * 1000) await actions.propose(finding, index, step)
+      }
+    }
+  }
+
+  async function turn(): Promise<void> {
+    if (config.enabled) await watch.look()
+    await proposeSteps()
+    await actions.settle()
+    await watch.closeQuiet()
+  }
+
+  return {
+    routes: riskRoutes({
+      store,
+      actions,
+      settings,
+      changed: () => snapshot.refresh(),
+      namesOf: parts.namesOf,
+      bus,
+      clock,
+    }),
+    observe: watch.observe,
+    throttleOf(keyId) {
+      const found = snapshot.get().throttles.get(keyId)
+      // The job that ends it may be late; the time is not.
+      return found === undefined || found.until <= clock.now() ? null : found.rpm
+    },
+    modelFor(keyId) {
+      const found = snapshot.get().models.get(keyId)
+      return found === undefined || found.until <= clock.now() ? null : found.model
+    },
+    async start() {
+      await snapshot.ready()
+      schedule.every('risk-watch', config.interval_seconds * 1000, turn, { onOneNode: true, firstDelayMs: 1000 })
+      const forget = async () => {
+        await watch.forget()
+        while ((await store.deleteOld(clock.now() - config.retention_days * 86_400_000, 500)) === 500);
+      }
+      schedule.every('risk-retention', 3_600_000, forget, { onOneNode: true, firstDelayMs: 60_000 })
+    },
+    async stop() {
+      await schedule.stop()
+      await watch.stop()
+      snapshot.stop()
+    },
+  }
+}

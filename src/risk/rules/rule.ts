@@ -1,0 +1,40 @@
+import type { z } from 'zod'
+import type { EntityKind, Numbers, RiskRow, Severity } from '../schema.ts'
+
+/** The calls of one minute of one thing, oldest first. What came late stands in the first minute that was still open. */
+export type Window = {
+  from: number
+  to: number
+  rows: readonly RiskRow[]
+  /** All other calls of the same minute and source: what everybody suffers is nobody's fault. */
+  others: { requests: number; failures: number }
+  /** Since when this source has been watched, epoch ms. */
+  since: number
+}
+
+/**
+ * A rule is pure: from what it remembers of one thing and the next minute of it comes what it remembers then, and perhaps
+ * a signal. What it remembers is JSON of bounded size, so that it survives a restart; `see` may change it in place.
+ */
+export type Rule = {
+  name: string
+  about: { en: string; zh: string }
+  on: EntityKind
+  severity: Severity
+  /** A finding is closed when the rule has been silent for so long. */
+  quietSeconds: number
+  params: z.ZodType
+  begin(): unknown
+  see(memory: unknown, window: Window, params: unknown): Numbers | null
+}
+
+/** Types a rule by its own parameters and memory. */
+export function defineRule<P extends z.ZodType, M>(
+  rule: Omit<Rule, 'params' | 'begin' | 'see'> & {
+    params: P
+    begin(): M
+    see(memory: M, window: Window, params: z.infer<P>): Numbers | null
+  },
+): Rule {
+  return rule as unknown as Rule
+}

@@ -1,0 +1,69 @@
+/** One call as the rules see it, from our own ledger or from a foreign gateway. */
+export type RiskRow = {
+  /** Unique within its source. */
+  id: string
+  /** Epoch ms UTC. */
+  at: number
+  /** `gatehouse` for our own traffic, else the id of the source. */
+  source: string
+  tenantId: string
+  userId: string
+  userName?: string
+  /** The key or token; '' when the caller could not be told. */
+  keyId: string
+  keyName?: string
+  model: string
+  /** Provider or channel. */
+  provider: string
+  /** '' where it is not recorded. */
+  ip: string
+  tokensIn: number
+  tokensOut: number
+  /** null when no price is known. */
+  costNanoUsd: number | null
+  /** What the caller got; 0 where the source does not tell. */
+  status: number
+  outcome: 'success' | 'failure' | 'truncated' | 'aborted' | 'refused'
+}
+
+export const ownSource = 'gatehouse'
+
+export const severities = ['low', 'medium', 'high', 'critical'] as const
+export type Severity = (typeof severities)[number]
+
+/** What a rule looks at apart: one key, one address, one person's use of one model. */
+export const entityKinds = ['key', 'ip', 'user_model'] as const
+export type EntityKind = (typeof entityKinds)[number]
+
+/** What can be done about a finding, mildest first. */
+export const actionKinds = ['note', 'notify', 'throttle', 'downgrade', 'suspend'] as const
+export type ActionKind = (typeof actionKinds)[number]
+
+export type Numbers = Readonly<Record<string, number | string>>
+
+/** A rule spoke: this thing, in this window, for these numbers. */
+export type Detection = {
+  rule: string
+  severity: Severity
+  source: string
+  kind: EntityKind
+  entity: string
+  tenantId: string
+  keyId: string
+  userId: string
+  ip: string
+  /** Window of the calls it was seen in, epoch ms; `to` is exclusive. */
+  from: number
+  to: number
+  numbers: Numbers
+  evidence: Evidence
+}
+
+export type Evidence = {
+  topIps: readonly Counted[]
+  topModels: readonly Counted[]
+  /** The latest, at most fifty. */
+  lastCalls: readonly RiskRow[]
+}
+
+export type Counted = { value: string; count: number }
