@@ -18,7 +18,7 @@ import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
 import type { Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
-import { createRisk, type RiskTables } from './risk/index.ts'
+import { createRisk, type RiskRow, type RiskTables } from './risk/index.ts'
 import {
   contractNames,
   createServiceProxy,
@@ -26,7 +26,7 @@ import {
   openSyntheticServices,
   type ServicesTables,
 } from './services/index.ts'
-import { createSources, type SourcesTables } from './sources/index.ts'
+import { createSources, type SourceRow, type SourcesTables } from './sources/index.ts'
 import { createTelemetry } from './telemetry/index.ts'
 import {
   createUsage,
@@ -239,6 +239,7 @@ export function buildRooms(
     {
       ...{ db, secrets, clock, log, metrics, leases: leasesOf('worker'), ingest: usage.analytics.ingest },
       guardSecret: (secret) => log.scrubber.add(secret),
+      onRows: (rows, { source }) => risk.observe(rows.map((row) => riskRow(row, source))),
     },
     config.sources,
   )
@@ -357,6 +358,12 @@ function createCorsHeaders(origins: readonly string[]): (origin: string | undefi
     if (origin === undefined || !(isAny || allowed.has(origin))) return []
     return ['access-control-allow-origin', isAny ? '*' : origin, 'vary', 'origin']
   }
+}
+
+/** A row of a foreign gateway has no tenant of ours, and says of a failure only that it was one. */
+function riskRow(row: SourceRow, source: string): RiskRow {
+  const outcome = row.status < 400 ? 'success' : 'failure'
+  return { ...row, id: String(row.id), source, tenantId: '', provider: '', outcome }
 }
 
 /** What the risk room may do to keys, and where it writes that down. */
