@@ -13,7 +13,7 @@ export type Audit = {
   missing: string[]
   /** Trace ids that stand in more than one row. */
   doubled: string[]
-  /** Hourly sums that are not what the rows add up to, as the store tells both. */
+  /** Hourly sums and sums of reports that are not what the rows add up to, as the store tells both. */
   wrongSums: unknown[]
   /** Entries that the journal still holds, or has set aside. */
   unsettled: number
@@ -29,6 +29,10 @@ export async function auditLedger(
     const { rows: counts } = await sql<{ trace_id: string; n: number }>`
       select trace_id, count(*) as n from request_logs group by trace_id`.execute(database.kysely)
     const { rows: wrongSums } = await sql`${sql.raw(differences)}`.execute(database.kysely)
+    for (const { table, facet, difference } of reports) {
+      const { rows } = await sql`${sql.raw(difference)}`.execute(database.kysely)
+      wrongSums.push(...rows.map((row) => ({ ...(row as object), table, facet })))
+    }
     const seen = new Map(counts.map(({ trace_id, n }) => [trace_id, n]))
     return {
       rows: counts.reduce((sum, { n }) => sum + n, 0),
@@ -86,9 +90,43 @@ const measures = {
   first_token_count: 'sum(case when first_token_ms is null then 0 else 1 end)',
 }
 
+/** Sums of reports have no key for outcomes, and no measure of how usage came to be known. */
+const { estimated_requests: _, ...reported } = measures as Record<string, string>
+const source = "case when is_synthetic = 1 then 'demo' else '' end"
+const grains = { quarter: 900_000, hour: 3_600_000, day: 86_400_000 }
+
+/** Every grain of the sums of reports, cut along one dimension or along all of them, against the rows. */
+const reports = [
+  ...Object.entries(grains).flatMap(([grain, sizeMs]) =>
+    [
+      { facet: '', value: "cast('' as text)" },
+      { facet: 'user', value: 'user_id' },
+      { facet: 'model', value: 'model_served' },
+    ].map(({ facet, value }) => ({ sizeMs, table: `usage_facets_${grain}`, facet, names: { value } })),
+  ),
+  ...(['quarter', 'day'] as const).map((grain) => ({
+    ...{ sizeMs: grains[grain], table: `usage_cube_${grain}`, facet: null },
+    names: { user_id: 'user_id', key_id: 'key_id', provider_id: 'provider_id', endpoint: 'endpoint' },
+  })),
+].map(({ sizeMs, table, facet, names }) => {
+  const slot = `(started_at / ${sizeMs}) * ${sizeMs}`
+  const by = { slot, source, tenant_id: 'tenant_id', ...names }
+  const sums = Object.keys(reported).map((name) => `sum(${name}) as ${name}`)
+  const told = `select ${[...Object.keys(by), ...sums].join(', ')} from ${table} ${facet === null ? '' : `where facet = '${facet}'`}
+    group by ${Object.keys(by).join(', ')}`
+  const truth = `select ${Object.entries({ ...by, ...reported })
+    .map(([name, expression]) => `${expression} as ${name}`)
+    .join(', ')} from request_logs group by ${Object.values(by).join(', ')}`
+  return { table, facet, difference: differenceOf(told, truth) }
+})
+
 const columns = ['hour', ...keys, ...Object.keys(measures)].join(', ')
 const kept = `select ${columns} from usage_hourly`
 const added = `select (started_at / 3600000) * 3600000 as hour, ${keys.join(', ')}, ${Object.entries(measures)
   .map(([name, expression]) => `${expression} as ${name}`)
   .join(', ')} from request_logs group by (started_at / 3600000) * 3600000, ${keys.join(', ')}`
-const differences = `select * from (${kept} except ${added}) as too_much union all select * from (${added} except ${kept}) as too_little`
+const differences = differenceOf(kept, added)
+
+function differenceOf(told: string, truth: string): string {
+  return `select * from (${told} except ${truth}) as too_much union all select * from (${truth} except ${told}) as too_little`
+}

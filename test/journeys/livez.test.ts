@@ -28,7 +28,7 @@ function createWedgeableClock(): Clock & { wedge(aheadMs: number): void } {
   }
 }
 
-test('a hub whose workers hang is not alive, though its port answers: each is named', async () => {
+test('the ancestor’s worker died unseen: a hub whose workers hang is not alive, though its port answers, and each is named', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-livez-'))
   const flags = { 'server.port': 0, 'data.dir': dataDir, 'auth.admin_key': 'an-admin-key-for-the-tests-0123456789' }
   const loaded = loadConfig({
