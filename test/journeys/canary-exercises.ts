@@ -276,6 +276,9 @@ export async function readEverything(client: Client, adminKey: string): Promise<
   }
   for (const path of paths.filter((each) => /^\/api\/[a-z-]+\/\{[a-zA-Z]+\}$/.test(each))) {
     const list = (await client('GET', path.replace(/\/\{.*$/, ''), { headers })).json
-    for (const { id } of list?.data ?? list ?? []) await client('GET', path.replace(/\{.*\}/, id), { headers })
+    const things = list?.data ?? list
+    // Some things are told singly only: there is no list of push tokens.
+    if (!Array.isArray(things)) continue
+    for (const { id } of things) await client('GET', path.replace(/\{.*\}/, id), { headers })
   }
 }

@@ -38,17 +38,22 @@ test('a gateway that is added is read within seconds, and every report shows wha
   expect(status).toMatchObject({ state: 'reading', message: '', rows_read: expect.any(Number) })
 
   const range = `start_ms=${from * 1000 - 3_600_000}&end_ms=${(to + 3600) * 1000}`
-  const byChannel = await hub.admin('GET', `/api/stats/top?${range}&by=channel&metric=reqs&limit=50`)
+  const byChannel = await hub.admin('GET', `/api/stats/top?${range}&source=prod&by=channel&metric=reqs&limit=50`)
+  expect(byChannel.data.length).toBeGreaterThan(1)
   for (const row of byChannel.data.filter((each: { channel_id: string }) => each.channel_id !== '')) {
     const number = Number(row.channel_id.replace('prod:', ''))
     expect(row).toMatchObject({ channel_name: `channel ${number} 渠道` })
     expect(row.reqs).toBe(sum((call) => (call.channel === number ? call.requests : 0)))
   }
-  const series = await hub.admin('GET', `/api/stats/series?${range}&slot_sec=3600`)
-  const total = (name: string) =>
-    series.data.reduce((all: number, point: Record<string, number>) => all + point[name]!, 0)
-  expect(total('reqs')).toBe(sum((call) => call.requests))
-  expect(total('tokens')).toBe(sum((call) => call.tokensIn + call.tokensOut))
+  const total = async (name: string, source: string) => {
+    const series = await hub.admin('GET', `/api/stats/series?${range}&slot_sec=3600${source}`)
+    return series.data.reduce((all: number, point: Record<string, number>) => all + point[name]!, 0)
+  }
+  for (const source of ['&source=prod', '&source=*']) {
+    expect(await total('reqs', source)).toBe(sum((call) => call.requests))
+    expect(await total('tokens', source)).toBe(sum((call) => call.tokensIn + call.tokensOut))
+  }
+  expect(await total('reqs', ''), 'our own traffic, unless others are asked for').toBe(0)
 
   const metrics = await (
     await fetch(`${hub.url}/metrics`, { headers: { authorization: `Bearer ${hub.adminKey}` } })
