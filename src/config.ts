@@ -17,6 +17,7 @@ import { ConfigError, type Finding, type Words } from './config/words.ts'
 import { conversationsConfig } from './conversations/config.ts'
 import { gatewayConfig } from './gateway/config.ts'
 import { healthConfig } from './health/config.ts'
+import { accessConfig } from './http/access/config.ts'
 import { serverConfig } from './http/config.ts'
 import { auditConfig, authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './platform/config.ts'
@@ -34,6 +35,7 @@ export { ConfigError, type Finding, type Words } from './config/words.ts'
 /** The whole configuration. Sections in the order of the example file. */
 export const configSchema = z.strictObject({
   server: serverConfig,
+  access: accessConfig,
   data: dataConfig,
   database: databaseConfig,
   redis: redisConfig,

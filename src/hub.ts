@@ -1,8 +1,9 @@
 import { createApp } from './app.ts'
 import type { Loaded } from './config.ts'
-import { createDemoServer, isDemoPlugin } from './demo/index.ts'
+import { createDemoServer, isDemo, isDemoPlugin } from './demo/index.ts'
 import type { Gateway } from './gateway/index.ts'
 import type { Health } from './health/index.ts'
+import { createAccess } from './http/access/guard.ts'
 import type { HubServer } from './http/listen.ts'
 import { joinUpgrades } from './http/upgrades.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
@@ -89,6 +90,8 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       trustedProxies: config.server.trusted_proxies,
       corsOrigins: config.server.cors_origins,
       maxBodyBytes: config.server.max_body_bytes,
+      access: createAccess(config.access, { metrics, log, clock }),
+      isHttps: config.server.public_url.startsWith('https:'),
       openMetrics: config.server.open_metrics,
       version,
       clock,
@@ -104,6 +107,12 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       refuse: gateway.llm.refuse,
       bodyLimit: (request) => rooms.serviceProxy.bodyLimit(request) ?? gateway.llm.bodyLimit(request),
       upgrades: joinUpgrades(isGateway ? [gateway.realtime, rooms.serviceProxy.upgrades] : []),
+      dataArea: (request) =>
+        gateway.llm.isOurs(request)
+          ? 'llm'
+          : isDemo(request.url ?? '') || rooms.serviceProxy.bodyLimit(request) !== null
+            ? 'services'
+            : null,
       dataPaths: isGateway
         ? [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic }), rooms.serviceProxy.serve]
         : [],

@@ -5,6 +5,7 @@ import { addToSessions, type ConversationTables, createConversations } from './c
 import { createDemo } from './demo/index.ts'
 import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
+import { createPublicPaths } from './http/access/public-paths.ts'
 import { contextOf } from './http/context.ts'
 import { createRoles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
@@ -155,7 +156,7 @@ export function buildRooms(
       checkScope: identity.checkScope,
       corsHeaders: createCorsHeaders(config.server.cors_origins),
       guardSecret: (secret) => log.scrubber.add(secret),
-      maxBodyBytes: config.server.max_body_bytes,
+      maxBodyBytes: bodyLimitOf(config.access.llm.max_body_bytes, config.server.max_body_bytes),
       spools: createSpools({
         folder: join(ownDir, 'spool'),
         maxTotalBytes: config.gateway.max_spooled_bytes,
@@ -297,9 +298,13 @@ export function buildRooms(
       isReserved,
       isEnabledFor: (tenantId, { name }) => identity.tenant(tenantId)?.enabledServices?.includes(name) ?? true,
       corsOrigins: config.server.cors_origins,
+      isPublic: createPublicPaths(config.access.public_paths),
       ...{ counter, secrets, clock, log, metrics },
     },
-    config.service_proxy,
+    {
+      ...config.service_proxy,
+      max_body_bytes: bodyLimitOf(config.access.services.max_body_bytes, config.service_proxy.max_body_bytes),
+    },
   )
   closers.push(() => serviceProxy.stop())
   const all = {
@@ -328,6 +333,11 @@ export function buildRooms(
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry },
     ...{ sources, risk, demo, routes, roles },
   }
+}
+
+/** An area's own limit where it has one, never more than the general one. */
+function bodyLimitOf(own: number, general: number): number {
+  return Math.min(own || general, general)
 }
 
 /** What plugins are told of themselves, where they registered. */

@@ -73,6 +73,7 @@ const proxy = createServiceProxy(
   serviceProxyConfig.parse({}),
 )
 const server = createServer({
+  dataArea: () => 'services',
   ...{
     host: '127.0.0.1',
     port,

@@ -5,4 +5,4 @@
  */
 export { createDemo, type Demo, type DemoParts } from './demo.ts'
 export { isDemoPlugin } from './plugin.ts'
-export { createDemoServer } from './server.ts'
+export { createDemoServer, isDemo } from './server.ts'

@@ -20,15 +20,9 @@ type Block = [ipaddr.IPv4 | ipaddr.IPv6, number]
  * itself is ignored, and makes a loopback connection count as remote: it came through a proxy we were not told about.
  */
 export function createPeerReader(trustedProxies: readonly string[]): (request: IncomingMessage) => Peer {
-  const blocks = trustedProxies.map(parseBlock)
+  const isTrusted = createAddressSet(trustedProxies, 'server.trusted_proxies')
   // A kept-alive connection asks many times; its own facts never change.
   const known = new WeakMap<IncomingMessage['socket'], Peer>()
-
-  const isTrusted = (ip: string): boolean => {
-    if (blocks.length === 0 || !ipaddr.isValid(ip)) return false
-    const address = ipaddr.process(ip)
-    return blocks.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits))
-  }
 
   const factsOf = (socket: IncomingMessage['socket']): Peer => {
     let facts = known.get(socket)
@@ -67,14 +61,33 @@ export function limitKeyOf(ip: string): string {
     .join(':')
 }
 
-function parseBlock(text: string): Block {
-  if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text)
+/**
+ * Whether an address is in one of `blocks` (addresses or CIDR), IPv4 in its IPv6 clothes included. `setting` is named
+ * when one of them is neither.
+ */
+export function createAddressSet(blocks: readonly string[], setting: string): (ip: string) => boolean {
+  const parsed = blocks.map((text) => parseBlock(text, setting))
+  if (parsed.length === 0) return () => false
+  return (ip) => {
+    if (!ipaddr.isValid(ip)) return false
+    const address = ipaddr.process(ip)
+    return parsed.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits))
+  }
+}
+
+function parseBlock(text: string, setting: string): Block {
+  if (ipaddr.isValidCIDR(text)) {
+    const [base, bits] = ipaddr.parseCIDR(text)
+    // Callers are known by their plain IPv4 address, so a list of mapped ones must mean the same.
+    const isMapped = base instanceof ipaddr.IPv6 && base.isIPv4MappedAddress() && bits >= 96
+    return isMapped ? [base.toIPv4Address(), bits - 96] : [base, bits]
+  }
   if (ipaddr.isValid(text)) {
     const address = ipaddr.process(text)
     return [address, address.kind() === 'ipv4' ? 32 : 128]
   }
   throw fail('invalid_request', `"${text}" is neither an address nor a CIDR block such as 10.0.0.0/8`, {
-    param: 'server.trusted_proxies',
+    param: setting,
   })
 }
 
@@ -100,5 +113,7 @@ function parseHop(text: string): string {
   let hop = text.trim()
   if (hop.startsWith('[')) hop = hop.slice(1, hop.indexOf(']'))
   else if (hop.indexOf(':') === hop.lastIndexOf(':')) hop = hop.split(':', 1)[0]!
-  return ipaddr.IPv4.isValidFourPartDecimal(hop) || ipaddr.IPv6.isValid(hop) ? normaliseIp(hop) : ''
+  if (ipaddr.IPv4.isValidFourPartDecimal(hop)) return hop
+  // One spelling of each address, or lists and limits would know several callers: `2001:DB8::5`, `::ffff:7f00:1`.
+  return ipaddr.IPv6.isValid(hop) && !hop.includes('%') ? ipaddr.process(hop).toString() : ''
 }

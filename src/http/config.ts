@@ -1,14 +1,6 @@
-import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { addressBlock } from './access/config.ts'
 import { serverRoles } from './roles.ts'
-
-/** An address or a CIDR block, as in `10.0.0.0/8`. */
-const addressBlock = z
-  .string()
-  .refine((text) => ipaddr.isValidCIDR(text) || ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text), {
-    error: 'This is not an IP address or CIDR block such as 10.0.0.0/8',
-    params: { zh: '不是 IP 地址或 CIDR 网段（例如 10.0.0.0/8）' },
-  })
 
 const origin = z.string().refine(isOrigin, {
   error: 'This is neither "*" nor an origin such as https://console.example.com (scheme and host, no path)',

@@ -1,17 +1,16 @@
-import { randomFillSync } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import { createId } from '../kernel/ids.ts'
+import { readTrace, type TracePlace } from '../kernel/trace.ts'
+import type { Area } from './access/areas.ts'
 import { createPeerReader } from './addresses.ts'
 
 /** What the edge knows of a request before any room has seen it. */
-export type RequestContext = {
+export type RequestContext = TracePlace & {
   /** Ours and unique: the ledger's key, whatever the caller calls its request. */
   requestId: string
   /** The caller's own well-formed X-Request-ID, else ''. Answered back, never used as a key. */
   callerRequestId: string
-  /** 32 lower-case hex digits. */
-  traceId: string
   clientIp: string
   isLoopback: boolean
   /** The socket's own address, and whether it is a trusted proxy's. */
@@ -23,6 +22,8 @@ export type RequestContext = {
   startedMono: number
   /** Called when the answer is over, sent or cut: one listener at the edge serves who wants to know. */
   whenClosed: (() => void) | null
+  /** Whose lists and limits hold; null until that is known. */
+  area: Area | null
 }
 
 const contextKey: unique symbol = Symbol('gatehouse.request')
@@ -37,10 +38,15 @@ export function createContextReader(options: { clock: Clock; trustedProxies: rea
     const headers = request.headers
     const peer = readPeer(request)
     const callerRequestId = readCallerRequestId(headers)
+    const place = readTrace(headers, callerRequestId)
     const context: RequestContext = {
       requestId: createId('request', startedAt),
       callerRequestId,
-      traceId: readTraceId(headers, callerRequestId),
+      traceId: place.traceId,
+      spanId: place.spanId,
+      callSpanId: place.callSpanId,
+      parentSpanId: place.parentSpanId,
+      traceFlags: place.traceFlags,
       clientIp: peer.clientIp,
       isLoopback: peer.isLoopback,
       speakerIp: peer.speakerIp,
@@ -48,6 +54,7 @@ export function createContextReader(options: { clock: Clock; trustedProxies: rea
       startedAt,
       startedMono: clock.monotonic(),
       whenClosed: null,
+      area: null,
     }
     ;(request as Carrier)[contextKey] = context
     return context
@@ -68,40 +75,4 @@ const plainId = /^[A-Za-z0-9._-]{1,128}$/
 function readCallerRequestId(headers: IncomingHttpHeaders): string {
   const sent = headers['x-request-id']
   return typeof sent === 'string' && plainId.test(sent) ? sent : ''
-}
-
-// https://www.w3.org/TR/trace-context/#traceparent-header-field-values (version ff is invalid; later versions may be longer)
-const traceparent = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:$|-)/
-const b3 = /^(?:[0-9a-f]{16}|[0-9a-f]{32})$/i
-const uuid = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i
-const zeros = /^0+$/
-
-function readTraceId(headers: IncomingHttpHeaders, callerRequestId: string): string {
-  const w3c = headers.traceparent
-  if (typeof w3c === 'string') {
-    const found = traceparent.exec(w3c)
-    // Version 00 has exactly these four fields.
-    if (found !== null && !(w3c.startsWith('00') && w3c.length !== 55)) return found[1]!
-  }
-  const b3Id = headers['x-b3-traceid']
-  if (typeof b3Id === 'string' && b3.test(b3Id) && !zeros.test(b3Id)) return b3Id.toLowerCase().padStart(32, '0')
-  // A UUID is a trace id in other clothes: it lets a caller find its request in the trace by the id it already has.
-  if (callerRequestId !== '' && uuid.test(callerRequestId)) {
-    const id = callerRequestId.replaceAll('-', '').toLowerCase()
-    if (!zeros.test(id)) return id
-  }
-  return makeTraceId()
-}
-
-// Randomness in blocks: one system call for 256 ids.
-const pool = Buffer.alloc(4096)
-let used = pool.length
-
-function makeTraceId(): string {
-  if (used === pool.length) {
-    randomFillSync(pool)
-    used = 0
-  }
-  used += 16
-  return pool.toString('hex', used - 16, used)
 }

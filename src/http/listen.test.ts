@@ -25,6 +25,7 @@ async function open(options: Partial<ServerOptions> = {}) {
     clock: systemClock,
     trustedProxies: [],
     maxBodyBytes: 1000,
+    dataArea: () => 'llm',
     dataPaths(request, response, context) {
       if (request.url !== '/v1/echo') return false
       response.end(JSON.stringify(context))

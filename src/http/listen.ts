@@ -4,11 +4,15 @@ import type { Duplex } from 'node:stream'
 import { createBag } from '../kernel/bag.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail, type HubError, toHubError } from '../kernel/errors.ts'
+import { createId } from '../kernel/ids.ts'
+import { beginTrace } from '../kernel/trace.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { findPortHolder } from '../platform/port-holder.ts'
+import type { Area } from './access/areas.ts'
+import type { Access } from './access/guard.ts'
 import { discardBody } from './body.ts'
-import { createContextReader, type RequestContext } from './context.ts'
+import { answeredRequestId, createContextReader, type RequestContext } from './context.ts'
 import { sendProblem, toProblem } from './problem.ts'
 import { refuseUpgrade, type Upgrades } from './upgrades.ts'
 
@@ -26,6 +30,12 @@ export type ServerOptions = {
   bodyLimit?(request: IncomingMessage): number
   /** Answers a request that is its own and returns true; returns false, having touched nothing, when it is not. */
   dataPaths(request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
+  /**
+   * Which area the raw paths serve a request for; null for requests of the control app, which are never offered to the
+   * raw paths and whose area their route tells.
+   */
+  dataArea(request: IncomingMessage): Area | null
+  access?: Access
   /** Who takes connections over that leave HTTP. */
   upgrades?: Upgrades
   /** Everything else: a ready Fastify instance. */
@@ -46,7 +56,7 @@ export type HubServer = {
 
 /** The one socket server of the hub: opens every request (ids, address), then hands it to whoever serves its path. */
 export function createServer(options: ServerOptions): HubServer {
-  const { log, dataPaths, controlApp, admit, maxBodyBytes, clock } = options
+  const { log, dataPaths, dataArea, controlApp, admit, maxBodyBytes, clock, access } = options
   const openContext = createContextReader(options)
   const open = createBag<ServerResponse>()
   const upgraded = createBag<Duplex>()
@@ -66,6 +76,16 @@ export function createServer(options: ServerOptions): HubServer {
     sendProblem(response, error, context, request.headers['accept-language'])
   }
 
+  /** What the control app serves it guards itself, once it knows the route. */
+  function guard(area: Area | null, request: IncomingMessage, context: RequestContext): HubError | null {
+    return area === null ? null : (access?.check(area, request, context) ?? null)
+  }
+
+  function bodyLimit(area: Area | null, request: IncomingMessage): number {
+    const general = options.bodyLimit?.(request) ?? maxBodyBytes
+    return area === null ? general : (access?.bodyLimit(area, general) ?? general)
+  }
+
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const context = openContext(request)
     const close = open.add(response)
@@ -75,19 +95,21 @@ export function createServer(options: ServerOptions): HubServer {
       if (draining) onAnsweredWhileDraining()
     })
     try {
-      const refusal = draining ? shuttingDown() : (admit?.(context, request) ?? null)
+      const area = dataArea(request)
+      context.area = area
+      const refusal = draining ? shuttingDown() : (admit?.(context, request) ?? guard(area, request, context))
       if (refusal !== null) {
         if (draining) response.shouldKeepAlive = false
         turnAway(refusal, request, response, context)
         return
       }
       const declared = request.headers['content-length']
-      const limit = declared === undefined ? 0 : (options.bodyLimit?.(request) ?? maxBodyBytes)
+      const limit = declared === undefined ? 0 : bodyLimit(area, request)
       if (declared !== undefined && Number(declared) > limit) {
         turnAway(fail('body_too_large', `the body is larger than ${limit} bytes`), request, response, context)
         return
       }
-      if (!dataPaths(request, response, context)) controlApp.routing(request, response)
+      if (area === null || !dataPaths(request, response, context)) controlApp.routing(request, response)
     } catch (thrown) {
       const error = toHubError(thrown)
       log.error('a request handler threw', {
@@ -108,11 +130,15 @@ export function createServer(options: ServerOptions): HubServer {
     // Cut connections are everyday; whoever takes it over listens for itself.
     socket.on('error', () => {})
     const { upgrades } = options
+    const area = dataArea(request)
+    context.area = area
     const error = draining
       ? shuttingDown()
       : (admit?.(context, request) ??
-        (upgrades?.isOurs(request) ? null : fail('not_found', 'No WebSocket is served here.')))
-    if (error !== null) refuseUpgrade(socket, error, toProblem(error, context.requestId))
+        guard(area, request, context) ??
+        (area !== null && upgrades?.isOurs(request) ? null : fail('not_found', 'No WebSocket is served here.')))
+    const ids = ['x-request-id', answeredRequestId(context), 'x-trace-id', context.traceId]
+    if (error !== null) refuseUpgrade(socket, error, toProblem(error, context), ids)
     else upgrades!.serve(request, socket, head, context)
   }
 
@@ -135,8 +161,10 @@ export function createServer(options: ServerOptions): HubServer {
     } as http.ServerOptions,
     onRequest,
   )
+  // Beyond its default of 2000 Node drops headers without a word; how many there may be is for `access` to say.
+  server.maxHeadersCount = 0
   if (options.upgrades) server.on('upgrade', onUpgrade)
-  server.on('clientError', answerUnreadable)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => answerUnreadable(error, socket, clock.now()))
 
   return {
     async listen() {
@@ -220,7 +248,7 @@ async function explainListenError(error: NodeJS.ErrnoException, host: string, po
 }
 
 /** What never became a request still gets an answer: the parser has no response object for it. */
-function answerUnreadable(error: NodeJS.ErrnoException, socket: import('node:stream').Duplex): void {
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex, nowMs: number): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
     return
@@ -231,15 +259,19 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: import('node:str
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? [408, 'Request Timeout', 'the request took too long to arrive']
         : [400, 'Bad Request', 'this is not a readable HTTP/1.1 request']
+  const [requestId, { traceId }] = [createId('request', nowMs), beginTrace()]
   const body = JSON.stringify({
     type: 'urn:gatehouse:problem:invalid_request',
     title: reason,
     status,
     detail,
     code: 'invalid_request',
+    request_id: requestId,
+    trace_id: traceId,
   })
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/problem+json\r\n` +
+      `x-request-id: ${requestId}\r\nx-trace-id: ${traceId}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   )
 }

@@ -10,6 +10,8 @@ import { fail, type HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Log } from '../platform/log.ts'
 import { durationBuckets, type Metrics } from '../platform/metrics.ts'
+import { areaOfRoute } from './access/areas.ts'
+import type { Access } from './access/guard.ts'
 import { limitKeyOf } from './addresses.ts'
 import { rewriteAlias } from './aliases.ts'
 import { type AuditPort, createAuditor } from './audited.ts'
@@ -37,12 +39,17 @@ export type ControlAppOptions = {
   audit?: AuditPort
   log: Log
   metrics: Metrics
+  access?: Access
+  /** Pages are to be asked for over https only: the hub is known by such an address. */
+  isHttps?: boolean
   /** Exact web origins, or `*`. Cookies are never used, so credentials are never allowed. */
   corsOrigins: readonly string[]
   version: string
   clock: Clock
   maxBodyBytes?: number
 }
+
+const mostBody = 32 * 1024 * 1024
 
 /**
  * The control API as a Fastify instance, made from routes as data. More may be registered on it; call `ready()` before
@@ -52,7 +59,7 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   const { routes, log, version, clock } = options
   const app = Fastify({
     logger: false,
-    bodyLimit: options.maxBodyBytes ?? 32 * 1024 * 1024,
+    bodyLimit: options.maxBodyBytes ?? mostBody,
     genReqId: () => '',
     rewriteUrl: (request) => rewriteAlias(request.url ?? '/'),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
@@ -74,13 +81,17 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
       .code(error.status)
       .headers({ ...errorHeaders(error), ...edgeHeaders(request, context) })
       .header('content-type', problemContentType)
-      .send(JSON.stringify(toProblem(error, context.requestId, request.headers['accept-language'])))
+      .send(JSON.stringify(toProblem(error, context, request.headers['accept-language'])))
   }
 
   app.setErrorHandler((thrown, request, reply) => answerError(thrown, request, reply))
   app.addHook('onRequest', (request, reply, done) => {
-    reply.headers(edgeHeaders(request, contextFor(request)))
-    done()
+    const context = contextFor(request)
+    reply.headers(edgeHeaders(request, context))
+    if (options.isHttps === true) reply.header('strict-transport-security', 'max-age=31536000; includeSubDomains')
+    const refusal = enterArea(request, context, options.access)
+    if (refusal === null) done()
+    else done(refusal)
   })
   countAnswers(app, options.metrics, clock, contextFor)
 
@@ -100,6 +111,15 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   for (const route of routes) mountRoute(app, route, options, contextFor)
   app.setNotFoundHandler(createNotFound(routes))
   return app
+}
+
+/** What no route serves has been looked at already, where it is a raw path's: the preflights of those come here. */
+function enterArea(request: FastifyRequest, context: RequestContext, access: Access | undefined): HubError | null {
+  const pattern = request.routeOptions.url
+  if (pattern === undefined && context.area !== null) return null
+  const area = areaOfRoute(pattern)
+  context.area = area
+  return access?.check(area, request.raw, context) ?? null
 }
 
 /** A browser shows its user nothing but that it was refused; whoever looks at the preflight's answer finds out why. */
@@ -143,6 +163,7 @@ function mountRoute(
       response: { [status]: route.reply ?? z.undefined().describe('Done; no content'), default: problemReply },
     },
     config: { openapiPath: route.path.replace(/\*$/, '') },
+    ...(options.access && { bodyLimit: options.access.bodyLimit(areaOfRoute(url), options.maxBodyBytes ?? mostBody) }),
     async onRequest(request) {
       if (limiter !== undefined) await takeTurn(limiter, contextFor(request).clientIp)
       principals.set(request, await admitted(route.access, options, request, contextFor(request).clientIp))
@@ -304,6 +325,8 @@ function edgeHeaders(request: FastifyRequest, context: RequestContext): Record<s
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
     'referrer-policy': 'no-referrer',
+    // What is data is no page: were it ever shown as one, it could load and do nothing.
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     ...(request.url.startsWith('/api') ? { 'cache-control': 'no-store' } : {}),
   }
 }

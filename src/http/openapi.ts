@@ -45,6 +45,7 @@ export const problemReply = {
         detail: z.string(),
         code: z.string(),
         request_id: z.string(),
+        trace_id: z.string(),
         errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
       }),
     },

@@ -10,13 +10,18 @@ export type Problem = {
   detail: string
   code: string
   request_id: string
+  trace_id: string
   errors?: readonly { path: string; message: string }[]
 }
 
 export const problemContentType = 'application/problem+json; charset=utf-8'
 
 /** The body for `error`, its title in Chinese when the caller prefers that. Holds nothing of `detail` and `cause`. */
-export function toProblem(error: HubError, requestId: string, acceptLanguage?: string): Problem {
+export function toProblem(
+  error: HubError,
+  { requestId, traceId }: Pick<RequestContext, 'requestId' | 'traceId'>,
+  acceptLanguage?: string,
+): Problem {
   const row = errorCatalogue[error.code]
   return {
     type: `urn:gatehouse:problem:${error.code}`,
@@ -25,6 +30,7 @@ export function toProblem(error: HubError, requestId: string, acceptLanguage?: s
     detail: error.message,
     code: error.code,
     request_id: requestId,
+    trace_id: traceId,
     ...(error.issues === undefined ? {} : { errors: error.issues }),
   }
 }
@@ -45,7 +51,7 @@ export function sendProblem(
   context: RequestContext,
   acceptLanguage?: string,
 ): void {
-  const body = Buffer.from(JSON.stringify(toProblem(error, context.requestId, acceptLanguage)))
+  const body = Buffer.from(JSON.stringify(toProblem(error, context, acceptLanguage)))
   response.writeHead(error.status, {
     'content-type': problemContentType,
     'content-length': body.length,

@@ -8,7 +8,7 @@ export function toRefusal(thrown: unknown): HubError {
   if (hasZodFastifySchemaValidationErrors(thrown)) return explainValidation(thrown)
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return fail('body_too_large', 'the body is larger than this hub accepts (server.max_body_bytes)')
+      return fail('body_too_large', 'the body is larger than this hub accepts here')
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return fail('unsupported_media_type', 'send the body as application/json', { param: 'content-type' })
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':

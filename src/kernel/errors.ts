@@ -38,6 +38,12 @@ export const errorCatalogue = {
     titleZh: '不允许该来源的网页调用',
     retry: false,
   },
+  address_not_allowed: {
+    status: 403,
+    title: 'Calls from this address are not taken here',
+    titleZh: '不接受来自该地址的请求',
+    retry: false,
+  },
   forbidden: { status: 403, title: 'This credential may not do that', titleZh: '该凭据无权执行此操作', retry: false },
   model_not_allowed: {
     status: 403,
@@ -75,6 +81,13 @@ export const errorCatalogue = {
   },
   already_set_up: { status: 409, title: 'The hub already has an owner', titleZh: '系统已完成初始化', retry: false },
   body_too_large: { status: 413, title: 'The body is too large', titleZh: '请求体过大', retry: false },
+  url_too_long: { status: 414, title: 'The address asked for is too long', titleZh: '请求地址过长', retry: false },
+  headers_too_large: {
+    status: 431,
+    title: 'The headers are too many or too large',
+    titleZh: '请求头过多或过大',
+    retry: false,
+  },
   unsupported_media_type: {
     status: 415,
     title: 'That content type is not read here',

@@ -75,15 +75,9 @@ describe.each(engines())('prices on $name', ({ open }) => {
     await expect(prices.add(ours)).rejects.toMatchObject({ code: 'conflict' })
     prices.stop()
   })
-})
 
-test('before the prices are loaded every cost is unknown, not an error', () => {
-  const store = createUsageStore({} as Kysely<UsageTables>)
-  const prices = createPrices({
-    store,
-    bus: createMemoryBus({ log: quietLog }),
-    clock: createManualClock(),
-    log: quietLog,
+  test('before the prices are loaded every cost is unknown, not an error', async () => {
+    const { node } = await start()
+    expect(node().cost(sampleEntry())).toEqual({ nanoUsd: null, priceId: '' })
   })
-  expect(prices.cost(sampleEntry())).toEqual({ nanoUsd: null, priceId: '' })
 })

@@ -63,7 +63,9 @@ async function ask(hub: TestHub, token: string, method: string, path: string, bo
 
 /** An answer without what differs between any two: its own id, and the ids that were asked for. */
 function bare({ status, text }: Answer, ids: readonly string[]): Answer {
-  let plain = text.replace(/"request_id":"[^"]*"/, '').replace(/"(?:pending|data_as_of)":(?:\d+|"[^"]*")/g, '')
+  let plain = text
+    .replace(/"(?:request|trace)_id":"[^"]*"/g, '')
+    .replace(/"(?:pending|data_as_of)":(?:\d+|"[^"]*")/g, '')
   for (const id of ids) plain = plain.replaceAll(id, '{id}')
   return { status, text: plain }
 }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { answeredRequestId, type RequestContext } from '../../http/context.ts'
 import type { Principal } from '../../kernel/principal.ts'
+import { traceparentOf } from '../../kernel/trace.ts'
 import type { Upstreams } from '../../platform/fetch.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Spools } from '../../platform/spool.ts'
@@ -82,8 +83,7 @@ export function toCall(visit: Visit): Call {
     },
     requestId: context.requestId,
     clientIp: context.clientIp,
-    // The provider's parent is this call: half of its trace id names it as well as any other number.
-    traceparent: `00-${context.traceId}-${context.traceId.slice(16)}-01`,
+    traceparent: traceparentOf(context),
     headers: [...idHeaders(context, endpoint.errors), ...errorHeaders],
     errorHeaders,
     meter,

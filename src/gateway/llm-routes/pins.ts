@@ -1,4 +1,5 @@
 import { fail, HubError } from '../../kernel/errors.ts'
+import { traceparentOf } from '../../kernel/trace.ts'
 import { admitPlain } from '../complete.ts'
 import type { LiveProvider } from '../models.ts'
 import { speaksOpenai } from '../operations/asking/address.ts'
@@ -36,7 +37,7 @@ export function errandOf(visit: Visit, method: Errand['method'], path: string, b
     ...(body && { body }),
     // Uploads take what they take; the deadline of any call holds for them as well.
     timeoutMs: own.config.deadline_seconds * 1000,
-    traceparent: `00-${context.traceId}-${context.traceId.slice(16)}-01`,
+    traceparent: traceparentOf(context),
     whenLeft(leave) {
       context.whenClosed = leave
     },

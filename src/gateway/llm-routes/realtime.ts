@@ -4,6 +4,7 @@ import { WebSocketServer } from 'ws'
 import type { RequestContext } from '../../http/context.ts'
 import { refuseUpgrade, type Upgrades } from '../../http/upgrades.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
+import { traceparentOf } from '../../kernel/trace.ts'
 import type { WebSocket } from '../../platform/web-socket.ts'
 import type { Outcome } from '../../usage/index.ts'
 import type { UpstreamFailure } from '../chat.ts'
@@ -142,7 +143,7 @@ export function createRealtime(own: LlmSource): Upgrades {
       protocols: offered.filter((each) => each === 'realtime' || each.startsWith('openai-beta.')),
       beta: typeof beta === 'string' ? beta : undefined,
       intent: query.get('intent'),
-      traceparent: `00-${context.traceId}-${context.traceId.slice(16)}-01`,
+      traceparent: traceparentOf(context),
     }
     let last: UpstreamFailure = failure(
       'invalid_request',
@@ -188,6 +189,7 @@ export function createRealtime(own: LlmSource): Upgrades {
     if (error.code === 'internal') {
       own.log.error('a realtime session broke before it began', {
         requestId: context.requestId,
+        traceId: context.traceId,
         error: error.cause ?? error,
       })
     }

@@ -18,6 +18,8 @@ import { sendError } from './replies.ts'
 export type LlmRoutes = {
   /** Answers a request that is ours and returns true; touches nothing and returns false otherwise. */
   serve(request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
+  /** Whether a path is one of these, served or not. */
+  isOurs(request: IncomingMessage): boolean
   /** Largest body that this request may declare. */
   bodyLimit(request: IncomingMessage): number
   /** Renders a refusal from before us, such as a drain, in the shape our paths promise. */
@@ -51,6 +53,11 @@ export function createLlmRoutes(own: LlmSource): LlmRoutes {
       if (found) void visit(speaking(found, request), path, url.slice(path.length), request, response, context, own)
       else refuseMethod(place, path, request, response, context, own)
       return true
+    },
+    isOurs({ url = '/' }) {
+      const query = url.indexOf('?')
+      const path = query === -1 ? url : url.slice(0, query)
+      return find(path) !== null || path.startsWith('/v1/') || path.startsWith('/v1beta/')
     },
     bodyLimit(request) {
       const place = find((request.url ?? '/').split('?', 1)[0]!)
@@ -237,7 +244,11 @@ async function settle(
     await own.ledger.record(entry)
   } catch (thrown) {
     unwritten = toHubError(thrown)
-    own.log.error('a call could not be entered into the ledger', { requestId: context.requestId, error: unwritten })
+    own.log.error('a call could not be entered into the ledger', {
+      requestId: context.requestId,
+      traceId: context.traceId,
+      error: unwritten,
+    })
   }
   try {
     ending.send(unwritten)

@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
 import { createId } from '../../kernel/ids.ts'
 import type { Principal } from '../../kernel/principal.ts'
+import { beginTrace, traceparentOf } from '../../kernel/trace.ts'
 import type { Ledger, Prices, Quota, Subject, UsageEntry } from '../../usage/index.ts'
 import { attemptWhole, type InFlight } from '../answer/attempt.ts'
 import { type Outgoing, writeOutgoing } from '../answer/exchange.ts'
@@ -87,7 +88,7 @@ export async function askOwn(call: OwnCall, own: OwnCallParts): Promise<OwnAnswe
       model,
       call.chat,
       { ...call.spoken, stream: false, includeUsage: false },
-      { requestId, principal: hubItself, traceparent: `00-${call.traceId}-${call.traceId.slice(16)}-01` },
+      { requestId, principal: hubItself, traceparent: traceparentOf(beginTrace(call.traceId)) },
       own,
     )
   } catch (error) {

@@ -14,6 +14,8 @@ export type AdmissionSource = {
   counter: Pick<Counter, 'admit'>
   /** Whether a tenant has switched a service on. */
   isEnabledFor(tenantId: string, service: DirectoryService): boolean
+  /** Whether the operator has opened a path: then it asks nobody who they are, and makes nobody anybody. */
+  isPublic(path: string): boolean
   clock: Clock
 }
 
@@ -33,7 +35,7 @@ export type AdmissionAsk = {
 export function findRefusal(own: AdmissionSource, ask: AdmissionAsk): HubError | null {
   const { service, policy, principal } = ask
   if (service === undefined || policy === null) return refuseAbsent(own, ask)
-  if (policy.needsCredentials) {
+  if (policy.needsCredentials && !own.isPublic(ask.path)) {
     if (principal === null) return ask.refusal ?? strangersKeepOut(ask.name)
     const refusal = refuseCaller(own, ask, service, principal)
     if (refusal !== null) return refusal

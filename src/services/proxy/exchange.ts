@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici'
 import type { Pass } from '../../kernel/breaker.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { fail, type HubError } from '../../kernel/errors.ts'
+import { traceparentOf } from '../../kernel/trace.ts'
 import type { Log } from '../../platform/log.ts'
 import { type BodyKind, bodyKindOf, gatherBody, LongBody } from './body.ts'
 import { type Call, type CallOutcome, type CallRecord, toRecord } from './call.ts'
@@ -12,7 +13,7 @@ import { type Failure, nobodyFit, readFailure, toCallerError } from './failures.
 import type { IdentityTokens } from './identity-token.ts'
 import type { Member } from './member.ts'
 import type { ProxyMetrics } from './metrics.ts'
-import { nextTraceparent, type RequestHeaders } from './request-headers.ts'
+import type { RequestHeaders } from './request-headers.ts'
 import { writeAnswerHead, writeTrailers } from './response-headers.ts'
 import { joinPath, withoutHubKey } from './target.ts'
 
@@ -47,6 +48,8 @@ export function introduce({ tokens, requestHeaders }: ExchangeSource, call: Call
     serviceName: fleet.service.name,
     requestId: context.callerRequestId === '' ? context.requestId : context.callerRequestId,
     traceId: context.traceId,
+    traceparent: traceparentOf(context),
+    isTraceContinued: context.parentSpanId !== '',
     clientIp: context.clientIp,
     speakerIp: context.speakerIp,
     isSpeakerTrusted: context.isSpeakerTrusted,
@@ -105,8 +108,6 @@ class Exchange implements Dispatcher.DispatchHandler {
   private readonly method: string
   private readonly path: string
   private readonly headers: string[]
-  /** Where the one value stands that differs from try to try. */
-  private readonly traceAt: number
   private body: Buffer | LongBody | null = null
   private controller: Dispatcher.DispatchController | null = null
   private member: Member | null = null
@@ -150,7 +151,6 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.headers = introduce(own, call)
     const declared = call.request.headers['content-length']
     if (this.bodyKind === 'long' && declared !== undefined) this.headers.push('content-length', declared)
-    this.traceAt = this.headers.push('traceparent', '') - 1
   }
 
   start(): void {
@@ -197,8 +197,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   private send(member: Member): void {
     const { call, headers } = this
-    const { request, context, fleet } = call
-    headers[this.traceAt] = nextTraceparent(request, context.traceId)
+    const { request, fleet } = call
     if (this.bodyKind === 'long') {
       this.body = new LongBody(request, this.own.settings.max_body_bytes, this.refuseLongBody)
     }

@@ -48,6 +48,8 @@ export type ServiceProxyOptions = {
   isReserved(name: string): boolean
   /** Whether a tenant has switched a service on. */
   isEnabledFor(tenantId: string, service: DirectoryService): boolean
+  /** Paths that take no credentials although their service asks for some. */
+  isPublic?(path: string): boolean
   counter: Pick<Counter, 'admit'>
   secrets: Pick<Secrets, 'derive'>
   /** Web origins that may read answers from a browser, as for the rest of the hub. */
@@ -65,7 +67,7 @@ export type ServiceProxyOptions = {
 const everywhere = ['0.0.0.0/0', '::/0']
 
 export function createServiceProxy(options: ServiceProxyOptions, settings: ServiceProxyConfig): ServiceProxy {
-  const { directory, clock, secrets, random = Math.random, onCall = () => {} } = options
+  const { directory, clock, secrets, random = Math.random, onCall = () => {}, isPublic = () => false } = options
   const log = options.log.child({ room: 'services' })
   const metrics = createProxyMetrics(options.metrics)
   const tokens = createIdentityTokens(secrets)
@@ -75,7 +77,7 @@ export function createServiceProxy(options: ServiceProxyOptions, settings: Servi
     openPool: (origin, connectTimeoutMs) => openInstancePool(origin, { allow, connectTimeoutMs }),
   })
   const { serve, upgrades } = createDoor({
-    ...{ ...options, settings, random, log, metrics, tokens, fleets, onCall },
+    ...{ ...options, isPublic, settings, random, log, metrics, tokens, fleets, onCall },
     requestHeaders: createRequestHeaders(),
   })
   return {

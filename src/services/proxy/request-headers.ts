@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Principal } from '../../kernel/principal.ts'
 import { shownTenant } from './identity-token.ts'
@@ -13,12 +12,15 @@ export type Introduction = {
   serviceName: string
   requestId: string
   traceId: string
+  traceparent: string
+  /** Whether the caller's trace goes on: what its vendors wrote into `tracestate` means nothing in another one. */
+  isTraceContinued: boolean
   clientIp: string
   speakerIp: string
   isSpeakerTrusted: boolean
 }
 
-type Kind = 'keep' | 'drop' | 'credential' | 'cookie' | 'te'
+type Kind = 'keep' | 'drop' | 'credential' | 'cookie' | 'te' | 'tracestate'
 
 /**
  * Removed from every request. Hop by hop: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1. `expect` the hub has
@@ -35,7 +37,7 @@ const mostNames = 2000
 
 /** Headers for an instance as a flat list, in the order, spelling and number the caller sent them. */
 export type RequestHeaders = {
-  /** Without what differs from try to try: `traceparent` and the length. */
+  /** Without the length, which is the body's. */
   write(request: IncomingMessage, introduction: Introduction): string[]
 }
 
@@ -69,6 +71,7 @@ export function createRequestHeaders(): RequestHeaders {
           if (!/(?:^|,)\s*trailers\s*(?:[;,]|$)/i.test(value)) continue
           value = 'trailers'
         }
+        if (kind === 'tracestate' && !introduction.isTraceContinued) continue
         // What `Connection` names is for this hop; it is not let take away what the request is about.
         if (listed !== null && kind === 'keep' && listed.has(name.toLowerCase())) continue
         out.push(name, value)
@@ -84,7 +87,7 @@ function classify(name: string): Kind {
   const plain = name.toLowerCase().replaceAll('_', '-')
   if (dropped.has(plain) || plain.startsWith('x-gatehouse-') || plain.startsWith('x-forwarded-')) return 'drop'
   if (credentials.has(plain)) return 'credential'
-  return plain === 'cookie' || plain === 'te' ? plain : 'keep'
+  return plain === 'cookie' || plain === 'te' || plain === 'tracestate' ? plain : 'keep'
 }
 
 function readListed(connection: string | undefined): Set<string> | null {
@@ -109,7 +112,7 @@ function introduce(out: string[], request: IncomingMessage, own: Introduction): 
   out.push('x-forwarded-prefix', `${outer}/api/${own.serviceName}`)
   // No `Via`, although RFC 9110 asks for it: nginx packs nothing for whoever sends one (ADR 27).
   out.push(hopsHeader, String(hopsOf(request) + 1))
-  out.push('x-request-id', own.requestId, 'x-trace-id', own.traceId)
+  out.push('x-request-id', own.requestId, 'x-trace-id', own.traceId, 'traceparent', own.traceparent)
   if (principal === null) return
   out.push('x-gatehouse-tenant', shownTenant(principal.tenantId), 'x-gatehouse-role', principal.role)
   if (principal.userId !== '') out.push('x-gatehouse-user', principal.userId)
@@ -161,21 +164,4 @@ function hopsOf({ headers }: IncomingMessage): number {
 /** Whether a request has come through this hub so often that it runs in a circle. */
 export function isCircling(request: IncomingMessage): boolean {
   return hopsOf(request) >= mostHops
-}
-
-const traceparent = /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/
-const spans = Buffer.alloc(4096)
-let usedSpans = spans.length
-
-/** The caller's trace with a span of ours: https://www.w3.org/TR/trace-context/#mutating-the-traceparent-field */
-export function nextTraceparent(request: IncomingMessage, traceId: string): string {
-  if (usedSpans === spans.length) {
-    randomFillSync(spans)
-    usedSpans = 0
-  }
-  usedSpans += 8
-  const sent = request.headers.traceparent
-  const found = typeof sent === 'string' ? traceparent.exec(sent) : null
-  const flags = found !== null && found[1] === traceId ? found[2]! : '01'
-  return `00-${traceId}-${spans.toString('hex', usedSpans - 8, usedSpans)}-${flags}`
 }

@@ -208,7 +208,7 @@ export function createDoor(own: DoorSource) {
 
   function refuseSocket({ context }: Call, socket: Duplex, error: HubError): void {
     tellIfOurs(error, context)
-    refuseUpgrade(socket, error, toProblem(error, context.requestId), ids(context))
+    refuseUpgrade(socket, error, toProblem(error, context), ids(context))
   }
 
   function tellIfOurs(error: HubError, { requestId, traceId }: RequestContext): void {
@@ -231,7 +231,7 @@ export function createDoor(own: DoorSource) {
         (call) => openTunnel(sockets, call, socket, head),
         (error, call, headers) => {
           tellIfOurs(error, context)
-          refuseUpgrade(socket, error, toProblem(error, context.requestId), [...ids(context), ...headers])
+          refuseUpgrade(socket, error, toProblem(error, context), [...ids(context), ...headers])
           if (call !== null) noteRefusal(call, error, true)
         },
       )

@@ -131,6 +131,7 @@ export async function openStage(
   const server = createServer({
     ...{ host: '127.0.0.1', port: 0, log: silentLog, metrics, clock, trustedProxies, maxBodyBytes: 32 << 20 },
     bodyLimit: (request) => proxy.bodyLimit(request) ?? 32 << 20,
+    dataArea: () => 'services',
     dataPaths: proxy.serve,
     upgrades: proxy.upgrades,
     controlApp: {

@@ -8,7 +8,6 @@ import { choose } from './choose.ts'
 import { askFor, closeBooks, type ExchangeSource, introduce, pathAt, tellFailure } from './exchange.ts'
 import { type Failure, nobodyFit, readFailure, toCallerError } from './failures.ts'
 import type { Member } from './member.ts'
-import { nextTraceparent } from './request-headers.ts'
 import { writeAnswerHead } from './response-headers.ts'
 import { joinSockets, type Tunnel, type TunnelSocket } from './tunnel.ts'
 
@@ -59,7 +58,7 @@ class Opening implements Dispatcher.DispatchHandler {
 
   private attempt(): void {
     const { own, call } = this
-    const { fleet, request, context } = call
+    const { fleet } = call
     const nowMs = own.clock.now()
     const choice = choose(fleet.service, fleet.members, askFor(own, call, this.tried, nowMs))
     if (choice === null) {
@@ -76,7 +75,7 @@ class Opening implements Dispatcher.DispatchHandler {
       {
         method: 'GET',
         path: pathAt(call),
-        headers: [...this.headers, 'traceparent', nextTraceparent(request, context.traceId)],
+        headers: this.headers,
         upgrade: 'websocket',
         headersTimeout: answerTimeoutMs,
         bodyTimeout: idleTimeoutMs,

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { type HubError, toHubError } from '../../../kernel/errors.ts'
+import { beginTrace, traceparentOf } from '../../../kernel/trace.ts'
 import type { Log } from '../../../platform/log.ts'
 import { lookAtBatch, type PinnedSource } from './look-at-batch.ts'
 import type { Pin } from './store.ts'
@@ -30,7 +30,7 @@ export function createBatchWatch(
 
   async function lookAtOne(pin: Pin, signal: AbortSignal): Promise<boolean> {
     const leaving: (() => void)[] = []
-    const traceId = randomBytes(16).toString('hex')
+    const traceparent = traceparentOf(beginTrace())
     const leave = () => {
       for (const end of leaving) end()
     }
@@ -42,7 +42,7 @@ export function createBatchWatch(
           method,
           path,
           timeoutMs: errandMs,
-          traceparent: `00-${traceId}-${traceId.slice(16)}-01`,
+          traceparent,
           whenLeft: (end) => void leaving.push(end),
         }),
       })
