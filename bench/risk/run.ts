@@ -1,6 +1,6 @@
 /**
  * How well the shipped risk rules do on made-up months with known crimes in them, beside the SQL of newapi-monitor. Seeds
- * are to be such as nobody tuned the rules by: `npm run bench:risk -- 101 102 103`.
+ * are to be such as nobody tuned the rules by: `npm run bench -- risk 101 102 103`.
  */
 import Database from 'better-sqlite3'
 import { detectAll, makeTrace, type Span, score, spansOf, type Trace } from '../../src/risk/testing.ts'

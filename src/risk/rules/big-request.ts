@@ -21,7 +21,7 @@ export const bigRequest = defineRule({
   params: z.strictObject({
     sigma: z.number().min(1).max(50).default(4).describe('Distance from the median, in robust standard deviations.'),
     min_samples: z.number().int().min(5).max(kept).default(50).describe('Calls before anything is judged.'),
-    min_tokens: z.number().int().min(0).max(100_000_000).default(50_000).describe('Smaller calls never count.'),
+    min_tokens: z.number().int().min(0).max(100_000_000).default(100_000).describe('Smaller calls never count.'),
     min_factor: z.number().min(1).max(1000).default(12).describe('And so many times the median.'),
   }),
   begin: (): Memory => ({ sizes: [], count: 0, largest: 0 }),

@@ -14,7 +14,7 @@ export const costSpike = defineRule({
   quietSeconds: 2 * 3600,
   params: z.strictObject({
     factor: z.number().min(1.5).max(1000).default(4).describe('Times the usual most.'),
-    min_usd: z.number().min(0).max(1_000_000).default(2).describe('Less in an hour never counts.'),
+    min_usd: z.number().min(0).max(1_000_000).default(1).describe('Less in an hour never counts.'),
     warm_up_hours: z
       .number()
       .int()

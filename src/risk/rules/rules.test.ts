@@ -181,12 +181,11 @@ test('calls that come late count in a later minute, and none twice', () => {
   expect(detector.late()).toBe(70)
 })
 
-// The goal is 0.9 over many seeds (`npm run bench:risk`). This one month has some twelve findings, so two false alarms are
-// 0.83: the seed was not chosen for its result, and the floor says what holds of it.
-test('of four weeks with ten crimes in them the shipped defaults find nine in ten in time, and four in five alarms are right', () => {
-  const trace = makeTrace(42)
-  const { precision, recall, inTime } = score([{ trace, spans: spansOf(detectAll(trace.rows)) }])
-  expect(precision).toBeGreaterThanOrEqual(0.8)
+// Two months that no default was chosen by; `npm run bench -- risk` has more of them.
+test('of two months with twenty crimes the shipped defaults find nine in ten in time, and nine in ten alarms are right', () => {
+  const traces = [301, 302].map(makeTrace)
+  const { precision, recall, inTime } = score(traces.map((trace) => ({ trace, spans: spansOf(detectAll(trace.rows)) })))
+  expect(precision).toBeGreaterThanOrEqual(0.9)
   expect(recall).toBeGreaterThanOrEqual(0.9)
   expect(inTime).toBeGreaterThanOrEqual(0.9)
 }, 240_000)
