@@ -87,7 +87,7 @@ describe.each(engines())('a locked account on $name', ({ address }) => {
       const { status, body, headers } = await attempt(node, email, password)
       expect(Number(headers['retry-after'])).toBeGreaterThan(0)
       expect(body.code).toBe('rate_limited')
-      return { ...body, status, request_id: '' }
+      return { ...body, status, request_id: '', trace_id: '' }
     }
     const known = await tried(ownerLogin.email, ownerLogin.password)
     expect(known.status).toBe(429)

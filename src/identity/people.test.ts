@@ -76,9 +76,9 @@ describe.each(engines())('people on $name', ({ address }) => {
           ...(method === 'PATCH' && { body: { name: 'x' } }),
         })
         expect(answer.status).toBe(404)
-        expect({ ...answer.body, request_id: '' }).toEqual({
+        expect({ ...answer.body, request_id: '', trace_id: '' }).toEqual({
           ...absent.body,
-          ...{ request_id: '', detail: absent.body.detail.replace('usr_never', id) },
+          ...{ request_id: '', trace_id: '', detail: absent.body.detail.replace('usr_never', id) },
         })
       }
     }

@@ -32,8 +32,8 @@ describe.each(engines())('sessions on $name', ({ address }) => {
     const wrong = await call(node, 'POST', '/api/auth/login', { body: { ...ownerLogin, password: 'not this one' } })
     const unknown = await call(node, 'POST', '/api/auth/login', { body: { email: 'x@y.z', password: 'not this one' } })
     expect(wrong.status).toBe(401)
-    const { request_id: _, ...one } = wrong.body
-    const { request_id: __, ...other } = unknown.body
+    const { request_id: _, trace_id: ___, ...one } = wrong.body
+    const { request_id: __, trace_id: ____, ...other } = unknown.body
     expect(one).toEqual(other)
   })
 

@@ -21,7 +21,7 @@ describe.each(engines())('set-up on $name', ({ address }) => {
     const node = await openNode(await address())
     const deny = async (body: object) => {
       const { status, body: problem } = await setup(node, { ...ownerLogin, ...body })
-      return { ...problem, status, request_id: '' }
+      return { ...problem, status, request_id: '', trace_id: '' }
     }
     const first = await deny({ token: 'setup_wrong' })
     expect(first.status).toBe(401)

@@ -14,8 +14,11 @@ export type Follower = {
 const chunkBytes = 256 * 1024
 /** Writers notice a rotation one after the other: for so long the old file is read on beside the new one. */
 const leaveAfterMs = 10_000
-/** By these last bytes a file is known to be the one that was read: one that was emptied and grew again is not. */
-const markBytes = 64
+/**
+ * By these last bytes a file is known to be the one that was read: one that was emptied and grew again is not. Enough for
+ * some whole lines with their times, since the ends of lines may all be alike.
+ */
+const markBytes = 1024
 /** A longer line is no line of a log; it is left out and counted as one that cannot be read. */
 const longestLine = 64 * 1024
 
