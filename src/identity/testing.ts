@@ -114,6 +114,7 @@ export type AnswerBody = {
   role: string
   tenant_id: string
   request_id: string
+  trace_id: string
   enabled: boolean
   access_token: string
   refresh_token: string
