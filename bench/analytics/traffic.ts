@@ -1,17 +1,7 @@
+import { createDice } from '../../src/kernel/dice.ts'
 import type { RequestLogRow } from '../../src/usage/rows.ts'
 
 export const dayMs = 86_400_000
-
-/** The same numbers from the same seed, below 1. */
-function createDice(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 /** Picks 0 to `amount` - 1, each the less often the higher it is: a few customers and models make most of the traffic. */
 function createSkew(amount: number, exponent: number): (dice: () => number) => number {

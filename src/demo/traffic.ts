@@ -1,3 +1,4 @@
+import { createDice } from '../kernel/dice.ts'
 import type { UsageEntry } from '../usage/index.ts'
 
 const hourMs = 3_600_000
@@ -18,7 +19,7 @@ export function makeTraffic(options: {
   days: number
   models: readonly (readonly [string, string])[]
 }): UsageEntry[] {
-  const random = createRandom(options.days)
+  const random = createDice(options.days)
   const firstHour = Math.floor(options.now / hourMs) * hourMs - options.days * 24 * hourMs
   const entries: UsageEntry[] = []
   for (let hour = firstHour; hour + hourMs <= options.now; hour += hourMs) {
@@ -107,16 +108,5 @@ function makeEntry(
     abortPolicy: '',
     agent: '',
     service: '',
-  }
-}
-
-/** A small generator with a seed (mulberry32): the same traffic on every machine. */
-function createRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
   }
 }

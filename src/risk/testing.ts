@@ -1,3 +1,4 @@
+import { createDice } from '../kernel/dice.ts'
 import { createDetector } from './detect.ts'
 import type { Detection, RiskRow } from './schema.ts'
 import { type RiskSettings, readSettings } from './settings.ts'
@@ -21,23 +22,12 @@ export type Incident = {
 
 export type Trace = { rows: RiskRow[]; incidents: Incident[]; days: number }
 
-/** Mulberry32: the same numbers for the same seed on every machine. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
 /**
  * Four weeks of a company's traffic with known crimes and known innocence in it. Its numbers are its own: nothing here is
  * read from the rules.
  */
 export function makeTrace(seed: number): Trace {
-  const random = createRandom(seed)
+  const random = createDice(seed)
   const between = (low: number, high: number) => low + (high - low) * random()
   const whole = (low: number, high: number) => Math.floor(between(low, high + 1))
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())

@@ -90,14 +90,3 @@ async function ask(
     return { status, reason: String((error as Error).cause ?? error) }
   }
 }
-
-/** A small generator with a seed (mulberry32). The seed is told, so that a failed run can be had again. */
-export function createRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createDice } from '../../src/kernel/dice.ts'
 import { engines } from '../../src/platform/database/testing.ts'
 import { type FakeProvider, startFakeProvider } from '../fake-providers/index.ts'
 import { auditLedger } from '../harness/ledger-audit.ts'
-import { createRandom, startLoad } from '../harness/load.ts'
+import { startLoad } from '../harness/load.ts'
 import { type ProcessHub, startProcessHub } from '../harness/process-hub.ts'
 
 const kills = 10
@@ -23,7 +24,7 @@ describe.each(engines())('kill -9 under load, on $name', ({ address }) => {
   test('every answered request has exactly one row, and the sums are those of the rows', async () => {
     const seed = Number(process.env.GATEHOUSE_TEST_SEED ?? Date.now() % 1_000_000)
     console.log(`seed of the kills: GATEHOUSE_TEST_SEED=${seed}`)
-    const random = createRandom(seed)
+    const random = createDice(seed)
     const databaseUrl = await address()
     hub = await startProcessHub({ env: { DATABASE_URL: databaseUrl } })
     // Slow enough that a kill finds streams half told.

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createDice } from '../../src/kernel/dice.ts'
 import type { Behaviour, FakeProvider, Usage, VendorName } from '../fake-providers/index.ts'
 import { type Json, openStage, type Stage, vendors } from './stage.ts'
 
@@ -13,15 +14,10 @@ afterAll(() => stage?.close())
 const callsPerVendor = 700
 const atOnce = 16
 
-/** A small generator with a seed (mulberry32): the same calls in every run. */
+/** Whole numbers below what is asked for, the same in every run. */
 function createRandom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
+  const dice = createDice(seed)
+  return (below) => (dice() * 2 ** 32) % below
 }
 
 type Counted = Pick<Usage, 'tokensIn' | 'tokensOut' | 'tokensCachedRead'>

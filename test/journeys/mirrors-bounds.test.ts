@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { createDice } from '../../src/kernel/dice.ts'
 import { openDatabase } from '../../src/platform/database/index.ts'
 import { engines } from '../../src/platform/database/testing.ts'
 import { silentLog } from '../../src/platform/database/testing-log.ts'
@@ -10,7 +11,7 @@ import { type FakeProvider, startFakeProvider } from '../fake-providers/index.ts
 import { until } from '../harness/control.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { auditLedger } from '../harness/ledger-audit.ts'
-import { createRandom, startLoad } from '../harness/load.ts'
+import { startLoad } from '../harness/load.ts'
 import { type ProcessHub, startProcessHub } from '../harness/process-hub.ts'
 import type { Json } from './stage.ts'
 
@@ -160,7 +161,7 @@ describe.each(engines())('kill -9 with mirrors under way, on $name', ({ address 
     other = await startFakeProvider({ kind: 'openai' })
     first.behave({ chunkDelayMs: 1 })
     other.behave({ headDelayMs: 30 })
-    const random = createRandom(Date.now() % 1_000_000)
+    const random = createDice(Date.now() % 1_000_000)
     const databaseUrl = await address()
     process = await startProcessHub({ env: { DATABASE_URL: databaseUrl } })
     for (const [model, fake] of [

@@ -1,10 +1,11 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { createDice } from '../../src/kernel/dice.ts'
 import { createApiKey } from '../../src/platform/secrets.ts'
 import { type FakeProvider, startFakeProvider } from '../fake-providers/index.ts'
 import { until } from '../harness/control.ts'
 import { auditLedger } from '../harness/ledger-audit.ts'
-import { createRandom, type Load, startLoad } from '../harness/load.ts'
+import { type Load, startLoad } from '../harness/load.ts'
 import { type ProcessHub, runGatehouse, startProcessHub } from '../harness/process-hub.ts'
 import { type Service, startPostgres } from '../harness/services.ts'
 
@@ -46,7 +47,7 @@ async function freshDatabase(): Promise<string> {
 
 /** Callers who come steadily, not as fast as they can: it is the hour of the outage that is tried, not the machine. */
 async function callersAtWork(): Promise<Load> {
-  const load = startLoad({ url: hub.url, apiKey, model, callers: 6, pauseMs: 50, random: createRandom(1) })
+  const load = startLoad({ url: hub.url, apiKey, model, callers: 6, pauseMs: 50, random: createDice(1) })
   await until('callers are answered', () => load.answered.length > 20)
   return load
 }

@@ -1,3 +1,4 @@
+import { createDice } from '../../kernel/dice.ts'
 import type { TestForeign } from '../../platform/foreign/owner.ts'
 
 /** What a gateway of some time had: before request ids, addresses and refunds, or with all of it. */
@@ -286,15 +287,4 @@ export async function writeRows(
 ): Promise<void> {
   const values = rows.map((row) => columns.map((name) => row[name] ?? null))
   await foreign.insert('logs', columns, values)
-}
-
-/** The same numbers from the same seed, below 1. */
-function createDice(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }

@@ -1,3 +1,4 @@
+import { createDice } from '../../kernel/dice.ts'
 /** Series and expressions made by chance from a seed, for comparing with the real Prometheus. */
 import type { Kind } from '../store/grains.ts'
 import { type Labels, labelsOf } from './labels.ts'
@@ -9,15 +10,8 @@ export const stepMs = 97_000
 type Sample = { at: number; value: number | null }
 export type GeneratedSeries = { labels: Labels; kind: Kind; samples: Sample[] }
 
-/** A small generator of chance (mulberry32): the same seed gives the same numbers everywhere. */
 export function createChance(seed: number) {
-  let state = seed
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
+  const next = createDice(seed)
   return {
     next,
     below: (count: number) => Math.floor(next() * count),

@@ -1,18 +1,8 @@
+import { createDice } from '../../kernel/dice.ts'
 import { readEntry, writeEntry } from '../entry-text.ts'
 import type { RequestLogRow } from '../rows.ts'
 import { outcomes } from '../schema.ts'
 import { sampleEntry } from '../testing.ts'
-
-/** The same numbers from the same seed, below 1. */
-export function createDice(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 /** `amount` rows of every kind between two times, in no order. */
 export function makeRows(amount: number, from: number, to: number, seed = 1): RequestLogRow[] {
