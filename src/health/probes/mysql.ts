@@ -1,24 +1,9 @@
-import { z } from 'zod'
 import { askMysql } from '../../platform/dial/stores.ts'
-import { account, host, port } from '../shapes.ts'
-import { defineProbe, failed, ok } from './probe.ts'
+import { defineStatementProbe } from '../statement.ts'
 
-export const mysqlProbe = defineProbe({
+export const mysqlProbe = defineStatementProbe({
   type: 'mysql',
   describe: { en: 'MySQL or MariaDB answers a statement.', zh: 'MySQL 或 MariaDB 能够执行语句。' },
-  parameters: z.strictObject({
-    host,
-    port: port.default(3306),
-    ...account,
-    statement: z.string().min(1).max(2000).default('select 1').describe('Let its account only read.'),
-    expect: z.string().max(500).optional().describe('The first value of the first row; any unless said.'),
-  }),
-  secrets: ['password'],
-  target: ({ host }) => host,
-  async run({ host, port, user, password, database, tls, statement, expect }, { way, timeoutMs }) {
-    const value = await askMysql(way, { host, port, user, password, database, tls, timeoutMs }, statement)
-    if (expect !== undefined && value !== expect)
-      return failed('answer', 'The statement gives another value than is expected.', {})
-    return ok('Answers the statement.')
-  },
+  defaultPort: 3306,
+  ask: askMysql,
 })
