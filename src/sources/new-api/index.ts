@@ -14,7 +14,7 @@ const hourSeconds = 3600
 /** Attempts of one request lie no further apart. */
 const longestRequestSeconds = 1800
 const rowsAtOnce = 5000
-/** Slices of time a question is about: their rows are put in order by id, which costs more the more there are. */
+/** Slices of time a question is about: their rows are put in order, which costs more the more there are. */
 const rowsInSlice = 4000
 const mostSingles = 50_000
 const mostTold = 20_000
@@ -105,8 +105,8 @@ export function createNewApiReader(options: ReaderOptions, { now, sleep }: Reade
       const slices = Math.max(1, Math.min(end - start, Math.ceil(expected / rowsInSlice)))
       const edgeOf = (slice: number) => start + Math.floor(((end - start) * slice) / slices)
       for (let slice = 0; slice < slices; slice++) {
-        for (let afterId = -1; ; ) {
-          const wish = { from: edgeOf(slice), to: edgeOf(slice + 1), afterId, limit: rowsAtOnce }
+        for (let after = { seconds: edgeOf(slice), id: -1 }; ; ) {
+          const wish = { from: edgeOf(slice), to: edgeOf(slice + 1), after, limit: rowsAtOnce }
           const rows = await store.rows(names, wish)
           for (const row of rows) {
             const [id, seconds] = [Number(row[idAt]), Number(row[createdAt])]
@@ -119,7 +119,7 @@ export function createNewApiReader(options: ReaderOptions, { now, sleep }: Reade
             mark.mark += store.markOf(id)
             const at = seconds * 1000
             if (last === null || at > last.at || (at === last.at && id > last.id)) last = { at, id }
-            afterId = id
+            after = { seconds, id }
           }
           total += rows.length
           if (rowsPerSecond > 0) await sleep((total / rowsPerSecond) * 1000 - (now() - startedAt))

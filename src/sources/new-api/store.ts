@@ -11,6 +11,7 @@ const oldestSeconds = Date.UTC(2020, 0, 1) / 1000
 const markModulus = 1_000_003
 const idsAtOnce = 200
 
+export type RowPlace = { seconds: number; id: number }
 export type LogRow = Readonly<Record<string, ForeignValue>>
 
 /** Every question to the gateway's tables; none of them writes. */
@@ -89,15 +90,18 @@ export function createNewApiStore({ main, logs }: { main: ForeignDatabase; logs:
 
     markOf: (id: number): number => id % markModulus,
 
-    /** Up to `limit` rows of some seconds, by id. */
+    /**
+     * Up to `limit` rows of some seconds after one of them, in the order of time and then of ids. Not by ids alone: SQLite,
+     * which knows nothing of how many rows there are, then walks the whole table by its key for every slice of it.
+     */
     async rows(
       columns: readonly string[],
-      { from, to, afterId, limit }: { from: number; to: number; afterId: number; limit: number },
+      { from, to, after, limit }: { from: number; to: number; after: RowPlace; limit: number },
     ): Promise<ForeignRow[]> {
       return logs.query(
-        `select ${list(columns)} from logs where created_at >= ? and created_at < ? and type in (2, 5, 6) and id > ?
-        order by id limit ${limit}`,
-        [from, to, afterId],
+        `select ${list(columns)} from logs where created_at >= ? and created_at < ? and (created_at, id) > (?, ?)
+        and type in (2, 5, 6) order by created_at, id limit ${limit}`,
+        [Math.max(from, after.seconds), to, after.seconds, after.id],
       )
     },
 
