@@ -70,3 +70,27 @@ export function addRequest(sum: Record<RequestMeasure, number>, row: MeasuredRow
   sum.first_token_ms_sum += sign * row.first_token_ms
   sum.first_token_count += sign
 }
+
+/** Adds one sum to another. Written out as well: looking each name up costs most of the time that adding takes. */
+export function addSums(sum: Record<RequestMeasure, number>, more: Readonly<Record<RequestMeasure, number>>): void {
+  sum.requests += more.requests
+  sum.successes += more.successes
+  sum.failures += more.failures
+  sum.aborted += more.aborted
+  sum.truncated += more.truncated
+  sum.refused += more.refused
+  sum.attempts += more.attempts
+  sum.tokens_in += more.tokens_in
+  sum.tokens_out += more.tokens_out
+  sum.tokens_cached_read += more.tokens_cached_read
+  sum.tokens_cached_write += more.tokens_cached_write
+  sum.tokens_reasoning += more.tokens_reasoning
+  sum.cost_nano_usd += more.cost_nano_usd
+  sum.unpriced_requests += more.unpriced_requests
+  sum.wasted_nano_usd += more.wasted_nano_usd
+  sum.unpriced_wasted += more.unpriced_wasted
+  sum.cache_hits += more.cache_hits
+  sum.latency_ms_sum += more.latency_ms_sum
+  sum.first_token_ms_sum += more.first_token_ms_sum
+  sum.first_token_count += more.first_token_count
+}

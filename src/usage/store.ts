@@ -1,7 +1,8 @@
 import { type Kysely, SqliteAdapter, sql, type Transaction } from 'kysely'
 import type { Scope } from '../kernel/scope.ts'
 import { addMany, bumpRevision, insertMany, type ManyValues, readRevision } from '../platform/database/index.ts'
-import { type Cell, foldRows, spread } from './analytics/fold.ts'
+import { type Cell, foldRows } from './analytics/fold.ts'
+import { spread } from './analytics/spread.ts'
 import { addToRollUps, deleteDemoRollUps, noteDeleted } from './analytics/sums-store.ts'
 import { rollUp } from './roll-up.ts'
 import {

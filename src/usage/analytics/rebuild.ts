@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import { fail } from '../../kernel/errors.ts'
-import { type Cell, foldFacts, foldRows, type RollUps, spread, spreadFinest } from './fold.ts'
-import { dayMs, everySource, hourMs, hubSource, measures, ownSources, type UsageFact } from './schema.ts'
+import { type Cell, foldFacts, foldRows } from './fold.ts'
+import { dayMs, everySource, hourMs, hubSource, measures, ownSources, quarterMs, type UsageFact } from './schema.ts'
+import { type RollUps, spread, spreadDurations, spreadQuarters } from './spread.ts'
 import type { AnalyticsStore } from './store.ts'
 import { keysOfTable, type SumTable } from './sums-store.ts'
 
@@ -31,17 +32,24 @@ export async function ingest(
     const wrong = measures.find((name) => !Number.isSafeInteger(fact.measures[name] ?? 0))
     if (wrong !== undefined) throw refuse(`${wrong} of a fact of ${fact.at} is no whole number`)
   }
-  await store.replace([source], replaceFrom, replaceTo, await spreadByHour(facts, source))
+  await store.replace([source], replaceFrom, replaceTo, await spreadBySlot(facts, source))
 }
 
-/** An hour at a time, so that a day of somebody else's never holds up the callers of this thread for long. */
-async function spreadByHour(facts: readonly UsageFact[], source: string): Promise<RollUps[]> {
-  const hours = Map.groupBy(facts, ({ at }) => at - (at % hourMs))
+/** A little at a time, so that a day of somebody else's never holds up the callers of this thread for long. */
+async function spreadBySlot(facts: readonly UsageFact[], source: string): Promise<RollUps[]> {
+  const hours = new Map<number, Cell[]>()
   const sums: RollUps[] = []
-  for (const ofHour of hours.values()) {
+  for (const [slot, some] of Map.groupBy(facts, ({ at }) => at - (at % quarterMs))) {
     const cells = new Map<string, Cell>()
-    foldFacts(cells, ofHour, source)
-    sums.push(spreadFinest(cells.values()))
+    foldFacts(cells, some, source)
+    const all = [...cells.values()]
+    sums.push(spreadQuarters(all))
+    const hour = slot - (slot % hourMs)
+    hours.set(hour, [...(hours.get(hour) ?? []), ...all])
+    await setImmediate()
+  }
+  for (const cells of hours.values()) {
+    sums.push(spreadDurations(cells))
     await setImmediate()
   }
   return sums

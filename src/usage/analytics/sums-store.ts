@@ -2,8 +2,8 @@ import { type Kysely, type RawBuilder, SqliteAdapter, sql, type Transaction } fr
 import { addMany } from '../../platform/database/index.ts'
 import type { RequestLogRow, UsageTables } from '../rows.ts'
 import type { AgedKind } from './cover.ts'
-import type { RollUps } from './fold.ts'
 import { cubeKeys, dayMs, demoSource, durationFacets, facets, grainMs, hourMs, measures, ownSources } from './schema.ts'
+import type { RollUps } from './spread.ts'
 
 type Db = Kysely<UsageTables>
 type Trx = Transaction<UsageTables>

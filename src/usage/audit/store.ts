@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
-import { type Cell, foldRows, spread } from '../analytics/fold.ts'
+import { type Cell, foldRows } from '../analytics/fold.ts'
+import { spread } from '../analytics/spread.ts'
 import { addToRollUps } from '../analytics/sums-store.ts'
 import { differenceOf, hourMs, rollUp } from '../roll-up.ts'
 import type { HourlyRow, RequestLogRow, UsageTables } from '../rows.ts'
