@@ -23,7 +23,16 @@ function createSkew(amount: number, exponent: number): (dice: () => number) => n
   }
 }
 
-type Key = { id: string; name: string; user: string; tenant: string; models: string[]; tags: string; streams: number }
+type Key = {
+  id: string
+  name: string
+  user: string
+  tenant: string
+  models: string[]
+  tags: string
+  agent: string
+  streams: number
+}
 
 /** How busy each hour of the day is, and how much less a weekend: offices in one zone, and programs that never sleep. */
 const hours = [3, 2, 2, 2, 2, 3, 5, 8, 12, 15, 16, 15, 12, 14, 16, 16, 14, 12, 9, 7, 6, 5, 4, 3]
@@ -42,11 +51,12 @@ export function createTraffic(seed = 1) {
   const keys = Array.from({ length: 2000 }, (_, index): Key => {
     const user = Math.floor(dice() * 300)
     const models = Array.from({ length: 1 + Math.floor(dice() * 3) }, () => `model-${whichModel(dice)}`)
-    const tags = [...(dice() < 0.3 ? [`agent:a${index % 40}`] : []), ...(dice() < 0.4 ? [`team-${user % 25}`] : [])]
+    const agent = dice() < 0.3 ? `a${index % 40}` : ''
+    const tags = [...(agent === '' ? [] : [`agent:${agent}`]), ...(dice() < 0.4 ? [`team-${user % 25}`] : [])]
     return {
       id: `key_${String(index).padStart(26, '0')}`,
       ...{ name: `key ${index}`, user: `usr_${String(user).padStart(26, '0')}`, tenant: `ten_${user % 20}` },
-      ...{ models, tags: tags.length === 0 ? '' : JSON.stringify(tags), streams: pick([0, 0.2, 0.9, 1]) },
+      ...{ models, tags: tags.length === 0 ? '' : JSON.stringify(tags), agent, streams: pick([0, 0.2, 0.9, 1]) },
     }
   })
 
@@ -94,7 +104,8 @@ export function createTraffic(seed = 1) {
       ...{ user_agent: 'OpenAI/JS 5.0', finish_reason: 'stop', is_synthetic: 0, service_tier: '', usage_details: '' },
       ...{ provider_key_id: isServed ? `pky_${provider}` : '', session_id: '', tags: key.tags, route_log: '' },
       ...{ cache_hit: cacheHit, mirror_of: '', wasted_nano_usd: 0, abort_policy: '' },
-    } as RequestLogRow
+      ...{ agent: key.agent, service: '' },
+    } satisfies RequestLogRow
   }
 
   return {
