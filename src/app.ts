@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
+import { consolePolicy } from './http/console-pages.ts'
 import type { RequestContext } from './http/context.ts'
 import { createServer, type HubServer, type ServerOptions } from './http/listen.ts'
 import { type ControlAppOptions, createControlApp } from './http/mount.ts'
@@ -35,20 +36,22 @@ export async function createApp(parts: AppParts): Promise<HubServer> {
   })
 }
 
-function ownRoutes({ version, metrics, openMetrics, roles }: AppParts): Route[] {
+function ownRoutes({ version, metrics, openMetrics, roles, console }: AppParts): Route[] {
   return [
     defineRoute({
       method: 'GET',
       path: '/',
       access: 'public',
       tag: 'hub',
-      summary: 'What this is; a page for browsers.',
+      summary: 'What this is; the console for browsers.',
       reply: z.object({ service: z.string(), status: z.string(), version: z.string() }),
       handle: ({ accept }) =>
         roles.has('console') && accept.includes('text/html')
-          ? reply(200, welcome(version), {
+          ? reply(200, console?.page ?? welcome(version), {
               'content-type': 'text/html; charset=utf-8',
-              'content-security-policy': welcomePolicy,
+              'content-security-policy': console ? consolePolicy : welcomePolicy,
+              // It names files by their contents: an old one would ask for what is gone.
+              'cache-control': 'no-cache',
             })
           : { service: roles.serviceName, status: 'running', version },
     }),
@@ -66,7 +69,7 @@ function ownRoutes({ version, metrics, openMetrics, roles }: AppParts): Route[] 
   ]
 }
 
-// One page, one sheet of style in it, and not a line of script.
+// Where the console is not built: one page, one sheet of style in it, and not a line of script.
 const welcomePolicy =
   "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -83,6 +86,7 @@ small { color: #5b6b7b } li { margin: .3rem 0 } a { color: #0b62c4 }
 @media (prefers-color-scheme: dark) { body { color: #dce3ea; background: #12171d } code { background: #222b35 } a { color: #6cb2ff } small { color: #8fa0b1 } }
 </style>
 <h1>Gatehouse <small>${version}</small></h1>
+<p>The console is not built: <code>npm run build</code> makes it, <code>npm start</code> does so by itself.<br>控制台尚未构建：运行 <code>npm run build</code>，或用 <code>npm start</code> 启动（会自动构建）。</p>
 <p>Running. Point any OpenAI client at <code>/v1</code> of this address.<br>运行中。将任意 OpenAI 客户端的地址指向本服务的 <code>/v1</code> 即可。</p>
 <ul>
 <li><a href="docs">API reference · 接口文档</a></li>

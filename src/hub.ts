@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { createApp } from './app.ts'
 import type { Loaded } from './config.ts'
 import { createDemoServer, isDemo, isDemoPlugin } from './demo/index.ts'
@@ -11,6 +12,7 @@ import { fail } from './kernel/errors.ts'
 import { logAnnouncements } from './log-announcements.ts'
 import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
+import { readTextIfPresent } from './platform/files.ts'
 import type { LogControl } from './platform/log.ts'
 import { openLog, openPlatform } from './platform/open.ts'
 import { buildRooms, type Tables } from './rooms.ts'
@@ -92,6 +94,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       maxBodyBytes: config.server.max_body_bytes,
       access: createAccess(config.access, { metrics, log, clock }),
       isHttps: config.server.public_url.startsWith('https:'),
+      console: readConsole(),
       openMetrics: config.server.open_metrics,
       version,
       clock,
@@ -161,6 +164,13 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       log.flush()
     },
   }
+}
+
+/** What `npm run build` has made of `console/`; null where it was not run. */
+function readConsole() {
+  const folder = join(import.meta.dirname, '..', 'console', 'dist')
+  const page = readTextIfPresent(join(folder, 'index.html'))
+  return page === null ? null : { page, folder }
 }
 
 function notClaimed() {

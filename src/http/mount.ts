@@ -15,6 +15,7 @@ import type { Access } from './access/guard.ts'
 import { limitKeyOf } from './addresses.ts'
 import { rewriteAlias } from './aliases.ts'
 import { type AuditPort, createAuditor } from './audited.ts'
+import { type ConsoleFiles, mountConsole } from './console-pages.ts'
 import { answeredRequestId, contextOf, createContextReader, type RequestContext } from './context.ts'
 import { mountDocs } from './docs-pages.ts'
 import { parseJson } from './json.ts'
@@ -47,6 +48,8 @@ export type ControlAppOptions = {
   version: string
   clock: Clock
   maxBodyBytes?: number
+  /** The built console; null where this process serves none. */
+  console?: ConsoleFiles | null
 }
 
 const mostBody = 32 * 1024 * 1024
@@ -108,6 +111,7 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   await app.register(swagger, openapiOptions(version))
   app.route({ method: 'GET', url: '/openapi.json', schema: { hide: true }, handler: () => app.swagger() })
   mountDocs(app, '/openapi.json')
+  if (options.console) await mountConsole(app, options.console)
   for (const route of routes) mountRoute(app, route, options, contextFor)
   app.setNotFoundHandler(createNotFound(routes))
   return app

@@ -145,7 +145,7 @@ function loginRoutes({ setup, login, sessions, secondFactor }: AuthRoutesSource)
   ]
 }
 
-function providerRoutes({ singleSignOn, secondFactor, canMail }: AuthRoutesSource): Route[] {
+function providerRoutes({ setup, singleSignOn, secondFactor, canMail }: AuthRoutesSource): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -155,7 +155,12 @@ function providerRoutes({ singleSignOn, secondFactor, canMail }: AuthRoutesSourc
       tag,
       limit: authLimit,
       reply: loginMethodsReply,
-      handle: () => ({ password: true as const, oidc: singleSignOn.isOn, password_reset: canMail }),
+      handle: () => ({
+        password: true as const,
+        oidc: singleSignOn.isOn,
+        password_reset: canMail,
+        needs_setup: !setup.isClaimed(),
+      }),
     }),
     defineRoute({
       method: 'POST',

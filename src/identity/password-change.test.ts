@@ -82,6 +82,6 @@ describe.each(engines())('a forgotten password on $name', ({ address }) => {
       expect((await ask(node, email)).body).toMatchObject({ code: 'unavailable' })
     }
     const methods = await call(node, 'GET', '/api/auth/methods')
-    expect(methods.body).toEqual({ password: true, oidc: false, password_reset: false })
+    expect(methods.body).toEqual({ password: true, oidc: false, password_reset: false, needs_setup: false })
   })
 })

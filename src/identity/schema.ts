@@ -117,7 +117,12 @@ export const oidcFinishBody = z.strictObject({
   login_token: z.string().max(4000),
   query: z.string().max(8000).describe('What stands behind the ? where the provider sent the browser.'),
 })
-export const loginMethodsReply = z.object({ password: z.literal(true), oidc: z.boolean(), password_reset: z.boolean() })
+export const loginMethodsReply = z.object({
+  password: z.literal(true),
+  oidc: z.boolean(),
+  password_reset: z.boolean(),
+  needs_setup: z.boolean().describe('Nobody owns this hub yet: POST /api/auth/setup.'),
+})
 
 export const sessionReply = z.object({
   id: z.string(),

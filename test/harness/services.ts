@@ -64,6 +64,15 @@ export async function providePrometheus(): Promise<Provided<string>> {
   })
 }
 
+/** The path of a Chromium, and fonts for Chinese: without them it draws boxes. */
+export async function provideChromium(): Promise<Provided<string>> {
+  return provide('Chromium', 'GATEHOUSE_TEST_CHROMIUM', async () => {
+    const named = process.env.GATEHOUSE_TEST_CHROMIUM
+    const find = () => findProgram('chromium', []) ?? findProgram('google-chrome', [])
+    return named ?? findOrInstall(find, 'chromium', 'fonts-noto-cjk')
+  })
+}
+
 /** A Prometheus of its own, empty, that takes samples by remote write and scrapes what `config` says. */
 export async function startPrometheus(program: string, config = 'scrape_configs: []\n'): Promise<Service> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-prometheus-'))
@@ -281,10 +290,10 @@ async function provide<T>(name: string, variable: string, make: () => Promise<T>
   }
 }
 
-function findOrInstall(find: () => string | null, debianPackage: string): string {
+function findOrInstall(find: () => string | null, debianPackage: string, ...besides: string[]): string {
   const found = find()
   if (found !== null) return found
-  installPackage(debianPackage)
+  for (const name of [debianPackage, ...besides]) installPackage(name)
   const installed = find()
   if (installed === null) throw new Error(`the package ${debianPackage} brought no program that is known here`)
   return installed

@@ -7,6 +7,7 @@ const checks: readonly { name: string; command: readonly string[] }[] = [
   { name: 'format and lint', command: ['biome', 'ci', '--colors=off', '.'] },
   { name: 'promises', command: ['oxlint', '--type-aware', '--quiet', 'src', 'test', 'bench'] },
   { name: 'types', command: ['tsc', '-p', '.'] },
+  { name: 'console', command: ['vue-tsc', '--noEmit', '-p', 'console'] },
   { name: 'house tests', command: ['vitest', 'run', 'test/house', '--config', 'test/house/vitest.config.ts'] },
   { name: 'unused code', command: ['knip', '--no-progress'] },
   { name: 'import circles', command: ['depcruise', '--config', '.dependency-cruiser.cjs', 'src'] },

@@ -10,6 +10,6 @@ export function areaOfRoute(pattern: string | undefined): Area {
   if (pattern === undefined) return 'control'
   if (pattern === '/metrics') return 'metrics'
   if (/^\/(?:health|healthz|livez|readyz|version|api\/health)(?:\/|$)/.test(pattern)) return 'health'
-  if (/^\/(?:$|docs\/|openapi\.json$|admin-ui\/)/.test(pattern)) return 'console'
+  if (/^\/(?:$|docs\/|openapi\.json$|admin-ui\/|assets\/|favicon\.svg$)/.test(pattern)) return 'console'
   return 'control'
 }

@@ -1,0 +1,147 @@
+import { heldTokens, keepTokens, type Tokens } from './tokens.ts'
+
+/** An answer of the hub that says no (RFC 9457), or that none came (`status` 0). */
+export class ApiError extends Error {
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+  readonly remedy: string
+  readonly requestId: string
+
+  constructor(problem: {
+    status: number
+    code?: string
+    title?: string
+    detail?: string
+    remedy?: string
+    requestId?: string
+  }) {
+    super(problem.detail || problem.title || `HTTP ${problem.status}`)
+    this.status = problem.status
+    this.code = problem.code ?? ''
+    this.detail = problem.detail ?? problem.title ?? ''
+    this.remedy = problem.remedy ?? ''
+    this.requestId = problem.requestId ?? ''
+  }
+}
+
+export type Query = Record<string, string | number | boolean | undefined | null | readonly string[]>
+
+/** `path` without a leading slash, so that the hub may stand below any path of a proxy. */
+export function addressOf(path: string, query: Query = {}): string {
+  const fields = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === null || value === '') continue
+    for (const one of Array.isArray(value) ? value : [value]) fields.append(name, String(one))
+  }
+  const text = fields.toString()
+  return `${path.replace(/^\//, '')}${text === '' ? '' : `?${text}`}`
+}
+
+let language = 'zh-CN'
+export function speak(wanted: string): void {
+  language = wanted
+}
+
+let onSignedOut = () => {}
+/** Says what happens when the session has ended: nobody is asked again and again. */
+export function whenSignedOut(listener: () => void): void {
+  onSignedOut = listener
+}
+
+export type Asked = {
+  query?: Query
+  body?: unknown
+  signal?: AbortSignal | undefined
+  isPublic?: boolean
+  headers?: Record<string, string>
+}
+
+/** Asks the control API; rejects with ApiError. The access token is renewed before it ends, once for all tabs. */
+export async function api<T = unknown>(method: string, path: string, asked: Asked = {}): Promise<T> {
+  const response = await ask(method, path, asked)
+  if (response.status === 204) return undefined as T
+  const type = response.headers.get('content-type') ?? ''
+  return (type.includes('json') ? await response.json() : await response.text()) as T
+}
+
+/** The same, for who reads the body as it comes. */
+export async function ask(
+  method: string,
+  path: string,
+  { query, body, signal, isPublic, headers }: Asked = {},
+): Promise<Response> {
+  const token = isPublic === true ? null : await currentToken()
+  let response: Response
+  try {
+    response = await fetch(addressOf(path, query), {
+      method,
+      signal: signal ?? null,
+      headers: {
+        accept: 'application/json',
+        'accept-language': language,
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error
+    throw new ApiError({ status: 0, code: 'unreachable', detail: String((error as Error).message) })
+  }
+  if (response.ok) return response
+  const problem = await response.json().catch(() => ({}))
+  if (response.status === 401 && isPublic !== true) {
+    keepTokens(null)
+    onSignedOut()
+  }
+  throw new ApiError({
+    ...problem,
+    status: response.status,
+    requestId: problem.request_id ?? response.headers.get('x-request-id') ?? '',
+  })
+}
+
+async function currentToken(): Promise<string | null> {
+  const held = heldTokens()
+  if (held === null) return null
+  if (held.expiresAt - Date.now() > 60_000) return held.access
+  // A refresh token works once: the tabs of one browser take turns, and the second finds what the first was given.
+  return navigator.locks === undefined ? renew() : navigator.locks.request('gatehouse.renew', renew)
+}
+
+async function renew(): Promise<string | null> {
+  const held = heldTokens()
+  if (held === null) return null
+  if (held.expiresAt - Date.now() > 60_000) return held.access
+  try {
+    const given = await api<TokensReply>('POST', 'api/auth/refresh', {
+      body: { refresh_token: held.refresh },
+      isPublic: true,
+    })
+    return keepTokens(toTokens(given))!.access
+  } catch (error) {
+    // Nobody answered: what is held may still be good.
+    if (error instanceof ApiError && (error.status === 0 || error.status >= 500)) return held.access
+    keepTokens(null)
+    onSignedOut()
+    return null
+  }
+}
+
+export type TokensReply = { access_token: string; refresh_token: string; expires_in: number; user: Person }
+
+export type Person = {
+  id: string
+  email: string
+  name: string
+  role: 'super_admin' | 'tenant_admin' | 'user'
+  tenant_id: string
+  language: string
+  totp_enabled: boolean
+}
+
+export function toTokens({ access_token: access, refresh_token: refresh, expires_in: seconds }: TokensReply): Tokens {
+  return { access, refresh, expiresAt: Date.now() + seconds * 1000 }
+}

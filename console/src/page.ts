@@ -1,0 +1,32 @@
+import type { Component } from 'vue'
+import type { Role } from './session.ts'
+
+export const groups = ['watch', 'gateway', 'money', 'people', 'operate'] as const
+export type Group = (typeof groups)[number]
+
+/** Texts of one place in both languages; the compiler holds that they have the same keys. */
+export type Texts<T> = { en: T; 'zh-CN': Same<T> }
+type Same<T> = { [Key in keyof T]: T[Key] extends string ? string : Same<T[Key]> }
+
+export function defineTexts<const T>(en: T, zhCN: Same<T>): Texts<T> {
+  return { en, 'zh-CN': zhCN }
+}
+
+/** A page of the console. Its texts stand below its name: `overview.title` is what the menu and the tab say. */
+export type Page<T extends { title: string } = { title: string }> = {
+  name: string
+  path: string
+  group: Group
+  /** Who sees it. */
+  role: Role
+  /** An icon of @element-plus/icons-vue. */
+  icon: Component
+  component: () => Promise<{ default: Component }>
+  texts: Texts<T>
+  /** Below another page: in no menu. */
+  isHidden?: boolean
+}
+
+export function definePage<const T extends { title: string }>(page: Page<T>): Page<T> {
+  return page
+}
