@@ -113,7 +113,7 @@ export type Usage = Ledger & {
   prices: Prices
   quota: Quota
   /** What foreign gateways counted, beside our own traffic. */
-  analytics: { ingest(facts: readonly UsageFact[], into: Replaced): Promise<void> }
+  analytics: { ingest(facts: readonly UsageFact[], into: Replaced): Promise<number[]> }
   /** Nano-USD that the hub spent of its own accord on `purpose` since midnight UTC, as the ledger has it. */
   spentOfOwn(purpose: string): Promise<number>
   /** Nano-USD for a million tokens in and a million out now; null when no price is known. */
