@@ -11,7 +11,7 @@ import { anomalyRules, createAnomalies } from './anomalies.ts'
 import { backtest, eachPage } from './backtest.ts'
 import { rules } from './rules/index.ts'
 import { readRulesYaml } from './rules-yaml.ts'
-import { actionKinds, entityKinds, severities } from './schema.ts'
+import { actionKinds, entityKinds, severities, type WatchedBudget } from './schema.ts'
 import {
   allowSchema,
   findRule,
@@ -105,6 +105,7 @@ export type RiskRouteParts = {
   settings(): RiskSettings
   /** Stored settings changed: they hold here when the promise resolves. */
   changed(): Promise<void>
+  budgets(): Promise<readonly WatchedBudget[]>
   namesOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   bus: Bus
   clock: Clock
@@ -368,7 +369,10 @@ export function riskRoutes(parts: RiskRouteParts): Route[] {
         try {
           const to = clock.now()
           const from = to - body.days * dayMs
-          const asked = { scope: scopeOf(principal!), from, to, learnMs: 0, only: body.only }
+          const scope = scopeOf(principal!)
+          const isTheirs = ({ tenantId }: WatchedBudget) => scope.kind === 'everything' || tenantId === scope.tenantId
+          const budgets = (await parts.budgets()).filter(isTheirs)
+          const asked = { scope, from, to, learnMs: 0, only: body.only, budgets }
           const change = merge(await stored(), body as SettingsChange)
           const { rows, found } = await backtest(store, { ...asked, change })
           const names = body.only ?? rules.map(({ name }) => name)

@@ -6,7 +6,8 @@ import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createDetector, type Detector } from './detect.ts'
 import { storeDetections } from './findings.ts'
-import { ownSource, type RiskRow } from './schema.ts'
+import { rules } from './rules/index.ts'
+import { ownSource, type RiskRow, type WatchedBudget } from './schema.ts'
 import type { RiskSettings } from './settings.ts'
 import type { FindingRow, RiskStore, SourceRow } from './store.ts'
 
@@ -31,6 +32,8 @@ type Watched = { detector: Detector; row: SourceRow; seen: Map<string, number>; 
 export function createWatch(own: {
   store: RiskStore
   settings(): RiskSettings
+  /** Budgets of own traffic, with what they have spent; not asked for more often than once a minute. */
+  budgets?(): Promise<readonly WatchedBudget[]>
   mostEntities: number
   bus: Bus
   clock: Clock
@@ -49,6 +52,8 @@ export function createWatch(own: {
     .gauge('gatehouse_risk_waiting_rows', 'Calls of foreign sources that wait to be looked at.')
     .with({})
   let waiting = 0
+  let budgets: readonly WatchedBudget[] = []
+  let budgetsReadAt = Number.NEGATIVE_INFINITY
   let line: Promise<unknown> = Promise.resolve()
 
   /** One at a time on this node, in the order of the calls. */
@@ -70,7 +75,8 @@ export function createWatch(own: {
       seen: new Map(),
       detector: createDetector({
         ...{ source, settings, mostEntities: own.mostEntities, since: known.since, closedUntil: known.closed_until },
-        memories: await store.memories(source, own.mostEntities * 11),
+        memories: await store.memories(source, own.mostEntities * rules.length),
+        budgets: () => (source === ownSource ? budgets : []),
       }),
     }
     watched.set(source, opened)
@@ -111,6 +117,10 @@ export function createWatch(own: {
   async function look(): Promise<void> {
     const now = clock.now()
     const until = now - lagMs
+    if (own.budgets !== undefined && clock.monotonic() - budgetsReadAt >= minuteMs) {
+      budgets = await own.budgets()
+      budgetsReadAt = clock.monotonic()
+    }
     const each = await open(ownSource, Math.floor((now - 28 * dayMs) / minuteMs) * minuteMs)
     const { detector, seen } = each
     const isFresh = seen.size === 0
