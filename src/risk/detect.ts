@@ -99,7 +99,9 @@ export function createDetector(own: {
     for (const each of active) {
       const { rule, params, severity, memories } = each
       for (const [entity, group] of grouped.get(rule.on)!) {
-        const some = group.filter((row) => !isSpared(rule, row))
+        // Of one address all rows are spared or none.
+        const some =
+          rule.on === 'ip' ? (isSpared(rule, group[0]!) ? [] : group) : group.filter((row) => !isSpared(rule, row))
         if (some.length === 0) continue
         const memory = memories.get(entity) ?? rule.begin()
         // Put last, so that what was silent for longest is first to go.
@@ -120,7 +122,8 @@ export function createDetector(own: {
           ...(budget && { budget: at(budget, from) }),
         }
         const numbers = rule.see(memory, window, params)
-        changed.set(`${rule.name} ${entity}`, { rule: rule.name, entity, memory })
+        const name = `${rule.name} ${entity}`
+        if (changed.get(name)?.memory !== memory) changed.set(name, { rule: rule.name, entity, memory })
         if (numbers === null) continue
         const last = some.at(-1)!
         const isOfKey = budget === undefined ? rule.on !== 'ip' : budget.of === 'key'
