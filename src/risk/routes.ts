@@ -61,6 +61,7 @@ const findingReply = z.object({
   closed_at: time.nullable(),
   closed_by: z.string(),
   muted_until: time.nullable(),
+  docs: z.string().describe('What it means and what to do: a page of this repository and its section.'),
 })
 const actionReply = z.object({
   id: z.string(),
@@ -441,6 +442,7 @@ function showFinding(row: FindingRow) {
   return {
     ...row,
     tenant_id: shownTenant(row.tenant_id),
+    docs: `docs/runbook/risk.md#${row.rule}`,
     numbers: JSON.parse(row.numbers) as Record<string, string | number>,
     ...{ first_at: iso(row.first_at), last_at: iso(row.last_at), opened_at: iso(row.opened_at) },
     ...{ closed_at: isoOrNull(row.closed_at), muted_until: isoOrNull(row.muted_until) },
