@@ -23,7 +23,14 @@ const mostWaiting = 100_000
 /** What happened longer before the hub began to watch is learnt from and not told. */
 const tellBackMs = 60 * minuteMs
 
-type Watched = { detector: Detector; row: SourceRow; seen: Map<string, number>; settings: RiskSettings }
+type Watched = {
+  detector: Detector
+  row: SourceRow
+  seen: Map<string, number>
+  /** Where this memory began: which calls before it were counted only the node knows that counted them. */
+  seenFrom: number
+  settings: RiskSettings
+}
 
 /**
  * Rows in, findings stored. Memories, the place in the ledger and the findings move in one transaction: a node that dies
@@ -73,6 +80,7 @@ export function createWatch(own: {
       settings,
       row: known,
       seen: new Map(),
+      seenFrom: known.closed_until,
       detector: createDetector({
         ...{ source, settings, mostEntities: own.mostEntities, since: known.since, closedUntil: known.closed_until },
         memories: await store.memories(source, own.mostEntities * rules.length),
@@ -123,8 +131,7 @@ export function createWatch(own: {
     }
     const each = await open(ownSource, Math.floor((now - 28 * dayMs) / minuteMs) * minuteMs)
     const { detector, seen } = each
-    const isFresh = seen.size === 0
-    let after = { at: each.row.closed_until - (isFresh ? 0 : overlapMs) - 1, id: '\uffff' }
+    let after = { at: Math.max(each.row.closed_until - overlapMs, each.seenFrom) - 1, id: '\uffff' }
     for (let page = 0; page < mostPages; page++) {
       const rows = await store.rows(everything, until, after, pageRows)
       const fresh = rows.filter(({ id }) => !seen.has(id))
