@@ -173,6 +173,7 @@ export function buildRooms(
       ...{ db, bus, clock, log, metrics },
       leases: leasesOf('worker'),
       levers: createLevers(identity),
+      budgets: usage.budgets,
       namesOf: (ids) => identity.namesOf('user', ids),
     },
     config.risk,

@@ -49,7 +49,7 @@ await migrate(database, migrations, { log: silentLog })
 const world = await openWorld(database, now)
 await world.add({ dsn: gateway.dsn })
 // What reading and adding up cost alone, when nothing is stored.
-const node = world.open(values['read-only'] ? { ingest: async () => {} } : {})
+const node = world.open(values['read-only'] ? { ingest: async () => [] } : {})
 const delay = monitorEventLoopDelay({ resolution: 5 })
 delay.enable()
 const startedAt = performance.now()

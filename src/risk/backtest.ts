@@ -1,7 +1,7 @@
 import { fail } from '../kernel/errors.ts'
 import type { Scope } from '../kernel/scope.ts'
 import { createDetector } from './detect.ts'
-import { ownSource, type RiskRow } from './schema.ts'
+import { ownSource, type RiskRow, type WatchedBudget } from './schema.ts'
 import { readSettings, type SettingsChange } from './settings.ts'
 import type { RiskStore } from './store.ts'
 
@@ -56,13 +56,16 @@ export async function backtest(
     learnMs: number
     change: SettingsChange
     only?: readonly string[] | undefined
+    /** What they were is not known: those of today are held against the calls of then. */
+    budgets?: readonly WatchedBudget[]
   },
 ): Promise<{ rows: number; found: Would[] }> {
   const settings = readSettings(asked.change)
   if (asked.only !== undefined) {
     for (const [name, rule] of Object.entries(settings.rules)) if (!asked.only.includes(name)) rule.enabled = false
   }
-  const detector = createDetector({ source: ownSource, settings })
+  const budgets = (asked.budgets ?? []).map((budget) => ({ ...budget, spentNanoUsd: null }))
+  const detector = createDetector({ source: ownSource, settings, budgets: () => budgets })
   const open = new Map<string, Would>()
   const found: Would[] = []
   let rows = 0

@@ -2,7 +2,16 @@ import { createAddressList } from '../platform/address.ts'
 import { networkOf } from './networks.ts'
 import { rules } from './rules/index.ts'
 import type { Rule } from './rules/rule.ts'
-import type { Counted, Detection, EntityKind, Evidence, RiskRow } from './schema.ts'
+import {
+  type BudgetNow,
+  type Counted,
+  type Detection,
+  type EntityKind,
+  type Evidence,
+  entityKinds,
+  type RiskRow,
+  type WatchedBudget,
+} from './schema.ts'
 import type { RiskSettings } from './settings.ts'
 
 /** What one rule remembers of one thing, as it is stored. */
@@ -23,6 +32,7 @@ export type Detector = {
 }
 
 const minuteMs = 60_000
+const hourMs = 60 * minuteMs
 const lastCalls = 50
 
 /**
@@ -37,6 +47,8 @@ export function createDetector(own: {
   since?: number
   closedUntil?: number
   mostEntities?: number
+  /** Those that hold now; asked for at every minute. */
+  budgets?(): readonly WatchedBudget[]
 }): Detector {
   const { settings, mostEntities = 20_000 } = own
   const isAllowedIp = createAddressList(settings.allow.ips)
@@ -77,15 +89,19 @@ export function createDetector(own: {
     const found: Detection[] = []
     const failures = rows.filter(isFailure).length
     const grouped = new Map<EntityKind, Map<string, RiskRow[]>>()
-    for (const kind of ['key', 'ip', 'user_model'] as const) {
-      const groups = groupBy(rows, (row) => entityOf(kind, row))
+    const budgets = own.budgets?.() ?? []
+    const byId = new Map(budgets.map((budget) => [budget.id, budget]))
+    for (const kind of entityKinds) {
+      const groups = kind === 'budget' ? groupByBudget(rows, budgets) : groupBy(rows, (row) => entityOf(kind, row))
       grouped.set(kind, groups)
       for (const [entity, some] of groups) remember(`${kind} ${entity}`, some)
     }
     for (const each of active) {
       const { rule, params, severity, memories } = each
       for (const [entity, group] of grouped.get(rule.on)!) {
-        const some = group.filter((row) => !isSpared(rule, row))
+        // Of one address all rows are spared or none.
+        const some =
+          rule.on === 'ip' ? (isSpared(rule, group[0]!) ? [] : group) : group.filter((row) => !isSpared(rule, row))
         if (some.length === 0) continue
         const memory = memories.get(entity) ?? rule.begin()
         // Put last, so that what was silent for longest is first to go.
@@ -96,17 +112,30 @@ export function createDetector(own: {
           forgotten++
         }
         const others = { requests: rows.length - some.length, failures: failures - some.filter(isFailure).length }
-        const numbers = rule.see(memory, { from, to: from + minuteMs, rows: some, others, since }, params)
-        changed.set(`${rule.name} ${entity}`, { rule: rule.name, entity, memory })
+        const budget = rule.on === 'budget' ? byId.get(entity)! : undefined
+        const window = {
+          from,
+          to: from + minuteMs,
+          rows: some,
+          others,
+          since,
+          ...(budget && { budget: at(budget, from) }),
+        }
+        const numbers = rule.see(memory, window, params)
+        const name = `${rule.name} ${entity}`
+        if (changed.get(name)?.memory !== memory) changed.set(name, { rule: rule.name, entity, memory })
         if (numbers === null) continue
         const last = some.at(-1)!
-        const isOfKey = rule.on !== 'ip'
+        const isOfKey = budget === undefined ? rule.on !== 'ip' : budget.of === 'key'
+        const isOfUser = budget === undefined ? rule.on !== 'ip' : budget.of !== 'tenant'
+        const isChosen = severity !== rule.severity
         found.push({
-          ...{ rule: rule.name, severity, source: own.source, kind: rule.on, entity },
-          tenantId: last.tenantId,
+          ...{ rule: rule.name, source: own.source, kind: rule.on, entity },
+          severity: isChosen ? severity : (rule.severityOf?.(numbers) ?? severity),
+          tenantId: budget?.tenantId ?? last.tenantId,
           keyId: isOfKey ? last.keyId : '',
-          userId: isOfKey ? last.userId : '',
-          ip: isOfKey ? '' : last.ip,
+          userId: isOfUser ? last.userId : '',
+          ip: rule.on === 'ip' ? last.ip : '',
           ...{ from, to: from + minuteMs, numbers },
           evidence: evidenceOf(recent.get(`${rule.on} ${entity}`) ?? some),
         })
@@ -151,8 +180,37 @@ export function createDetector(own: {
   }
 }
 
+/** What the ledger had of a budget says nothing of long before, nor of another period. */
+function at(budget: WatchedBudget, from: number): BudgetNow {
+  const { id, of, ofId, limitNanoUsd, readAt, spentNanoUsd, periodAt } = budget
+  const { startsAt, endsAt } = periodAt(from)
+  const isOfNow = readAt >= startsAt && readAt < endsAt && from > readAt - hourMs
+  return { id, of, ofId, limitNanoUsd, startsAt, endsAt, spentNanoUsd: isOfNow ? spentNanoUsd : null }
+}
+
+/** A call may count against several budgets. */
+function groupByBudget(rows: readonly RiskRow[], budgets: readonly WatchedBudget[]): Map<string, RiskRow[]> {
+  const groups = new Map<string, RiskRow[]>()
+  if (budgets.length === 0) return groups
+  const byOwner = new Map<string, WatchedBudget[]>()
+  for (const budget of budgets) {
+    const owner = `${budget.of} ${budget.ofId}`
+    byOwner.set(owner, [...(byOwner.get(owner) ?? []), budget])
+  }
+  for (const row of rows) {
+    for (const owner of [`key ${row.keyId}`, `user ${row.userId}`, `tenant ${row.tenantId}`]) {
+      for (const { id } of byOwner.get(owner) ?? []) {
+        const group = groups.get(id)
+        if (group === undefined) groups.set(id, [row])
+        else group.push(row)
+      }
+    }
+  }
+  return groups
+}
+
 /** '' and 0 are no token: what new-api writes of top-ups, log-ins and tests carries them. */
-function entityOf(kind: EntityKind, row: RiskRow): string {
+function entityOf(kind: Exclude<EntityKind, 'budget'>, row: RiskRow): string {
   if (kind === 'ip') return row.ip
   const hasKey = row.keyId !== '' && row.keyId !== '0'
   if (kind === 'key') return hasKey ? row.keyId : ''

@@ -16,12 +16,12 @@ import type { UsageTables } from '../usage/index.ts'
 import { createActions, type Levers } from './actions.ts'
 import type { RiskConfig } from './config.ts'
 import { riskRoutes } from './routes.ts'
-import type { RiskRow } from './schema.ts'
+import type { RiskRow, WatchedBudget } from './schema.ts'
 import { type RiskSettings, readSettings, type SettingsChange } from './settings.ts'
 import { createRiskStore, type RiskTables } from './store.ts'
 import { createWatch } from './watch.ts'
 
-export type { RiskRow } from './schema.ts'
+export type { RiskRow, WatchedBudget } from './schema.ts'
 export type { RiskTables } from './store.ts'
 
 export type Risk = {
@@ -39,6 +39,8 @@ export type Risk = {
 export type RiskParts = {
   db: Kysely<RiskTables & UsageTables>
   levers: Levers
+  /** Budgets of keys, people and tenants, with what the ledger says they have spent. */
+  budgets(): Promise<readonly WatchedBudget[]>
   namesOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   bus: Bus
   clock: Clock
@@ -60,7 +62,8 @@ export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
   const snapshot = createSnapshot<Held>({ name: 'risk settings', load, revision: store.revision, clock, log })
   const actions = createActions({ store, levers: parts.levers, changed: () => snapshot.refresh(), bus, clock, log })
   const settings = () => snapshot.get().settings
-  const watch = createWatch({ store, settings, mostEntities: config.max_entities, bus, clock, log, metrics })
+  const { budgets } = parts
+  const watch = createWatch({ store, settings, budgets, mostEntities: config.max_entities, bus, clock, log, metrics })
   const schedule = createSchedule({ clock, leases, log })
 
   async function load(): Promise<Held> {
@@ -98,6 +101,7 @@ export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
       actions,
       settings,
       changed: () => snapshot.refresh(),
+      budgets,
       namesOf: parts.namesOf,
       bus,
       clock,

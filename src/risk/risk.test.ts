@@ -9,6 +9,7 @@ import type { Log } from '../platform/log.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import type { UsageTables } from '../usage/index.ts'
 import { type ActionParts, createActions, type Levers } from './actions.ts'
+import { riskRoutes } from './routes.ts'
 import type { RiskRow } from './schema.ts'
 import { type RiskSettings, readSettings, stepSchema } from './settings.ts'
 import { createRiskStore, type RiskTables } from './store.ts'
@@ -182,5 +183,65 @@ describe.each(engines())('findings and actions on $name', ({ open }) => {
     expect(await action()).toMatchObject({ state: 'undoing' })
     await actions.settle()
     expect([keys.get('key_a'), (await action()).state]).toEqual([true, 'undone'])
+  })
+
+  test("a tenant_admin decides about the keys of its own tenant, and neither sees nor touches anybody else's", async () => {
+    const store = await openStore()
+    const { watch, bus, clock } = node(store)
+    const keys = new Map([
+      ['key_a', true],
+      ['key_b', true],
+    ])
+    const of = (tenantId: string, keyId: string, ip: string) =>
+      burst(startAt, `src_${tenantId}`).map((row) => ({ ...row, tenantId, keyId, ip }))
+    await watch.observe([...of('ten_a', 'key_a', '203.0.113.7'), ...of('ten_b', 'key_b', '203.0.113.8')])
+    const probing = { keyId: '', userId: '', status: 401, outcome: 'refused' as const, ip: '203.0.113.9' }
+    await watch.observe(burst(startAt, 'src_probing').map((row) => ({ ...row, ...probing })))
+    const parts = { store, changed: async () => {}, bus, clock }
+    const actions = createActions({ ...parts, levers: levers(keys), log: quiet })
+    const ids = new Map<string, string>()
+    for (const finding of await store.openFindings(10)) {
+      const own = { ...finding, source: 'gatehouse' }
+      for (const [step, kind] of (['suspend', 'throttle'] as const).entries()) {
+        await actions.propose(own, step, stepSchema.parse({ kind }))
+      }
+      await actions.propose(own, 2, stepSchema.parse({ kind: 'note', approval: 'auto' }))
+      for (const { id, kind } of await store.actionsOf(finding.id)) ids.set(`${kind} ${finding.entity}`, id)
+    }
+    const settings = () => readSettings({})
+    const routes = riskRoutes({ ...parts, actions, settings, budgets: async () => [], namesOf: async () => new Map() })
+    const ask = async (tenantId: string, method: string, path: string, input: object = {}) => {
+      const route = routes.find((each) => each.method === method && each.path === path)!
+      expect(route.access).toBe('tenant_admin')
+      const principal = { role: 'tenant_admin', id: `usr_of_${tenantId}`, tenantId, userId: `usr_of_${tenantId}` }
+      return route.handle({ principal, query: { limit: 50 }, ...input } as never) as Promise<never>
+    }
+    const decide = (tenantId: string, verb: string, what: string) =>
+      ask(tenantId, 'POST', `/api/risk/actions/:id/${verb}`, { params: { id: ids.get(what) } })
+
+    for (const path of ['/api/risk/findings', '/api/risk/actions']) {
+      const { data } = (await ask('ten_a', 'GET', path)) as { data: { tenant_id: string }[] }
+      expect(new Set(data.map(({ tenant_id }) => tenant_id))).toEqual(new Set(['ten_a']))
+    }
+    expect(await decide('ten_a', 'approve', 'suspend key_a')).toMatchObject({
+      state: 'done',
+      decided_by: 'usr_of_ten_a',
+    })
+    expect(await decide('ten_a', 'refuse', 'throttle key_a')).toMatchObject({ state: 'refused' })
+    for (const [verb, what] of [
+      ['approve', 'suspend key_b'],
+      ['refuse', 'suspend key_b'],
+      ['approve', 'throttle key_b'],
+      ['undo', 'note key_b'],
+      // An address belongs to no tenant.
+      ['undo', 'note 203.0.113.9'],
+    ] as const) {
+      expect(ids.has(what)).toBe(true)
+      await expect(decide('ten_a', verb, what)).rejects.toMatchObject({ code: 'not_found' })
+    }
+    expect(Object.fromEntries(keys)).toEqual({ key_a: false, key_b: true })
+    await expect(decide('ten_b', 'undo', 'suspend key_a')).rejects.toMatchObject({ code: 'not_found' })
+    expect(await decide('ten_a', 'undo', 'suspend key_a')).toMatchObject({ state: 'undone' })
+    expect(keys.get('key_a')).toBe(true)
   })
 })

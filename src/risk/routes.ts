@@ -11,7 +11,7 @@ import { anomalyRules, createAnomalies } from './anomalies.ts'
 import { backtest, eachPage } from './backtest.ts'
 import { rules } from './rules/index.ts'
 import { readRulesYaml } from './rules-yaml.ts'
-import { actionKinds, entityKinds, severities } from './schema.ts'
+import { actionKinds, entityKinds, severities, type WatchedBudget } from './schema.ts'
 import {
   allowSchema,
   findRule,
@@ -61,6 +61,7 @@ const findingReply = z.object({
   closed_at: time.nullable(),
   closed_by: z.string(),
   muted_until: time.nullable(),
+  docs: z.string().describe('What it means and what to do: a page of this repository and its section.'),
 })
 const actionReply = z.object({
   id: z.string(),
@@ -105,6 +106,7 @@ export type RiskRouteParts = {
   settings(): RiskSettings
   /** Stored settings changed: they hold here when the promise resolves. */
   changed(): Promise<void>
+  budgets(): Promise<readonly WatchedBudget[]>
   namesOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   bus: Bus
   clock: Clock
@@ -368,7 +370,10 @@ export function riskRoutes(parts: RiskRouteParts): Route[] {
         try {
           const to = clock.now()
           const from = to - body.days * dayMs
-          const asked = { scope: scopeOf(principal!), from, to, learnMs: 0, only: body.only }
+          const scope = scopeOf(principal!)
+          const isTheirs = ({ tenantId }: WatchedBudget) => scope.kind === 'everything' || tenantId === scope.tenantId
+          const budgets = (await parts.budgets()).filter(isTheirs)
+          const asked = { scope, from, to, learnMs: 0, only: body.only, budgets }
           const change = merge(await stored(), body as SettingsChange)
           const { rows, found } = await backtest(store, { ...asked, change })
           const names = body.only ?? rules.map(({ name }) => name)
@@ -437,6 +442,7 @@ function showFinding(row: FindingRow) {
   return {
     ...row,
     tenant_id: shownTenant(row.tenant_id),
+    docs: `docs/runbook/risk.md#${row.rule}`,
     numbers: JSON.parse(row.numbers) as Record<string, string | number>,
     ...{ first_at: iso(row.first_at), last_at: iso(row.last_at), opened_at: iso(row.opened_at) },
     ...{ closed_at: isoOrNull(row.closed_at), muted_until: isoOrNull(row.muted_until) },

@@ -31,9 +31,29 @@ export const ownSource = 'gatehouse'
 export const severities = ['low', 'medium', 'high', 'critical'] as const
 export type Severity = (typeof severities)[number]
 
-/** What a rule looks at apart: one key, one address, one person's use of one model. */
-export const entityKinds = ['key', 'ip', 'user_model'] as const
+/** What a rule looks at apart: one key, one address, one person's use of one model, the calls that one budget pays for. */
+export const entityKinds = ['key', 'ip', 'user_model', 'budget'] as const
 export type EntityKind = (typeof entityKinds)[number]
+
+/** A budget of own traffic, as it stood when it was asked for. */
+export type WatchedBudget = {
+  id: string
+  of: 'key' | 'user' | 'tenant'
+  ofId: string
+  tenantId: string
+  limitNanoUsd: number
+  /** The days or months that it is of: the one that a moment lies in. */
+  periodAt(at: number): { startsAt: number; endsAt: number }
+  /** What the ledger had of the period of `readAt`; null where nobody asked it. */
+  spentNanoUsd: number | null
+  readAt: number
+}
+
+/** A budget in the period of one minute. `spentNanoUsd` is null where only the calls themselves can tell. */
+export type BudgetNow = Pick<WatchedBudget, 'id' | 'of' | 'ofId' | 'limitNanoUsd' | 'spentNanoUsd'> & {
+  startsAt: number
+  endsAt: number
+}
 
 /** What can be done about a finding, mildest first. */
 export const actionKinds = ['note', 'notify', 'throttle', 'downgrade', 'suspend'] as const

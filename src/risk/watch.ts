@@ -6,7 +6,8 @@ import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createDetector, type Detector } from './detect.ts'
 import { storeDetections } from './findings.ts'
-import { ownSource, type RiskRow } from './schema.ts'
+import { rules } from './rules/index.ts'
+import { ownSource, type RiskRow, type WatchedBudget } from './schema.ts'
 import type { RiskSettings } from './settings.ts'
 import type { FindingRow, RiskStore, SourceRow } from './store.ts'
 
@@ -22,7 +23,14 @@ const mostWaiting = 100_000
 /** What happened longer before the hub began to watch is learnt from and not told. */
 const tellBackMs = 60 * minuteMs
 
-type Watched = { detector: Detector; row: SourceRow; seen: Map<string, number>; settings: RiskSettings }
+type Watched = {
+  detector: Detector
+  row: SourceRow
+  seen: Map<string, number>
+  /** Where this memory began: which calls before it were counted only the node knows that counted them. */
+  seenFrom: number
+  settings: RiskSettings
+}
 
 /**
  * Rows in, findings stored. Memories, the place in the ledger and the findings move in one transaction: a node that dies
@@ -31,6 +39,8 @@ type Watched = { detector: Detector; row: SourceRow; seen: Map<string, number>; 
 export function createWatch(own: {
   store: RiskStore
   settings(): RiskSettings
+  /** Budgets of own traffic, with what they have spent; not asked for more often than once a minute. */
+  budgets?(): Promise<readonly WatchedBudget[]>
   mostEntities: number
   bus: Bus
   clock: Clock
@@ -49,6 +59,8 @@ export function createWatch(own: {
     .gauge('gatehouse_risk_waiting_rows', 'Calls of foreign sources that wait to be looked at.')
     .with({})
   let waiting = 0
+  let budgets: readonly WatchedBudget[] = []
+  let budgetsReadAt = Number.NEGATIVE_INFINITY
   let line: Promise<unknown> = Promise.resolve()
 
   /** One at a time on this node, in the order of the calls. */
@@ -68,9 +80,11 @@ export function createWatch(own: {
       settings,
       row: known,
       seen: new Map(),
+      seenFrom: known.closed_until,
       detector: createDetector({
         ...{ source, settings, mostEntities: own.mostEntities, since: known.since, closedUntil: known.closed_until },
-        memories: await store.memories(source, own.mostEntities * 11),
+        memories: await store.memories(source, own.mostEntities * rules.length),
+        budgets: () => (source === ownSource ? budgets : []),
       }),
     }
     watched.set(source, opened)
@@ -111,10 +125,13 @@ export function createWatch(own: {
   async function look(): Promise<void> {
     const now = clock.now()
     const until = now - lagMs
+    if (own.budgets !== undefined && clock.monotonic() - budgetsReadAt >= minuteMs) {
+      budgets = await own.budgets()
+      budgetsReadAt = clock.monotonic()
+    }
     const each = await open(ownSource, Math.floor((now - 28 * dayMs) / minuteMs) * minuteMs)
     const { detector, seen } = each
-    const isFresh = seen.size === 0
-    let after = { at: each.row.closed_until - (isFresh ? 0 : overlapMs) - 1, id: '\uffff' }
+    let after = { at: Math.max(each.row.closed_until - overlapMs, each.seenFrom) - 1, id: '\uffff' }
     for (let page = 0; page < mostPages; page++) {
       const rows = await store.rows(everything, until, after, pageRows)
       const fresh = rows.filter(({ id }) => !seen.has(id))

@@ -9,7 +9,7 @@ import {
   type TestForeign,
 } from '../platform/foreign/owner.ts'
 import { foreignEngines } from '../platform/foreign/testing.ts'
-import { createLogs, createTables, makeGateway, writeRows } from './new-api/testing.ts'
+import { createLogs, createTables, makeGateway, type TrueCall, writeRows } from './new-api/testing.ts'
 import type { SourceRow } from './reader.ts'
 import { openWorld, testNow, truthOf } from './testing.ts'
 
@@ -127,8 +127,9 @@ test.each(outages)(
     let ingested = 0
     const node = world.open({
       async ingest(facts, into) {
-        await world.usage.analytics.ingest(facts, into)
+        const left = await world.usage.analytics.ingest(facts, into)
         if (++ingested === 2) await server.stop()
+        return left
       },
     })
     await node.round()
@@ -160,8 +161,8 @@ test('a node that dies at any step is followed by another, and every figure is t
       // Before the sums are stored, or after, when nothing is noted of it yet.
       async ingest(facts, into) {
         const isDying = --left <= 0
-        if (!isDying || step % 2 === 0) await world.usage.analytics.ingest(facts, into)
-        if (!isDying) return
+        const kept = !isDying || step % 2 === 0 ? await world.usage.analytics.ingest(facts, into) : []
+        if (!isDying) return kept
         deaths++
         throw new Error('killed')
       },
@@ -214,6 +215,48 @@ test('logs that the gateway cleaned up and a channel that it deleted keep figure
   expect(await world.kept()).toEqual(truthOf(gateway.calls))
   expect((await node.namesOf('provider', ['prod:3'])).get('prod:3')).toBe('channel 3 渠道')
 })
+
+test('rows that come late to a day without quarters have the whole day read, unless others of it are gone', async () => {
+  const file = await createFile()
+  const gateway = gatewayOf(500, 0.1)
+  await createTables(file, '2026-08')
+  await writeRows(file, gateway, gateway.rows)
+  const world = await open()
+  await world.add({ dsn: file.dsn })
+  const node = world.open()
+  const readAll = async () => {
+    await world.desk.backfill('prod', { from: null, to: null })
+    await node.round()
+    await world.clock.advance(60_000)
+  }
+  await readAll()
+  await world.forgetQuarters()
+  expect(await world.kept()).toEqual([])
+  await readAll()
+  expect(await world.perDay()).toEqual(requestsPerDay(gateway.calls))
+  await writeRows(file, gateway, gateway.late)
+  await readAll()
+  const all = requestsPerDay([...gateway.calls, ...gateway.lateCalls])
+  expect(all).not.toEqual(requestsPerDay(gateway.calls))
+  expect(await world.perDay()).toEqual(all)
+  await world.forgetQuarters()
+  // One row more, in days whose mornings were cleaned up.
+  const noon = from - (from % 86_400) + 86_400 + 12 * 3600
+  await file.run(`delete from logs where created_at < ${noon}`)
+  const sample = gateway.rows.find(({ type, other }) => type === 2 && !String(other).includes('task'))!
+  await writeRows(file, gateway, [{ ...sample, id: 900_001, created_at: noon + 7200, request_id: 'late' }])
+  await readAll()
+  expect(await world.perDay()).toEqual(all)
+})
+
+const requestsPerDay = (calls: readonly TrueCall[]) => {
+  const days = new Map<number, number>()
+  for (const { seconds, requests } of calls) {
+    const day = (seconds - (seconds % 86_400)) * 1000
+    days.set(day, (days.get(day) ?? 0) + requests)
+  }
+  return [...days].sort(([a], [b]) => a - b)
+}
 
 test('a column that vanishes is done without and said, one that is needed is waited for', async () => {
   const file = await createFile()

@@ -9,7 +9,8 @@ import type { HourMark, Reading } from './reader.ts'
 import type { CursorRecord, SourceRecord, SourcesStore } from './store.ts'
 import type { Opened, SourceVerbs } from './thread.ts'
 
-export type Ingest = (facts: readonly UsageFact[], into: Replaced) => Promise<void>
+/** Resolves with the days that were left as they are, for they can only be replaced whole. */
+export type Ingest = (facts: readonly UsageFact[], into: Replaced) => Promise<number[]>
 
 export type FollowParts = {
   store: SourcesStore
@@ -82,15 +83,28 @@ export function createFollower(parts: FollowParts) {
     const startedAt = clock.monotonic()
     const done = new Set<number>()
     let rows = 0
-    let wanted: { from: number; to: number }[] = [window]
+    let wanted: { from: number; to: number; isWhole?: boolean }[] = [window]
     while (wanted.length > 0) {
       const again = new Set<number>()
-      for (const { from, to } of wanted) {
+      const wholeDays = new Set<number>()
+      for (const { from, to, isWhole } of wanted) {
         const marks = await ask('survey', { source: opened, from, to })
         const known = new Map((await store.hours(source.id, from, to)).map((each) => [each.hour, each]))
-        const runs = runsOf(marks, known)
+        if (isWhole && hasLostRows(marks, known)) {
+          const changed = marks.filter((mark) => mark.rows >= (known.get(mark.hour)?.rows ?? 0))
+          await store.noteRead(source.id, { hours: changed, again: [], rows: 0, rowsPerSecond: 0 }, null)
+          log.warn(
+            `Rows came late to the source ${source.name}, and others of their day are gone: it keeps its figures`,
+            {
+              from: new Date(from).toISOString(),
+            },
+          )
+          continue
+        }
+        const runs = isWhole ? [marks] : runsOf(marks, known)
+        const spanIn = (run: HourMark[]) => (isWhole ? { from, to } : spanOf(run))
         const read = (run: HourMark[]) => {
-          const reading = ask('read', { source: opened, ...spanOf(run), rows: sum(run), ...limitsOf(window) })
+          const reading = ask('read', { source: opened, ...spanIn(run), rows: sum(run), ...limitsOf(window) })
           // While one is stored the next is read already; that it fails is heard when its turn comes.
           reading.catch(() => {})
           return reading
@@ -101,19 +115,21 @@ export function createFollower(parts: FollowParts) {
           const reading = await next!
           const following = runs[index + 1]
           next = following === undefined ? null : read(following)
-          const replaced = { source: source.name, replaceFrom: spanOf(run).from, replaceTo: spanOf(run).to }
+          const span = spanIn(run)
           // Rows that went away between the two questions: what was counted stays.
           if (reading.hours.some(({ hour, rows }) => rows < (known.get(hour)?.rows ?? 0))) continue
           const current = await store.find(source.id)
           if (current === undefined || current.enabled === 0) return rows
-          await ingest(reading.facts, replaced)
+          const replaced = { source: source.name, replaceFrom: span.from, replaceTo: span.to }
+          const left = new Set(await ingest(reading.facts, replaced))
+          for (const day of left) wholeDays.add(day)
           for (const { hour } of run) done.add(hour)
           const touched = reading.touched.filter((hour) => !done.has(hour))
           for (const hour of touched) again.add(hour)
           rows += reading.rows
           const seconds = Math.max(0.001, (clock.monotonic() - startedAt) / 1000)
           const progress = {
-            hours: reading.hours,
+            hours: reading.hours.filter(({ hour }) => !left.has(hour - (hour % dayMs))),
             again: touched,
             rows: reading.rows,
             rowsPerSecond: Math.round(rows / seconds),
@@ -124,9 +140,13 @@ export function createFollower(parts: FollowParts) {
           await feed.tell(source, reading.singles)
         }
       }
+      if (signal.aborted) return rows
       const known = [...again].filter((hour) => !done.has(hour)).sort((a, b) => a - b)
-      wanted = signal.aborted ? [] : known.map((hour) => ({ from: hour, to: hour + hourMs }))
       for (const hour of known) done.add(hour)
+      wanted = [
+        ...known.map((hour) => ({ from: hour, to: hour + hourMs })),
+        ...[...wholeDays].map((day) => ({ from: day, to: day + dayMs, isWhole: true })),
+      ]
     }
     return rows
   }
@@ -271,6 +291,11 @@ function runsOf(marks: readonly HourMark[], known: ReadonlyMap<number, HourMark>
     else runs.push([mark])
   }
   return runs
+}
+
+function hasLostRows(marks: readonly HourMark[], known: ReadonlyMap<number, HourMark>): boolean {
+  const now = new Map(marks.map(({ hour, rows }) => [hour, rows]))
+  return [...known.values()].some(({ hour, rows }) => rows > (now.get(hour) ?? 0))
 }
 
 /** Hours in between would be replaced too: by nothing, which is right only where there is nothing. */

@@ -28,7 +28,7 @@ export type { SourceRow } from './reader.ts'
 export { type SourceStatus, sourceCreate } from './schema.ts'
 export type { SourcesTables } from './store.ts'
 
-const hourMs = 3_600_000
+const dayMs = 86_400_000
 const everyMs = 5000
 const sourcesAtOnce = 200
 const maxHeapMb = 512
@@ -95,7 +95,9 @@ export function createSources(parts: SourcesParts, config: SourcesConfig): Sourc
     await turns.get(source.id)
     const span = await store.span(source.id)
     if (span !== null) {
-      await ingest([], { source: source.name, replaceFrom: span.first, replaceTo: span.last + hourMs })
+      // By whole days: hours that have lost their finer sums cannot be taken out of a day.
+      const [replaceFrom, replaceTo] = [floorDay(span.first), floorDay(span.last) + dayMs]
+      await ingest([], { source: source.name, replaceFrom, replaceTo })
     }
     await store.delete(source.id)
     follower.forget(source.id)
@@ -180,4 +182,8 @@ function measure(metrics: Metrics, clock: Clock) {
     newest.set(source, told.lastRowAt)
     lastRow.with({ source }).set(told.lastRowAt / 1000)
   }
+}
+
+function floorDay(time: number): number {
+  return time - (time % dayMs)
 }

@@ -77,6 +77,23 @@ export async function openWorld(database: Database<any>, now = testNow) {
       })
       return told.sort()
     },
+    /** What the full sums of days say, by day. */
+    async perDay(source = 'prod'): Promise<[number, number][]> {
+      const rows = await db.selectFrom('usage_cube_day').selectAll().where('source', '=', source).execute()
+      const days = new Map<number, number>()
+      for (const { slot, requests } of rows) days.set(Number(slot), (days.get(Number(slot)) ?? 0) + Number(requests))
+      return [...days].sort(([a], [b]) => a - b)
+    },
+    /** As when time has passed them by. */
+    async forgetQuarters(): Promise<void> {
+      for (const table of ['usage_facets_quarter', 'usage_cube_quarter']) await db.deleteFrom(table).execute()
+      const noted = { name: 'quarter_deleted_before', value: now + 86_400_000 }
+      await db
+        .insertInto('usage_analytics_state')
+        .values(noted)
+        .onConflict((conflict) => conflict.column('name').doUpdateSet(noted))
+        .execute()
+    },
     async close() {
       for (const each of opened) await each.stop()
       await desk.close()

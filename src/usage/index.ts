@@ -31,6 +31,7 @@ import { createMirrorStore, type MirrorTables } from './mirrors/store.ts'
 import { createPrices, type Prices } from './prices.ts'
 import { createQuota, type Quota } from './quota/quota.ts'
 import { quotaRoutes, type TenantOf } from './quota/routes.ts'
+import { type BudgetStanding, standingBudgets } from './quota/standing.ts'
 import { createQuotaStore, type QuotaTables } from './quota/store.ts'
 import { createUsageRetention, deleteOldLogs } from './retention.ts'
 import { usageRoutes } from './routes.ts'
@@ -64,6 +65,7 @@ export type { Admitted, Quota } from './quota/quota.ts'
 export type { TenantOf } from './quota/routes.ts'
 export type { Subject } from './quota/rules.ts'
 export { readSpendCounters } from './quota/spend-counters.ts'
+export type { BudgetStanding } from './quota/standing.ts'
 export type { QuotaTables } from './quota/store.ts'
 export type { SettledRow, UsageTables } from './rows.ts'
 export type {
@@ -113,7 +115,9 @@ export type Usage = Ledger & {
   prices: Prices
   quota: Quota
   /** What foreign gateways counted, beside our own traffic. */
-  analytics: { ingest(facts: readonly UsageFact[], into: Replaced): Promise<void> }
+  analytics: { ingest(facts: readonly UsageFact[], into: Replaced): Promise<number[]> }
+  /** Budgets of keys, people and tenants, and what the ledger says they have spent in the period of now. */
+  budgets(): Promise<BudgetStanding[]>
   /** Nano-USD that the hub spent of its own accord on `purpose` since midnight UTC, as the ledger has it. */
   spentOfOwn(purpose: string): Promise<number>
   /** Nano-USD for a million tokens in and a million out now; null when no price is known. */
@@ -185,6 +189,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       }),
     ],
     analytics: { ingest: (facts, into) => ingest(analytics, facts, into) },
+    budgets: () => standingBudgets(quota, clock),
     async spentOfOwn(purpose) {
       const now = clock.now()
       return (await quotaStore.sumSpending('hub', [purpose], now - (now % (24 * hourMs)))).get(purpose) ?? 0

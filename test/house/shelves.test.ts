@@ -43,6 +43,24 @@ describe.each(shelves)('$folder', (shelf) => {
   })
 })
 
+test('every risk rule has its row in the guides, and its section in the runbook: meaning, look, do, false alarms', () => {
+  const read = (path: string) => readFileSync(join(repository, path), 'utf8')
+  const [guide, chinese, runbook] = ['guide/risk.md', 'guide/zh-CN/risk.md', 'runbook/risk.md'].map((path) =>
+    read(`docs/${path}`),
+  )
+  const rules = listMembers(shelves.find(({ folder }) => folder === 'src/risk/rules')!).map((path) =>
+    basename(path, '.ts').replaceAll('-', '_'),
+  )
+  for (const rule of rules) {
+    expect(guide).toContain(`| \`${rule}\` |`)
+    expect(chinese).toContain(`| \`${rule}\` |`)
+    const section = runbook!.split('\n## ').find((each) => each.startsWith(`${rule}\n`)) ?? ''
+    for (const part of ['**Means.**', '**Look.**', '**Do.**', '**False alarms.**']) {
+      expect(`${rule}: ${section}`).toContain(part)
+    }
+  }
+})
+
 test('migrations are numbered without gap or repetition, and listed in that order', () => {
   const files = listMembers(shelves.find((shelf) => shelf.folder === 'src/migrations')!).map((path) =>
     basename(path, '.ts'),

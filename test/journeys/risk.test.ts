@@ -63,6 +63,7 @@ afterAll(async () => {
 test('a finding has its evidence, and nothing that touches a caller is done before somebody agrees', async () => {
   const finding = await hub.admin('GET', `/api/risk/findings/${findingId}`)
   expect(finding).toMatchObject({ rule: 'burst', status: 'open', key_id: key.id })
+  expect(finding.docs).toBe('docs/runbook/risk.md#burst')
   expect(JSON.stringify(finding)).not.toContain(key.key)
   await reaches('note', 'done')
   expect((await ask()).status).toBe(200)

@@ -28,14 +28,15 @@ export const costSpike = defineRule({
     const hour = Math.floor(from / hourMs)
     addTo(memory, hour, costOf(rows), 28 * 24)
     if (hour - memory.since < warm_up_hours || memory.amount < min_usd * 1e9) return null
+    const lately = Math.max(...sameHourOfWeeks(memory, 4), ...[1, 2, 3].map((ago) => amountAt(memory, hour - ago)))
+    if (memory.amount <= factor * lately) return null
     const week = Object.entries(memory.past).filter(([at]) => Number(at) >= hour - 168)
     const usual = Math.max(
       quantile(
         week.map(([, amount]) => amount),
         0.95,
       ),
-      ...sameHourOfWeeks(memory, 4),
-      ...[1, 2, 3].map((ago) => amountAt(memory, hour - ago)),
+      lately,
     )
     if (memory.amount <= factor * usual) return null
     // What stays must become the custom in the end, abuse shall not at once.

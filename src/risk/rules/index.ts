@@ -1,4 +1,5 @@
 import { bigRequest } from './big-request.ts'
+import { budgetRunway } from './budget-runway.ts'
 import { burst } from './burst.ts'
 import { costSpike } from './cost-spike.ts'
 import { errorStreak } from './error-streak.ts'
@@ -24,4 +25,5 @@ export const rules: readonly Rule[] = [
   keyProbing,
   oddHours,
   newNetwork,
+  budgetRunway,
 ]

@@ -25,14 +25,13 @@ export const oddHours = defineRule({
     const before = sameHourOfWeeks(memory, 4)
     if (before.length < weeks) return null
     const usual = median(before)
-    // Of the same time as those hours: what has grown since makes no hour of then a quiet one.
-    const then = Object.entries(memory.past).filter(([slot]) => Number(slot) <= hour - 167)
-    const busy = quantile(
-      then.map(([, amount]) => amount),
-      0.75,
-    )
     const threshold = usual + sigma * Math.max(1, spread(before, usual))
-    if (memory.amount <= threshold || Math.max(...before) > quiet_share * busy) return null
+    if (memory.amount <= threshold) return null
+    // Of the same time as those hours: what has grown since makes no hour of then a quiet one.
+    const then: number[] = []
+    for (const slot in memory.past) if (Number(slot) <= hour - 167) then.push(memory.past[slot]!)
+    const busy = quantile(then, 0.75)
+    if (Math.max(...before) > quiet_share * busy) return null
     memory.learnAtMost = usual
     return { requests: memory.amount, usual, threshold: Math.round(threshold), weeks_known: before.length }
   },

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { EntityKind, Numbers, RiskRow, Severity } from '../schema.ts'
+import type { BudgetNow, EntityKind, Numbers, RiskRow, Severity } from '../schema.ts'
 
 /** The calls of one minute of one thing, oldest first. What came late stands in the first minute that was still open. */
 export type Window = {
@@ -10,6 +10,8 @@ export type Window = {
   others: { requests: number; failures: number }
   /** Since when this source has been watched, epoch ms. */
   since: number
+  /** For rules that look at budgets: the one whose calls these are, in the period of this minute. */
+  budget?: BudgetNow
 }
 
 /**
@@ -21,6 +23,8 @@ export type Rule = {
   about: { en: string; zh: string }
   on: EntityKind
   severity: Severity
+  /** How grave these numbers are; unless somebody chose a severity for the rule. */
+  severityOf?(numbers: Numbers): Severity
   /** A finding is closed when the rule has been silent for so long. */
   quietSeconds: number
   params: z.ZodType

@@ -108,6 +108,23 @@ describe("the ancestor's defects", () => {
   })
 })
 
+test('a leak of eighty cents a day is told once it costs a dollar, within two weeks of its begin', () => {
+  // The first version left out every day of less than a dollar, and so began to count when half the time was gone.
+  const days = Array.from({ length: 26 }, (_, day) => (day < 10 ? 0.8 : 0.8 * 1.05 ** (day - 10)))
+  const rows = days.flatMap((usd, day) =>
+    [0, 8, 16].map((hour) => row((day * 24 + hour) * hourMs, { costNanoUsd: usd * 3e8 })),
+  )
+  const [first] = ruleOf('slow_leak', rows)
+  expect(first!.from).toBeLessThan(traceStart + 24 * 24 * hourMs)
+  expect(first!.numbers.day_nano_usd).toBeGreaterThan(1e9)
+  expect(
+    ruleOf(
+      'slow_leak',
+      days.map((_, day) => row(day * 24 * hourMs, { costNanoUsd: 2e9 })),
+    ),
+  ).toEqual([])
+})
+
 test('an allow-list spares addresses by block, people and tokens by id or name', () => {
   const farm = () =>
     many(

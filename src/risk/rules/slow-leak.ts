@@ -21,7 +21,12 @@ export const slowLeak = defineRule({
     drift: z.number().min(0.01).max(1).default(0.17).describe('Growth over a week, as a logarithm, that is no leak.'),
     threshold: z.number().min(0.1).max(10).default(0.9).describe('Sum of what is beyond it.'),
     step: z.number().min(0.2).max(5).default(0.9).describe('More than this within a week is a step and not a leak.'),
-    min_usd: z.number().min(0).max(1_000_000).default(1).describe('Days of less are left out.'),
+    min_usd: z
+      .number()
+      .min(0)
+      .max(1_000_000)
+      .default(1)
+      .describe('A day of less is not told, one of less than a quarter of it is left out.'),
   }),
   begin: (): Memory => ({ days: beginHistory(), sum: 0, judged: -1 }),
   see(memory, { from, rows }, { drift, threshold, step, min_usd }) {
@@ -33,11 +38,13 @@ export const slowLeak = defineRule({
     memory.judged = ended
     const now = memory.days.past[ended]
     const before = memory.days.past[ended - 7]
-    if (now === undefined || before === undefined || Math.min(now, before) < min_usd * 1e9) return null
+    if (now === undefined || before === undefined) return null
+    // Of cents a single call is half a day's growth. A leak that is small yet is followed all the same, and told when it costs.
+    if (Math.min(now, before) < (min_usd * 1e9) / 4) return null
     const growth = Math.log(now / before)
     if (growth > step) return null
     memory.sum = Math.min(3 * threshold, Math.max(0, memory.sum + growth - drift))
-    if (memory.sum <= threshold) return null
+    if (memory.sum <= threshold || now < min_usd * 1e9) return null
     return {
       day_nano_usd: now,
       week_before_nano_usd: before,

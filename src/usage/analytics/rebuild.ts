@@ -11,14 +11,15 @@ export type Replaced = { source: string; replaceFrom: number; replaceTo: number 
 
 /**
  * Takes what a foreign source counted in some whole hours, in the place of what it said of them before: the same hours
- * may be handed in any number of times. One caller at a time for a source. Rejects with `invalid_request` for facts that
- * lie outside, are no whole numbers, or claim to be of our own traffic.
+ * may be handed in any number of times. One caller at a time for a source. Resolves with the days of UTC, if any, that
+ * were left as they are because their finer sums are gone: they can be replaced as a whole. Rejects with `invalid_request`
+ * for facts that lie outside, are no whole numbers, or claim to be of our own traffic.
  */
 export async function ingest(
   store: Pick<AnalyticsStore, 'replace'>,
   facts: readonly UsageFact[],
   { source, replaceFrom, replaceTo }: Replaced,
-): Promise<void> {
+): Promise<number[]> {
   const refuse = (message: string) => fail('invalid_request', message, { param: 'facts' })
   if ([...ownSources, hubSource, everySource].includes(source))
     throw refuse(`'${source}' is a source of this hub's own`)
@@ -32,7 +33,7 @@ export async function ingest(
     const wrong = measures.find((name) => !Number.isSafeInteger(fact.measures[name] ?? 0))
     if (wrong !== undefined) throw refuse(`${wrong} of a fact of ${fact.at} is no whole number`)
   }
-  await store.replace([source], replaceFrom, replaceTo, await spreadBySlot(facts, source))
+  return store.replace([source], replaceFrom, replaceTo, await spreadBySlot(facts, source))
 }
 
 /** A little at a time, so that a day of somebody else's never holds up the callers of this thread for long. */
@@ -72,18 +73,13 @@ type Range = { from: number; to: number }
 export async function rebuild(
   store: AnalyticsStore,
   { from, to }: Range,
-  onDay?: (day: number) => void,
+  onDay?: (day: number) => void | Promise<void>,
 ): Promise<Rebuilt> {
-  const { rows: deletedBefore } = await store.deletedBefore()
   const told: Rebuilt = { days: 0, kept: 0, requests: 0 }
   for (const day of await store.days(floorDay(from), to)) {
     told.days++
-    if (day < deletedBefore) {
-      told.kept++
-      continue
-    }
     const cells = new Map<string, Cell>()
-    await store.rebuildDay(
+    const isRebuilt = await store.rebuildDay(
       day,
       (rows) => {
         told.requests += rows.length
@@ -91,7 +87,8 @@ export async function rebuild(
       },
       () => spread(cells.values()),
     )
-    onDay?.(day)
+    if (!isRebuilt) told.kept++
+    await onDay?.(day)
   }
   return told
 }
@@ -109,13 +106,11 @@ export type RollUpDifference = { day: number; table: SumTable; rows: number }
 
 /** The days and tables whose sums are not those of the rows, and how many of their rows are wrong. */
 export async function compareSums(store: AnalyticsStore, { from, to }: Range): Promise<RollUpDifference[]> {
-  const { rows: deletedBefore } = await store.deletedBefore()
   const found: RollUpDifference[] = []
   for (const day of await store.days(floorDay(from), to)) {
-    if (day < deletedBefore) continue
     const cells = new Map<string, Cell>()
     const kept = await store.readDay(day, (rows) => foldRows(cells, rows))
-    found.push(...differences(day, spread(cells.values()), kept))
+    if (kept !== null) found.push(...differences(day, spread(cells.values()), kept))
   }
   return found
 }

@@ -28,7 +28,7 @@ export type RollUps = {
   usage_durations_day: DurationRow[]
 }
 
-const noRollUps: RollUps = {
+export const noRollUps: RollUps = {
   ...{ usage_facets_quarter: [], usage_facets_hour: [], usage_facets_day: [] },
   ...{ usage_cube_quarter: [], usage_cube_day: [], usage_latency_hour: [], usage_latency_day: [] },
   ...{ usage_durations_hour: [], usage_durations_day: [] },

@@ -1,11 +1,11 @@
 import { type Kysely, type RawBuilder, SqliteAdapter, sql } from 'kysely'
 import type { Scope } from '../../kernel/scope.ts'
 import { logColumns, type RequestLogRow, type UsageTables } from '../rows.ts'
-import { agedKinds, type DeletedBefore } from './cover.ts'
+import type { DeletedBefore } from './cover.ts'
 import { createKeptDays, type DaySeen, type SeenRow } from './kept-days.ts'
 import { createPieces, type Filters, type Piece, type Selection } from './pieces-store.ts'
 import { dayMs, hourMs, type Measure, measures } from './schema.ts'
-import { createSumsStore } from './sums-store.ts'
+import { createSumsStore, readDeletedBefore } from './sums-store.ts'
 
 type Db = Kysely<UsageTables>
 type Sql = RawBuilder<unknown>
@@ -148,13 +148,7 @@ export function createAnalyticsStore(db: Db) {
       return query.orderBy('started_at').orderBy('id').limit(limit).execute()
     },
 
-    async deletedBefore(): Promise<DeletedBefore> {
-      const rows = await db.selectFrom('usage_analytics_state').selectAll().execute()
-      const times = new Map(rows.map(({ name, value }) => [name, Number(value)]))
-      return Object.fromEntries(
-        agedKinds.map((kind) => [kind, times.get(`${kind}_deleted_before`) ?? 0]),
-      ) as DeletedBefore
-    },
+    deletedBefore: (): Promise<DeletedBefore> => readDeletedBefore(db),
 
     /** The first day of UTC that anything is known of, epoch ms; null when nothing is. */
     async firstDay(): Promise<number | null> {

@@ -1,9 +1,9 @@
 import { type Kysely, type RawBuilder, SqliteAdapter, sql, type Transaction } from 'kysely'
 import { addMany } from '../../platform/database/index.ts'
 import type { RequestLogRow, UsageTables } from '../rows.ts'
-import type { AgedKind } from './cover.ts'
+import { type AgedKind, agedKinds, type DeletedBefore } from './cover.ts'
 import { cubeKeys, dayMs, demoSource, durationFacets, facets, grainMs, hourMs, measures, ownSources } from './schema.ts'
-import type { RollUps } from './spread.ts'
+import { noRollUps, type RollUps } from './spread.ts'
 
 type Db = Kysely<UsageTables>
 type Trx = Transaction<UsageTables>
@@ -11,28 +11,44 @@ type Trx = Transaction<UsageTables>
 /** What writes the sums anew, and what proves them. Rows and what they add are written by `addToRollUps`. */
 export function createSumsStore(db: Db) {
   const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter
+
+  /** Whoever deletes notes up to when, first of all or last: so nothing is deleted while sums are made of what is there. */
+  async function holdRetention(trx: Trx): Promise<void> {
+    if (!isSqlite) await sql`lock table usage_analytics_state in share mode`.execute(trx)
+  }
+
   return {
-    /** Puts `sums` in the place of what the sources have in these whole hours, in one transaction. */
-    replace: (sources: readonly string[], from: number, to: number, sums: readonly RollUps[]): Promise<void> =>
-      db.transaction().execute((trx) => replaceSums(trx, sources, from, to, sums)),
+    /**
+     * Puts `sums` in the place of what the sources have in these whole hours, in one transaction. Resolves with the days
+     * that were left as they are, because only the whole of them can be replaced: their finer sums are gone.
+     */
+    replace: (sources: readonly string[], from: number, to: number, sums: readonly RollUps[]): Promise<number[]> =>
+      db.transaction().execute(async (trx) => {
+        await holdRetention(trx)
+        return replaceSums(trx, sources, from, to, sums)
+      }),
 
     /**
      * Makes the sums of our own traffic in one day of UTC anew. Nobody stores rows meanwhile: `read` gets a page of them
-     * at a time.
+     * at a time. False, and nothing done, when the day has lost rows.
      */
-    rebuildDay: (day: number, fold: (rows: readonly RequestLogRow[]) => void, sums: () => RollUps): Promise<void> =>
+    rebuildDay: (day: number, fold: (rows: readonly RequestLogRow[]) => void, sums: () => RollUps): Promise<boolean> =>
       db.transaction().execute(async (trx) => {
         if (!isSqlite) await sql`lock table request_logs in share row exclusive mode`.execute(trx)
+        await holdRetention(trx)
+        if (day < (await readDeletedBefore(trx)).rows) return false
         await eachPage(trx, day, fold)
         await replaceSums(trx, ownSources, day, day + dayMs, [sums()])
+        return true
       }),
 
-    /** Rows of a day and the sums kept of it, as they stood at one moment. */
-    readDay: (day: number, fold: (rows: readonly RequestLogRow[]) => void): Promise<RollUps> =>
+    /** Rows of a day and the sums kept of it, as they stood at one moment; null when the day has lost rows. */
+    readDay: (day: number, fold: (rows: readonly RequestLogRow[]) => void): Promise<RollUps | null> =>
       db
         .transaction()
         .setIsolationLevel(isSqlite ? 'serializable' : 'repeatable read')
         .execute(async (trx) => {
+          if (day < (await readDeletedBefore(trx)).rows) return null
           await eachPage(trx, day, fold)
           const kept: Partial<Record<SumTable, unknown[]>> = {}
           for (const table of sumTables) {
@@ -73,6 +89,8 @@ export function createSumsStore(db: Db) {
         const first = Math.min(...oldest)
         if (!(first < before)) return { deleted: 0, isAll: true }
         const end = Math.min(before, first + hours * hourMs)
+        // Before anything else: it waits for whoever makes coarser sums of these.
+        await noteDeleted(trx, kind, end)
         let deleted = 0
         for (const table of tables) {
           for (const condition of leadsOf(table)) {
@@ -87,7 +105,6 @@ export function createSumsStore(db: Db) {
           deleted += Number(numDeletedRows)
           await noteDaysChanged(trx, daysBetween(first, end))
         }
-        await noteDeleted(trx, kind, end)
         return { deleted, isAll: end >= before }
       }),
 
@@ -135,14 +152,28 @@ async function eachPage(trx: Trx, day: number, fold: (rows: readonly RequestLogR
   }
 }
 
-/** The finest sums are put in place; those of hours and days are added up of them again, whatever they were. */
+/** Up to when rows and the sums of each grain were deleted. */
+export async function readDeletedBefore(db: Db): Promise<DeletedBefore> {
+  const rows = await db.selectFrom('usage_analytics_state').selectAll().execute()
+  const times = new Map(rows.map(({ name, value }) => [name, Number(value)]))
+  return Object.fromEntries(agedKinds.map((kind) => [kind, times.get(`${kind}_deleted_before`) ?? 0])) as DeletedBefore
+}
+
+/** Hours that are replaced together, and whether all of their days are added up anew or they are new to them. */
+type Stretch = { from: number; to: number; isAddedUpAnew: boolean }
+
+/**
+ * The finest sums are put in place. Those of hours and days are added up of them again, whatever they were, where all of
+ * the day is there to be added up. Hours of other days are added to what the days have, when nothing was counted of them
+ * before; otherwise nobody knows what to take away, and their day is left as it is and told.
+ */
 async function replaceSums(
   trx: Trx,
   sources: readonly string[],
   from: number,
   to: number,
   sums: readonly RollUps[],
-): Promise<void> {
+): Promise<number[]> {
   const clear = async (table: SumTable, start: number, end: number) => {
     await trx
       .deleteFrom(table)
@@ -151,32 +182,89 @@ async function replaceSums(
       .where('slot', '<', end)
       .execute()
   }
-  for (const table of [
-    ...(['usage_facets_quarter', 'usage_cube_quarter', 'usage_latency_hour', 'usage_durations_hour'] as const),
-  ]) {
-    await clear(table, from, to)
+  const { stretches, kept } = await stretchesOf(trx, sources, from, to)
+  for (const table of fineTables) for (const stretch of stretches) await clear(table, stretch.from, stretch.to)
+  const untouched = new Set(kept)
+  const isReplaced = ({ slot }: { slot: number }) => !untouched.has(slot - (slot % dayMs))
+  for (const each of sums) await addToRollUps(trx, { ...noRollUps, ...fineOf(each, isReplaced) })
+  for (const { from, to, isAddedUpAnew } of stretches) {
+    for (const { coarse, fine, grain, keys, sums: added } of derived) {
+      const size = grainMs[grain]
+      const [start, end] = isAddedUpAnew ? [Math.floor(from / size) * size, Math.ceil(to / size) * size] : [from, to]
+      if (isAddedUpAnew) await clear(coarse, start, end)
+      const names = keys.filter((key) => key !== 'slot').map((key) => sql.ref(key))
+      const target = sql.table(coarse)
+      await sql`
+        insert into ${target} (slot, ${sql.join([...names, ...added.map((name) => sql.ref(name))])})
+        select slot - slot % ${sql.lit(size)}, ${sql.join([...names, ...added.map((name) => sql`sum(${sql.ref(name)})`)])}
+        from ${sql.table(fine)} where source in (${sql.join(sources)}) and slot >= ${start} and slot < ${end}
+        group by ${sql.join([sql.lit(1), ...names])}
+        on conflict (slot, ${sql.join(names)}) do update set
+          ${sql.join(added.map((name) => sql`${sql.ref(name)} = ${target}.${sql.ref(name)} + excluded.${sql.ref(name)}`))}
+      `.execute(trx)
+    }
   }
-  const none = {
-    usage_facets_hour: [],
-    usage_facets_day: [],
-    usage_cube_day: [],
-    usage_latency_day: [],
-    usage_durations_day: [],
+  await noteDaysChanged(
+    trx,
+    [...daysBetween(from, to)].filter((day) => !untouched.has(day)),
+  )
+  return kept
+}
+
+async function stretchesOf(trx: Trx, sources: readonly string[], from: number, to: number) {
+  const { quarter, hour, latency } = await readDeletedBefore(trx)
+  const isFine = (day: number) => day >= Math.max(quarter, hour, latency)
+  const stretches: Stretch[] = []
+  const kept: number[] = []
+  for (const day of daysBetween(from, to)) {
+    const [start, end] = [Math.max(from, day), Math.min(to, day + dayMs)]
+    const isAddedUpAnew = end - start === dayMs || isFine(day)
+    if (!isAddedUpAnew && (await isCounted(trx, sources, start, end, hour))) {
+      kept.push(day)
+      continue
+    }
+    const before = stretches.at(-1)
+    if (isAddedUpAnew && before?.isAddedUpAnew && before.to === start) before.to = end
+    else stretches.push({ from: start, to: end, isAddedUpAnew })
   }
-  for (const each of sums) await addToRollUps(trx, { ...each, ...none })
-  for (const { coarse, fine, grain, keys, sums: added } of derived) {
-    const size = grainMs[grain]
-    const [start, end] = [Math.floor(from / size) * size, Math.ceil(to / size) * size]
-    await clear(coarse, start, end)
-    const names = keys.filter((key) => key !== 'slot').map((key) => sql.ref(key))
-    await sql`
-      insert into ${sql.table(coarse)} (slot, ${sql.join([...names, ...added.map((name) => sql.ref(name))])})
-      select slot - slot % ${sql.lit(size)}, ${sql.join([...names, ...added.map((name) => sql`sum(${sql.ref(name)})`)])}
-      from ${sql.table(fine)} where source in (${sql.join(sources)}) and slot >= ${start} and slot < ${end}
-      group by ${sql.join([sql.lit(1), ...names])}
-    `.execute(trx)
+  return { stretches, kept }
+}
+
+/** Whether the sums of the day have something of these hours in them; where hours are gone, they may. */
+async function isCounted(
+  trx: Trx,
+  sources: readonly string[],
+  from: number,
+  to: number,
+  hoursDeletedBefore: number,
+): Promise<boolean> {
+  const areHoursGone = from < hoursDeletedBefore
+  const found = await trx
+    .selectFrom(areHoursGone ? 'usage_facets_day' : 'usage_facets_hour')
+    .select('slot')
+    .where('facet', '=', '')
+    .where('source', 'in', sources)
+    .where('slot', '>=', areHoursGone ? from - (from % dayMs) : from)
+    .where('slot', '<', to)
+    .limit(1)
+    .executeTakeFirst()
+  return found !== undefined
+}
+
+const fineTables = [
+  ...(['usage_facets_quarter', 'usage_cube_quarter', 'usage_latency_hour', 'usage_durations_hour'] as const),
+] as const
+
+function fineOf(
+  sums: RollUps,
+  isWanted: (row: { slot: number }) => boolean,
+): Pick<RollUps, (typeof fineTables)[number]> {
+  return {
+    usage_facets_quarter: sums.usage_facets_quarter.filter(isWanted),
+    usage_cube_quarter: sums.usage_cube_quarter.filter(isWanted),
+    usage_latency_hour: sums.usage_latency_hour.filter(isWanted),
+    usage_durations_hour: sums.usage_durations_hour.filter(isWanted),
   }
-  await noteDaysChanged(trx, daysBetween(from, to))
 }
 
 const sumTables = [

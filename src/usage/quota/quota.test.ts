@@ -23,6 +23,7 @@ import { limitsConfig } from './config.ts'
 import type { QuotaCall } from './demands.ts'
 import { createQuota } from './quota.ts'
 import { quotaRoutes } from './routes.ts'
+import { standingBudgets } from './standing.ts'
 import { createQuotaStore, type QuotaTables } from './store.ts'
 
 const noon = Date.UTC(2026, 10, 25, 12)
@@ -270,6 +271,24 @@ describe.each(engines())('limits and budgets on $name', ({ open }) => {
     const second = await start({ db: first.db })
     expect((await second.admit(second.callOf({ tokensIn: 2, tokensOut: 2 }))).refusal).toMatchObject({ status: 402 })
     expect((await second.admit(second.callOf({ tokensIn: 1, tokensOut: 2 }))).refusal).toBeNull()
+  })
+
+  test('what budgets of keys, people and tenants have spent is told as the ledger has it, and tells nobody a threshold', async () => {
+    const { storeRow, callOf, budgetFor, quota, clock, told } = await start()
+    await storeRow(callOf(), 7)
+    const made = await budgetFor('key', 'key_a', '10')
+    await budgetFor('tenant', 'ten_a', '5', { period: 'month', zone: 'Asia/Kathmandu' })
+    await budgetFor('tag', 'batch', '5')
+    told.length = 0
+    const standing = await standingBudgets(quota, clock)
+    expect(standing.map(({ of, ofId, spentNanoUsd }) => [of, ofId, spentNanoUsd])).toEqual([
+      ['key', 'key_a', 7 * usd],
+      ['tenant', 'ten_a', 7 * usd],
+    ])
+    expect(standing[0]).toMatchObject({ id: made.id, limitNanoUsd: 10 * usd, readAt: clock.now() })
+    const { startsAt, endsAt } = standing[1]!.periodAt(clock.now())
+    expect([startsAt % 86_400_000, endsAt % 86_400_000]).toEqual([65_700_000, 65_700_000])
+    expect(told).toEqual([])
   })
 
   test('4.6.27 kill -9 in the middle of a call: its reservation ends, and its row, if any, is spent once', async () => {

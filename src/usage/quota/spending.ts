@@ -114,6 +114,9 @@ export function createSpending({ store, counter, budgets, bus, clock, metrics }:
       }
     },
 
+    /** What the ledger says that budgets have spent, by their ids; no counter is asked or told. */
+    spent: (all: readonly Budget[]): Promise<ReadonlyMap<string, number>> => sumLedger(all, clock.now()),
+
     /** Null where the counters do not answer: unknown is not nothing. */
     async balances(all: readonly Budget[]): Promise<(Balance | null)[]> {
       const at = clock.now()
