@@ -23,6 +23,7 @@ import { auditConfig, authConfig } from './identity/config.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
+import { tracingConfig } from './platform/tracing/config.ts'
 import { riskConfig } from './risk/config.ts'
 import { serviceProxyConfig, servicesConfig } from './services/config.ts'
 import { sourcesConfig } from './sources/config.ts'
@@ -42,6 +43,7 @@ export const configSchema = z.strictObject({
   log: logConfig,
   network: networkConfig,
   mail: mailConfig,
+  tracing: tracingConfig,
   auth: authConfig,
   audit: auditConfig,
   gateway: gatewayConfig,

@@ -100,6 +100,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       clock,
       log,
       metrics,
+      tracer: platform.tracer,
       authenticate: identity.byControlCredential,
       checkScope: identity.checkScope,
       audit: identity.audit,

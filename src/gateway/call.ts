@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http'
+import type { RequestContext } from '../http/context.ts'
 import { fail, type HubError } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
+import type { Attributes } from '../platform/tracing/tracer.ts'
 import type { AbortPolicy, Outcome, UsageEntry } from '../usage/index.ts'
 import type { Meter, Spent } from './meter.ts'
 import type { RouteWish } from './routing/wish.ts'
@@ -13,6 +15,9 @@ export type Call = {
   whenClosed(then: () => void): void
   requestId: string
   clientIp: string
+  /** The request as the edge knows it. */
+  context: RequestContext
+  /** As the provider under way is told it: each attempt is a span of its own. */
   traceparent: string
   /** Headers of the answer as a flat list; those of the provider that may pass are added at its end. */
   headers: string[]
@@ -29,6 +34,8 @@ export type Call = {
   sessionId: string
   /** What is said is kept; null for most calls. */
   talk: Follower | null
+  /** What is said, for the span of this call; null where it is not captured. */
+  captured: { attributes(): Attributes } | null
 }
 
 /** What follows a call. */

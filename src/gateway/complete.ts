@@ -1,9 +1,11 @@
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Principal } from '../kernel/principal.ts'
+import { createSpanId, traceparentOf } from '../kernel/trace.ts'
 import type { CallSize, Prices, Quota, QuotaCall, Subject } from '../usage/index.ts'
 import type { Answerer, AttemptTiming, Listener } from './answer/answerer.ts'
 import type { InFlight } from './answer/attempt.ts'
+import { openCapture } from './answer/capture.ts'
 import type { Drains } from './answer/drains.ts'
 import { type KeptAnswer, type KeptAnswers, sendKept } from './answer/kept.ts'
 import type { OpenStreams } from './answer/open-streams.ts'
@@ -22,6 +24,7 @@ import type { AskedFacts } from './protocols/protocol.ts'
 import { type Attempted, failOver } from './routing/failover.ts'
 import type { Router } from './routing/router.ts'
 import type { RouteRun, Trip } from './routing/run.ts'
+import { recordAttempt } from './spans.ts'
 
 export type Completer = {
   table(): RoutingTable
@@ -61,18 +64,21 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
   const wish = wanted.wish ?? call.wish
   const talk = wanted.conversation === undefined ? null : openTalk(wanted.conversation, call, own.scribe)
   call.talk = talk
+  const captured = openCapture(wanted.conversation, call.context.tracer)
+  call.captured = captured
   const kept = own.kept === null ? null : openKept(wanted, call, own.kept)
   if (kept !== null) {
     const hit = await kept.read()
     if (hit !== null) {
       talk?.add(hit.body)
+      captured?.add(hit.body)
       return sendKept(hit, call)
     }
     call.headers.push('x-gatehouse-cache', 'miss')
   }
   const mirror = model.mirror === null ? null : own.mirrors.open(model.mirror, wanted, call)
   call.mirror = mirror
-  const heard = hearBoth(mirror, talk)
+  const heard = hearBoth(hearBoth(mirror, talk), captured)
   const run = own.router.open(model, {
     needs: asked.needs,
     wish,
@@ -223,6 +229,8 @@ async function attemptOne(
       return skip(candidate, failed, run, waitedMs)
     }
   }
+  const spanId = createSpanId()
+  call.traceparent = traceparentOf(call.context, spanId)
   const preparing = wanted.prepare(candidate, run.model, call, own)
   const prepared = preparing instanceof Promise ? await preparing : preparing
   if (prepared.kind === 'skipped') return skip(candidate, prepared.failure, run, waitedMs)
@@ -235,6 +243,7 @@ async function attemptOne(
     return skip(candidate, failure('overloaded', 503, message), run, waitedMs)
   }
   const endAttempt = call.meter.startAttempt(candidate, candidate.key.id)
+  const startedMono = call.context.tracer === null ? 0 : own.clock.monotonic()
   try {
     const timing = timeAttempt(candidate, run, trip, deadlineAt - own.clock.monotonic())
     const attempted = await answerer.attempt(candidate, prepared.exchange, timing)
@@ -247,10 +256,21 @@ async function attemptOne(
     if (result.kind === 'failed') endAttempt(result.failure, result.wasted)
     else if (result.kind === 'done' && result.value.outcome === 'aborted') endAttempt(leftAttempt)
     else endAttempt(result.kind === 'done' ? null : result.failure)
+    if (call.context.tracer !== null) {
+      recordAttempt(call.context, own.clock, candidate, { spanId, startedMono, waitedMs }, failureOf(result))
+    }
     return result
   } finally {
     trip.left()
   }
+}
+
+/** What a span says of an attempt: a stream that broke off after its first content is `done`, and yet it failed. */
+function failureOf(result: Attempted<Ending>): { code: string; status: number; message?: string } | null {
+  if (result.kind !== 'done') return result.failure
+  const { outcome, error } = result.value
+  if (outcome === 'aborted') return leftAttempt
+  return error === null ? null : { code: error.code, status: 200, message: error.message }
 }
 
 /** How an attempt that its caller left is logged: it says nothing of the provider. */

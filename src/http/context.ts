@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import { createId } from '../kernel/ids.ts'
 import { readTrace, type TracePlace } from '../kernel/trace.ts'
+import type { Tracer } from '../platform/tracing/tracer.ts'
 import type { Area } from './access/areas.ts'
 import { createPeerReader } from './addresses.ts'
 
@@ -24,15 +25,23 @@ export type RequestContext = TracePlace & {
   whenClosed: (() => void) | null
   /** Whose lists and limits hold; null until that is known. */
   area: Area | null
+  /** Where its spans go; null when nobody keeps them. */
+  tracer: Tracer | null
+  /** The pattern of the path it is served at; '' until that is known. Never the path: that may hold a secret. */
+  route: string
 }
 
 const contextKey: unique symbol = Symbol('gatehouse.request')
 type Carrier = IncomingMessage & { [contextKey]?: RequestContext }
 
 /** Makes the verb that opens a request: reads ids and addresses from its headers and keeps the result with it. */
-export function createContextReader(options: { clock: Clock; trustedProxies: readonly string[] }) {
+export function createContextReader(options: {
+  clock: Clock
+  trustedProxies: readonly string[]
+  tracer?: Tracer | null
+}) {
   const readPeer = createPeerReader(options.trustedProxies)
-  const { clock } = options
+  const { clock, tracer = null } = options
   return (request: IncomingMessage): RequestContext => {
     const startedAt = clock.now()
     const headers = request.headers
@@ -47,6 +56,8 @@ export function createContextReader(options: { clock: Clock; trustedProxies: rea
       callSpanId: place.callSpanId,
       parentSpanId: place.parentSpanId,
       traceFlags: place.traceFlags,
+      traceState: place.traceState,
+      isTraceDecided: place.isTraceDecided,
       clientIp: peer.clientIp,
       isLoopback: peer.isLoopback,
       speakerIp: peer.speakerIp,
@@ -55,7 +66,10 @@ export function createContextReader(options: { clock: Clock; trustedProxies: rea
       startedMono: clock.monotonic(),
       whenClosed: null,
       area: null,
+      tracer: null,
+      route: '',
     }
+    if (tracer?.admit(context, isProbe(request.url))) context.tracer = tracer
     ;(request as Carrier)[contextKey] = context
     return context
   }
@@ -75,4 +89,9 @@ const plainId = /^[A-Za-z0-9._-]{1,128}$/
 function readCallerRequestId(headers: IncomingHttpHeaders): string {
   const sent = headers['x-request-id']
   return typeof sent === 'string' && plainId.test(sent) ? sent : ''
+}
+
+/** What probes and scrapers ask every few seconds: their traces would be most of all. */
+function isProbe(url = '/'): boolean {
+  return /^\/(?:health|livez|readyz|metrics|version)(?:[/?z]|$)/.test(url)
 }

@@ -9,11 +9,13 @@ import { beginTrace } from '../kernel/trace.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { findPortHolder } from '../platform/port-holder.ts'
+import type { Tracer } from '../platform/tracing/tracer.ts'
 import type { Area } from './access/areas.ts'
 import type { Access } from './access/guard.ts'
 import { discardBody } from './body.ts'
 import { answeredRequestId, createContextReader, type RequestContext } from './context.ts'
 import { sendProblem, toProblem } from './problem.ts'
+import { recordRequest } from './spans.ts'
 import { refuseUpgrade, type Upgrades } from './upgrades.ts'
 
 export type ServerOptions = {
@@ -36,6 +38,8 @@ export type ServerOptions = {
    */
   dataArea(request: IncomingMessage): Area | null
   access?: Access
+  /** Where spans go; absent or null: nowhere. */
+  tracer?: Tracer | null
   /** Who takes connections over that leave HTTP. */
   upgrades?: Upgrades
   /** Everything else: a ready Fastify instance. */
@@ -92,6 +96,7 @@ export function createServer(options: ServerOptions): HubServer {
     response.on('close', () => {
       close()
       context.whenClosed?.()
+      if (context.tracer !== null) recordRequest(request, context, response, clock)
       if (draining) onAnsweredWhileDraining()
     })
     try {
@@ -126,7 +131,10 @@ export function createServer(options: ServerOptions): HubServer {
   function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const context = openContext(request)
     const close = upgraded.add(socket)
-    socket.on('close', close)
+    socket.on('close', () => {
+      close()
+      if (context.tracer !== null) recordRequest(request, context, null, clock)
+    })
     // Cut connections are everyday; whoever takes it over listens for itself.
     socket.on('error', () => {})
     const { upgrades } = options

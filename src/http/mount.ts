@@ -90,6 +90,7 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   app.setErrorHandler((thrown, request, reply) => answerError(thrown, request, reply))
   app.addHook('onRequest', (request, reply, done) => {
     const context = contextFor(request)
+    context.route = request.routeOptions.url ?? ''
     reply.headers(edgeHeaders(request, context))
     if (options.isHttps === true) reply.header('strict-transport-security', 'max-age=31536000; includeSubDomains')
     const refusal = enterArea(request, context, options.access)

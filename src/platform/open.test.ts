@@ -7,6 +7,7 @@ import { systemClock } from '../kernel/clock.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './config.ts'
 import { openLog, openPlatform, type PlatformConfig } from './open.ts'
 import { describeWithRedis, redisUrl } from './testing.ts'
+import { tracingConfig } from './tracing/config.ts'
 
 function configure(changes: Partial<Record<keyof PlatformConfig, object>> = {}): PlatformConfig {
   const dir = mkdtempSync(join(tmpdir(), 'gatehouse-platform-'))
@@ -18,6 +19,7 @@ function configure(changes: Partial<Record<keyof PlatformConfig, object>> = {}):
     log: logConfig.parse({ format: 'json', ...changes.log }),
     network: networkConfig.parse({ ...changes.network }),
     mail: mailConfig.parse({ ...changes.mail }),
+    tracing: tracingConfig.parse({ ...changes.tracing }),
     usage: { durability: 'crash', ...changes.usage },
   }
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { Clock } from '../kernel/clock.ts'
 import type { Bus } from './bus/bus.ts'
 import { createMemoryBus } from './bus/memory.ts'
@@ -21,6 +22,9 @@ import { watchProcess } from './process-metrics.ts'
 import { openRedis, type Redis, redisFailed, waitForRedis } from './redis.ts'
 import { createSchedule, type Schedule } from './schedule.ts'
 import { createSecrets, loadMasterKey, type Secrets } from './secrets.ts'
+import { readPairs, type TracingConfig } from './tracing/config.ts'
+import { createExporter } from './tracing/exporter.ts'
+import { createTracer, type Tracer } from './tracing/tracer.ts'
 
 export type PlatformConfig = {
   data: DataConfig
@@ -29,6 +33,7 @@ export type PlatformConfig = {
   log: LogConfig
   network: NetworkConfig
   mail: MailConfig
+  tracing: TracingConfig
   /** What the store must survive, as the ledger's settings say. */
   usage: { durability: 'crash' | 'power-loss' }
 }
@@ -56,6 +61,8 @@ export type Platform<Tables> = {
   secrets: Secrets
   upstreams: Upstreams
   mailer: Mailer
+  /** null: nobody collects spans. */
+  tracer: Tracer | null
   /** One round trip to Redis; null on a hub without one. */
   pingRedis: (() => Promise<void>) | null
   /** Stops jobs, then closes everything in the reverse order of its opening. */
@@ -101,6 +108,7 @@ export async function openPlatform<Tables>(
     keep(watchProcess(metrics, options.version), (watch) => watch.close())
     const upstreams = keep(openUpstreams(config.network, log, metrics), (each) => each.close())
     const mailer = keep(createMailer({ ...config.mail, clock, log, metrics }), (each) => each.close())
+    const tracer = openTracing(config.tracing, { ...options, upstreams, metrics, keep })
     const redis = config.redis.url === '' ? null : keep(openRedis(config.redis.url, log), (each) => each.disconnect())
     const shared = openShared(redis, clock, log)
     for (const part of [shared.counter, shared.leases, shared.bus])
@@ -118,6 +126,7 @@ export async function openPlatform<Tables>(
       secrets,
       upstreams,
       mailer,
+      tracer,
       pingRedis: pingOf(redis),
       close: closeAll,
     }
@@ -134,6 +143,30 @@ function openUpstreams(network: NetworkConfig, log: LogControl, metrics: Metrics
     proxy: network.proxy,
     log,
     metrics,
+  })
+}
+
+/** Spans are made only where somebody collects them. */
+function openTracing(
+  config: TracingConfig,
+  parts: PlatformOptions & {
+    upstreams: Upstreams
+    metrics: Metrics
+    keep<T>(part: T, close: (part: T) => unknown): T
+  },
+): Tracer | null {
+  if (config.otlp_url === '') return null
+  const { log, version, clock, upstreams, metrics } = parts
+  for (const [, value] of readPairs(config.headers) ?? []) log.scrubber.add(value.replace(/^\S+ /, ''))
+  const exporter = createExporter({
+    ...{ config, upstreams, clock, log, metrics, version, random: Math.random },
+    instanceId: `${hostname()}:${process.pid}`,
+  })
+  parts.keep(exporter, (each) => each.close())
+  return createTracer({
+    sampleRatio: config.sample_ratio,
+    contentBytes: config.capture_content ? config.capture_max_bytes : 0,
+    send: exporter.add,
   })
 }
 

@@ -22,6 +22,8 @@ export type ChatPiece = {
 export type HubClient = {
   /** For the `baseURL` of an OpenAI SDK. */
   baseUrl: string
+  /** For its `defaultHeaders`: its calls belong to the trace of the call that is answered. */
+  traceHeaders: Readonly<Record<string, string>>
   /** For its `apiKey`. Throws before the plugin has registered. */
   token(): string
   chat(request: ChatRequest, options?: { signal?: AbortSignal }): Promise<ChatAnswer>
@@ -59,21 +61,30 @@ type UsageReply = {
 
 const answerTimeoutMs = 600_000
 
-/** `registry` is where the plugin registered, which tells it of itself; the hub, unless they run apart. */
-export function createHubClient(link: HubLink, readToken: () => string | null, registry: HubLink = link): HubClient {
+/**
+ * `registry` is where the plugin registered, which tells it of itself; the hub, unless they run apart. `traceHeaders` go
+ * with every request.
+ */
+export function createHubClient(
+  link: HubLink,
+  readToken: () => string | null,
+  registry: HubLink = link,
+  traceHeaders: Record<string, string> = {},
+): HubClient {
   function token(): string {
     const known = readToken()
     if (known === null) throw new Error('this plugin has not registered yet: it has no token to call the hub with')
     return known
   }
   const post = (path: string, body: unknown, signal?: AbortSignal): HubRequest => ({
-    ...{ method: 'POST', path, token: token(), body, timeoutMs: answerTimeoutMs },
+    ...{ method: 'POST', path, token: token(), headers: traceHeaders, body, timeoutMs: answerTimeoutMs },
     ...(signal ? { signal } : {}),
   })
 
   return {
     baseUrl: `${link.url}/v1`,
     token,
+    traceHeaders,
     chat: async (request, { signal } = {}) =>
       link.ask<ChatAnswer>(post('/v1/chat/completions', { ...request, stream: false }, signal)),
 
@@ -94,7 +105,9 @@ export function createHubClient(link: HubLink, readToken: () => string | null, r
 
     embed: async (request) => link.ask(post('/v1/embeddings', request)),
     models: async () => {
-      const list = await link.ask<{ data: { id: string }[] }>({ method: 'GET', path: '/v1/models', token: token() })
+      const list = await link.ask<{ data: { id: string }[] }>({
+        ...{ method: 'GET', path: '/v1/models', token: token(), headers: traceHeaders },
+      })
       return list.data.map(({ id }) => id)
     },
     async usage({ startMs, endMs } = {}) {
@@ -103,7 +116,7 @@ export function createHubClient(link: HubLink, readToken: () => string | null, r
       if (endMs !== undefined) asked.set('end_ms', String(endMs))
       const query = asked.size === 0 ? '' : `?${asked}`
       const { data, as_of } = await registry.ask<UsageReply>({
-        ...{ method: 'GET', path: `/api/registry/usage${query}`, token: token() },
+        ...{ method: 'GET', path: `/api/registry/usage${query}`, token: token(), headers: traceHeaders },
       })
       return {
         ...{ requests: data.reqs, successes: data.successes, failures: data.failures },

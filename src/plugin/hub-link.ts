@@ -24,6 +24,7 @@ export type HubRequest = {
   /** From the root of the hub, with a leading slash. */
   path: string
   token?: string
+  headers?: Record<string, string>
   /** Sent as JSON. */
   body?: unknown
   timeoutMs?: number
@@ -65,6 +66,7 @@ export function createHubLink(url: string): HubLink {
           method: request.method,
           path: prefix + request.path,
           headers: {
+            ...request.headers,
             accept: 'application/json',
             ...(request.token ? { authorization: `Bearer ${request.token}` } : {}),
             ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.byteLength }),
@@ -96,6 +98,13 @@ export function createHubLink(url: string): HubLink {
     },
     close: () => agent.destroy(),
   }
+}
+
+/** What `headers` say of a trace: what a plugin asks for on behalf of a call belongs to the trace of that call. */
+export function readTraceHeaders(headers: http.IncomingHttpHeaders): Record<string, string> {
+  const { traceparent, tracestate } = headers
+  if (typeof traceparent !== 'string') return {}
+  return { traceparent, ...(typeof tracestate === 'string' && { tracestate }) }
 }
 
 async function readText(answer: http.IncomingMessage, mostBytes = Number.POSITIVE_INFINITY): Promise<string> {

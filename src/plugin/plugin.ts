@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { dirname } from 'node:path'
 import { type Caller, createCallerVerifier, readCaller } from './caller.ts'
 import { createHubClient, type HubClient } from './hub-client.ts'
-import { createHubLink } from './hub-link.ts'
+import { createHubLink, readTraceHeaders } from './hub-link.ts'
 import { createMembership, type Manifest, type TokenStore } from './membership.ts'
 
 export type PluginOptions = Omit<Manifest, 'host' | 'port' | 'health_check_url'> & {
@@ -39,7 +39,7 @@ export type PluginCall = {
   caller: Caller | null
   /** The same, proved by the hub's signature; null when it is not. */
   verifyCaller(): Promise<Caller | null>
-  /** The hub, called as this plugin. */
+  /** The hub, called as this plugin and in the trace of this call. */
   hub: HubClient
 }
 
@@ -83,7 +83,8 @@ export async function servePlugin(options: PluginOptions): Promise<Plugin> {
       if (open === 0) whenIdle?.()
     })
     const call: PluginCall = {
-      ...{ request, response, url, hub, caller: readCaller(request.headers) },
+      hub: createHubClient(hubLink, membership.token, registryLink, readTraceHeaders(request.headers)),
+      ...{ request, response, url, caller: readCaller(request.headers) },
       verifyCaller: () => verifyCaller(request.headers),
     }
     new Promise((resolve) => resolve(options.handle(call))).catch((error: unknown) => {

@@ -83,6 +83,7 @@ export function toCall(visit: Visit): Call {
     },
     requestId: context.requestId,
     clientIp: context.clientIp,
+    context,
     traceparent: traceparentOf(context),
     headers: [...idHeaders(context, endpoint.errors), ...errorHeaders],
     errorHeaders,
@@ -93,6 +94,7 @@ export function toCall(visit: Visit): Call {
     mirror: null,
     sessionId,
     talk: null,
+    captured: null,
   }
   visit.call = call
   return call

@@ -4,7 +4,7 @@ import { WebSocketServer } from 'ws'
 import type { RequestContext } from '../../http/context.ts'
 import { refuseUpgrade, type Upgrades } from '../../http/upgrades.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
-import { traceparentOf } from '../../kernel/trace.ts'
+import { createSpanId, traceparentOf } from '../../kernel/trace.ts'
 import type { WebSocket } from '../../platform/web-socket.ts'
 import type { Outcome } from '../../usage/index.ts'
 import type { UpstreamFailure } from '../chat.ts'
@@ -18,6 +18,7 @@ import { type RealtimeSession, runSession } from '../operations/realtime/session
 import { readAgentHeader } from '../request/agent.ts'
 import type { RouteRun } from '../routing/run.ts'
 import { readWishHeaders } from '../routing/wish.ts'
+import { recordAttempt, recordCall } from '../spans.ts'
 import { idHeaders, type LlmSource } from './endpoint.ts'
 import { openaiErrors } from './operations.ts'
 
@@ -143,7 +144,6 @@ export function createRealtime(own: LlmSource): Upgrades {
       protocols: offered.filter((each) => each === 'realtime' || each.startsWith('openai-beta.')),
       beta: typeof beta === 'string' ? beta : undefined,
       intent: query.get('intent'),
-      traceparent: traceparentOf(context),
     }
     let last: UpstreamFailure = failure(
       'invalid_request',
@@ -157,9 +157,12 @@ export function createRealtime(own: LlmSource): Upgrades {
       const trip = run.begin(candidate, 0)
       if (trip === null) continue
       const endAttempt = meter.startAttempt(candidate, candidate.key.id)
-      const connected = await connectRealtime(candidate, terms, own.openWebSocket, (then) => {
+      const attempt = { spanId: createSpanId(), startedMono: own.clock.monotonic(), waitedMs: 0 }
+      const traceparent = traceparentOf(context, attempt.spanId)
+      const connected = await connectRealtime(candidate, { ...terms, traceparent }, own.openWebSocket, (then) => {
         leave = then
       })
+      recordAttempt(context, own.clock, candidate, attempt, 'socket' in connected ? null : connected.failure)
       if (socket.destroyed) {
         if ('socket' in connected) connected.socket.terminate()
         trip.left()
@@ -209,7 +212,9 @@ export function createRealtime(own: LlmSource): Upgrades {
     spent: Spent | null,
   ): Promise<void> {
     try {
-      await own.ledger.record(meter.close({ outcome, status, error, finish: '', spent }))
+      const entry = meter.close({ outcome, status, error, finish: '', spent })
+      await own.ledger.record(entry)
+      recordCall(context, entry, own.clock)
     } catch (thrown) {
       const { requestId } = context
       own.log.error('a realtime session could not be entered into the ledger', { requestId, error: thrown })

@@ -16,6 +16,7 @@ import { readSessionHeader, readSessionMember } from '../request/session-id.ts'
 import { type Pin, toItems } from '../responses/resolve.ts'
 import type { UnheardReply } from '../responses/unheard-reply.ts'
 import { type WatchedProtocol, watchProtocol } from '../responses/watch.ts'
+import { recordCall } from '../spans.ts'
 import { defineEndpoint, type Endpoint, toCall, type Visit } from './endpoint.ts'
 import { questionOf } from './kept-question.ts'
 import { followRun, keptResponses, openStream, speaksResponses, unknownModel } from './kept-responses.ts'
@@ -303,6 +304,7 @@ async function work(asking: Asking, visit: Visit, reply: UnheardReply): Promise<
   try {
     const entry = meter.close(ending)
     await own.ledger.record(entry)
+    recordCall(call.context, entry, own.clock, call.captured?.attributes())
     ending.send(null)
     call.mirror?.begin(entry)
     call.talk?.begin(entry)

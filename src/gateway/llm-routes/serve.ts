@@ -3,13 +3,14 @@ import { discardBody } from '../../http/body.ts'
 import type { RequestContext } from '../../http/context.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
 import type { UsageEntry } from '../../usage/index.ts'
-import type { Ending } from '../call.ts'
+import type { Call, Ending } from '../call.ts'
 import { createMeter, type Meter } from '../meter.ts'
 import { anthropicMessages } from '../protocols/anthropic-messages/index.ts'
 import { gemini } from '../protocols/gemini/index.ts'
 import { openaiChat } from '../protocols/openai-chat/index.ts'
 import type { ErrorWriter } from '../protocols/protocol.ts'
 import { readAgentHeader } from '../request/agent.ts'
+import { recordCall, recordStep } from '../spans.ts'
 import type { Visit } from './endpoint.ts'
 import { type Endpoint, endpoints, type LlmSource } from './index.ts'
 import { sendError } from './replies.ts'
@@ -164,8 +165,9 @@ async function visit(
   const errorHeaders = own.corsHeaders(request.headers.origin)
   let ending: Ending | undefined
   let visited: Visit | undefined
+  context.route = endpoint.name
   try {
-    const known = own.authenticate(request)
+    const known = context.tracer === null ? own.authenticate(request) : authenticateTraced(request, context, own)
     const principal = known instanceof Promise ? await known : known
     meter.setPrincipal(principal)
     own.checkScope(principal, path, context.clientIp)
@@ -192,9 +194,21 @@ async function visit(
   }
   if (!endpoint.isRecorded) ending?.send(null)
   else if (ending !== undefined) {
-    const entry = await settle(ending, endpoint, meter, response, context, errorHeaders, own)
+    const entry = await settle(ending, endpoint, meter, response, context, errorHeaders, own, visited?.call)
     visited?.call?.mirror?.begin(entry)
     visited?.call?.talk?.begin(entry)
+  }
+}
+
+async function authenticateTraced(request: IncomingMessage, context: RequestContext, own: LlmSource) {
+  const startedMono = own.clock.monotonic()
+  try {
+    const principal = await own.authenticate(request)
+    recordStep(context, own.clock, 'authenticate', startedMono)
+    return principal
+  } catch (error) {
+    recordStep(context, own.clock, 'authenticate', startedMono, toHubError(error))
+    throw error
   }
 }
 
@@ -237,9 +251,12 @@ async function settle(
   context: RequestContext,
   errorHeaders: string[],
   own: LlmSource,
+  call?: Call,
 ): Promise<UsageEntry | null> {
   let unwritten: HubError | null = null
   const entry = meter.close(ending)
+  const isTraced = context.tracer !== null
+  const startedMono = isTraced ? own.clock.monotonic() : 0
   try {
     await own.ledger.record(entry)
   } catch (thrown) {
@@ -250,12 +267,14 @@ async function settle(
       error: unwritten,
     })
   }
+  if (isTraced) recordStep(context, own.clock, 'settle', startedMono, unwritten)
   try {
     ending.send(unwritten)
   } catch (thrown) {
     if (response.headersSent) response.destroy()
     else sendError(response, toHubError(thrown), errors, context, errorHeaders)
   }
+  if (isTraced) recordCall(context, entry, own.clock, call?.captured?.attributes())
   // The sweep over streams has let go of it: a caller that never reads the rest must not keep it open for ever.
   if (response.writableLength > 0) response.setTimeout(own.config.slow_reader_seconds * 1000, () => response.destroy())
   return unwritten === null ? entry : null

@@ -15,6 +15,7 @@ import type { Member } from './member.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import type { RequestHeaders } from './request-headers.ts'
 import { writeAnswerHead, writeTrailers } from './response-headers.ts'
+import { nextSpanId, recordTry, renameSpan } from './spans.ts'
 import { joinPath, withoutHubKey } from './target.ts'
 
 export type ExchangeSource = {
@@ -38,7 +39,7 @@ export function exchange(own: ExchangeSource, call: Call, response: ServerRespon
   new Exchange(own, call, response).start()
 }
 
-/** The headers of a call, the same for every try. */
+/** The headers of a call, the same for every try but for the span in `traceparent`. */
 export function introduce({ tokens, requestHeaders }: ExchangeSource, call: Call): string[] {
   const { request, context, fleet, principal, policy } = call
   return requestHeaders.write(request, {
@@ -49,7 +50,7 @@ export function introduce({ tokens, requestHeaders }: ExchangeSource, call: Call
     requestId: context.callerRequestId === '' ? context.requestId : context.callerRequestId,
     traceId: context.traceId,
     traceparent: traceparentOf(context),
-    isTraceContinued: context.parentSpanId !== '',
+    isTraceContinued: context.traceState !== '',
     clientIp: context.clientIp,
     speakerIp: context.speakerIp,
     isSpeakerTrusted: context.isSpeakerTrusted,
@@ -116,6 +117,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   private isHeld = false
   private tried: Member[] | null = null
   private attempts = 0
+  private spanId = ''
   private tryStartedMono = 0
   /** When the try began, then when its answer did. */
   private lastMono = 0
@@ -185,6 +187,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (choice.isPanic) fleet.series.panics.inc()
     const { member } = choice
     if (this.attempts === 0) fleet.budget.earn()
+    this.spanId = nextSpanId(call, this.attempts)
+    if (this.attempts > 0) renameSpan(this.headers, call, this.spanId)
     this.attempts++
     this.member = member
     this.pass = member.begin(nowMs)
@@ -292,7 +296,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.isOver) return
     if (this.isDiscarding) {
       this.isDiscarding = false
-      this.settle('failed')
+      this.settle('failed', 'answered 503')
       this.repeat()
       return
     }
@@ -306,10 +310,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.isOver) return
     const isOurs = failure.kind === 'unreachable' || (failure.kind === 'timeout' && !this.wasSent)
     if (isOurs && this.mayRepeat(this.wasSent)) {
-      this.settle('failed')
+      this.settle('failed', failure.reason)
       this.repeat()
     } else if (isOurs && this.mayRepeatHere()) {
-      this.settle('unrelated')
+      this.settle('unrelated', failure.reason)
       this.repeat(false)
     } else this.failWith(failure)
   }
@@ -374,7 +378,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.isOver = true
     this.outcome = 'truncated'
     this.error = toCallerError(failure, call.fleet.service, member, call.principal)
-    this.settle('failed')
+    this.settle('failed', failure.reason)
     tellFailure(own, call, member, `An answer of ${call.fleet.service.name} broke off: its instance ${failure.reason}`)
     // There the end of the connection is the end of the answer: only a reset says otherwise.
     if (this.ourEndIsConnection) response.socket?.resetAndDestroy()
@@ -385,7 +389,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const { own, call } = this
     const member = this.member!
     const { service } = call.fleet
-    this.settle(failure.kind === 'unfit' ? 'unrelated' : 'failed')
+    this.settle(failure.kind === 'unfit' ? 'unrelated' : 'failed', failure.reason)
     if (failure.kind !== 'unfit')
       tellFailure(own, call, member, `A call of ${service.name} failed: its instance ${failure.reason}`)
     this.refuse(toCallerError(failure, service, member, call.principal))
@@ -416,12 +420,22 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.controller?.abort(givenUp())
   }
 
-  private settle(verdict: 'ok' | 'failed' | 'unrelated'): void {
+  /** A try is over. `reason` is what its instance did wrong. */
+  private settle(verdict: 'ok' | 'failed' | 'unrelated', reason = ''): void {
     if (!this.isHeld) return
     this.isHeld = false
+    if (this.call.context.tracer !== null) this.record(reason)
     const isNow = verdict === 'ok' && !this.isLate
     const nowMs = isNow ? this.epochOf(this.lastMono) : this.own.clock.now()
     this.call.fleet.settle(this.member!, this.pass, verdict, nowMs)
+  }
+
+  private record(reason: string): void {
+    recordTry(
+      this.call,
+      { spanId: this.spanId, number: this.attempts - 1, startedMono: this.tryStartedMono, member: this.member! },
+      { endedMono: this.own.clock.monotonic(), status: this.isAnswering ? this.status : 0, reason },
+    )
   }
 
   /** The caller's side is over: it has its answer, or it left. */

@@ -101,6 +101,10 @@ export function createDoor(own: DoorSource) {
     const asked = (method === 'OPTIONS' && request.headers['access-control-request-method']) || method
     const policy = fleet?.endpoints.policyOf(asked, target.rest) ?? null
     const path = `/api/${target.name}${target.rest}`
+    // A name that nobody has is the caller's invention.
+    if (context.tracer !== null) {
+      context.route = fleet === undefined ? '/api/:service/*' : `/api/${target.name}${policy?.template || '/*'}`
+    }
     const service = fleet?.service
     const { refusal: badCredentials } = visit
     const refusal = findRefusal(own, {

@@ -9,6 +9,7 @@ import { askFor, closeBooks, type ExchangeSource, introduce, pathAt, tellFailure
 import { type Failure, nobodyFit, readFailure, toCallerError } from './failures.ts'
 import type { Member } from './member.ts'
 import { writeAnswerHead } from './response-headers.ts'
+import { nextSpanId, recordTry, renameSpan } from './spans.ts'
 import { joinSockets, type Tunnel, type TunnelSocket } from './tunnel.ts'
 
 export type Socketing = ExchangeSource & {
@@ -35,6 +36,8 @@ class Opening implements Dispatcher.DispatchHandler {
   private isHeld = false
   private wasSent = false
   private tried: Member[] = []
+  private spanId = ''
+  private tryStartedMono = 0
   private isOver = false
   private isAnswering = false
   private isClosed = false
@@ -70,6 +73,9 @@ class Opening implements Dispatcher.DispatchHandler {
     this.member = member
     this.pass = member.begin(nowMs)
     this.isHeld = true
+    this.spanId = nextSpanId(call, this.tried.length)
+    if (this.tried.length > 0) renameSpan(this.headers, call, this.spanId)
+    this.tryStartedMono = own.clock.monotonic()
     const { answerTimeoutMs, idleTimeoutMs } = fleet.service.routing
     member.pool.dispatcher.dispatch(
       {
@@ -120,6 +126,7 @@ class Opening implements Dispatcher.DispatchHandler {
       own.tunnels.delete(tunnel)
       own.metrics.openTunnels.dec()
       call.fleet.settle(member!, pass, 'ok', own.clock.now())
+      this.record(status, '')
       this.close(isClean ? 'answered' : 'aborted', null, { status, bytesIn, bytesOut })
     })
   }
@@ -168,7 +175,7 @@ class Opening implements Dispatcher.DispatchHandler {
     const { own, call } = this
     const member = this.member!
     const { service, members, budget } = call.fleet
-    this.settle(failure.kind === 'unfit' ? 'unrelated' : 'failed')
+    this.settle(failure.kind === 'unfit' ? 'unrelated' : 'failed', failure.reason)
     this.tried.push(member)
     const hasNext =
       failure.kind !== 'unfit' &&
@@ -188,7 +195,7 @@ class Opening implements Dispatcher.DispatchHandler {
     const { own, call, socket } = this
     const member = this.member!
     this.isOver = true
-    this.settle('failed')
+    this.settle('failed', failure.reason)
     tellFailure(own, call, member, `An answer of ${call.fleet.service.name} broke off: its instance ${failure.reason}`)
     const error = toCallerError(failure, call.fleet.service, member, call.principal)
     this.close('truncated', error, { status: this.status, bytesIn: 0, bytesOut: this.bytesOut })
@@ -210,10 +217,23 @@ class Opening implements Dispatcher.DispatchHandler {
     this.close('aborted', null, { status: 0, bytesIn: 0, bytesOut: this.bytesOut })
   }
 
-  private settle(verdict: 'ok' | 'failed' | 'unrelated'): void {
+  private settle(verdict: 'ok' | 'failed' | 'unrelated', reason = ''): void {
     if (!this.isHeld) return
     this.isHeld = false
+    this.record(this.status, reason)
     this.call.fleet.settle(this.member!, this.pass, verdict, this.own.clock.now())
+  }
+
+  private record(status: number, reason: string): void {
+    const { call, spanId, tryStartedMono: startedMono, member } = this
+    if (call.context.tracer === null) return
+    const endedMono = this.own.clock.monotonic()
+    const number = this.tried.includes(member!) ? this.tried.length - 1 : this.tried.length
+    recordTry(
+      call,
+      { spanId, number, startedMono, member: member! },
+      { endedMono, status, reason, isWebSocket: status === 101 },
+    )
   }
 
   private close(
