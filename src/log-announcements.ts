@@ -48,6 +48,9 @@ export function logAnnouncements(bus: Bus, log: Log): void {
       `The rule ${rule} found ${entity} of ${source}: GET /api/risk/findings/${findingId}`,
     ),
   )
+  bus.on('channel.changed', ({ name, type, to, message }) =>
+    log[to === 'ok' ? 'info' : 'error'](`The ${type} channel ${name} is ${to}: ${message}`),
+  )
   bus.on('risk.closed', ({ findingId, rule, by }) =>
     log.info(`The finding ${findingId} of the rule ${rule} is closed: ${by}`),
   )

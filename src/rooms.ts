@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import { type AlertTables, createAlerts } from './alerts/index.ts'
 import type { Loaded } from './config.ts'
 import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
@@ -49,7 +50,8 @@ export type Tables = IdentityTables &
   ServicesTables &
   SourcesTables &
   ChecksTables &
-  RiskTables
+  RiskTables &
+  AlertTables
 
 export type RoomSettings = {
   config: Loaded['config']
@@ -251,11 +253,15 @@ export function buildRooms(
     services: openSyntheticServices({ db, clock, bus }),
     usage: openSyntheticUsage({ db, clock }),
   })
-  const checkWays = {
-    hub: openCheckWay([...config.network.allow_private, ...config.health.allow_private]),
-    tenant: openCheckWay(config.health.tenant_allow_private),
+  const checkWays = openWays(config.health)
+  /** Ways out to addresses that people set: the hub's own people, and those of tenants. */
+  function openWays(ranges: { allow_private: readonly string[]; tenant_allow_private: readonly string[] }) {
+    return {
+      hub: openWay([...config.network.allow_private, ...ranges.allow_private]),
+      tenant: openWay(ranges.tenant_allow_private),
+    }
   }
-  function openCheckWay(allow: readonly string[]) {
+  function openWay(allow: readonly string[]) {
     const way = createUpstreams({
       ...{ allow, connectTimeoutMs: config.network.connect_timeout_seconds * 1000, proxy: config.network.proxy, log },
     })
@@ -278,6 +284,14 @@ export function buildRooms(
       spend: async () => ({ canaryNanoUsd: await usage.spentOfOwn('canary'), limitNanoUsd: canaryDailyNanoUsd }),
     },
     config.health,
+  )
+  const alerts = createAlerts(
+    {
+      ...{ db, secrets, bus, clock, log, metrics, mailer, leases: leasesOf('worker') },
+      ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url },
+      tenantIdOf: (written) => identity.tenantOf('tenant', written),
+    },
+    config.alerts,
   )
   const serviceProxy = createServiceProxy(
     {
@@ -315,6 +329,7 @@ export function buildRooms(
       checks.routes,
       conversations.routes,
       risk.routes,
+      alerts.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -332,7 +347,7 @@ export function buildRooms(
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry },
-    ...{ sources, risk, demo, routes, roles },
+    ...{ sources, risk, alerts, demo, routes, roles },
   }
 }
 

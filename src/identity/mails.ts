@@ -24,8 +24,8 @@ export function createMails(own: { mailer: Mailer; publicUrl: string }): Mails {
     // Behind the #, so that no proxy and no log ever sees the token.
     link: (page, token) => `${publicUrl.replace(/\/$/, '')}/login/${page}#token=${token}`,
 
-    sendInvitation: (to, language, { link, tenant, hours }) =>
-      mailer.send(
+    sendInvitation: async (to, language, { link, tenant, hours }) =>
+      void (await mailer.send(
         toMail(to, language, {
           en: {
             subject: 'You are invited to Gatehouse',
@@ -36,7 +36,7 @@ export function createMails(own: { mailer: Mailer; publicUrl: string }): Mails {
             text: `您已受邀加入 Gatehouse 的租户“${tenant}”。\n\n请在 ${hours} 小时内打开以下链接设置密码：\n${link}\n\n若您并不知情，请忽略本邮件。\n`,
           },
         }),
-      ),
+      )),
 
     postReset: (to, language, { link, minutes }) =>
       mailer.post(

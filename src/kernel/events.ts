@@ -4,7 +4,7 @@
  */
 export type Announcements = {
   /** Stored configuration of a kind changed; every node reloads its snapshot of it. */
-  'config.changed': { kind: 'keys' | 'routes' | 'prices' | 'limits' | 'checks' | 'conversations' }
+  'config.changed': { kind: 'keys' | 'routes' | 'prices' | 'limits' | 'checks' | 'conversations' | 'channels' }
   /** A budget has spent this much of its limit; told once for each percent and period, whichever node found out. */
   'budget.threshold': {
     budgetId: string
@@ -72,6 +72,21 @@ export type Announcements = {
   'risk.closed': RiskTold & { by: string }
   /** What is done about a finding was proposed, done, undone or expired. */
   'risk.action': { actionId: string; findingId: string; kind: string; tenantId: string; keyId: string; change: string }
+  /**
+   * A channel of alerts became `broken` after failures in a row, or `ok` again; or its proof against the sandbox did not
+   * arrive (`unproven`). Told once for each change.
+   */
+  'channel.changed': {
+    /** `chn_…` */
+    channelId: string
+    name: string
+    type: string
+    tenantId: string
+    from: string
+    to: 'ok' | 'broken' | 'unproven'
+    /** For people; holds no secret. */
+    message: string
+  }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
 }

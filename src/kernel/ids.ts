@@ -28,6 +28,10 @@ export const idPrefixes = {
   deletionReceipt: 'del',
   finding: 'fnd',
   riskAction: 'act',
+  channel: 'chn',
+  receiver: 'rcv',
+  notification: 'ntf',
+  deliveryAttempt: 'dat',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

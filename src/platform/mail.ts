@@ -4,14 +4,32 @@ import { fail } from '../kernel/errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
-export type Mail = { to: string; subject: string; text: string }
+export type Mail = {
+  /** One address, or several with commas between them. */
+  to: string
+  subject: string
+  text: string
+  /** The same for readers that show markup; nothing in it is fetched. */
+  html?: string
+  /** `<…@…>`: the same again is the same mail. */
+  messageId?: string
+  inReplyTo?: string
+  references?: string
+  headers?: Readonly<Record<string, string>>
+}
+
+/** Of several addresses a server may take some only. */
+export type Taken = { rejected: readonly string[]; response: string }
 
 /** Mail to people, over the SMTP server of `[mail]`. */
 export type Mailer = {
   /** False when no server is configured: then nothing can be sent. */
   isConfigured: boolean
-  /** Hands a mail to the server and waits until it took it. Rejects with `unavailable` when it did not. */
-  send(mail: Mail): Promise<void>
+  /**
+   * Hands a mail to the server and waits until it took it, at least for one address. Rejects with `unavailable` when it did
+   * not; what the server said is the cause.
+   */
+  send(mail: Mail): Promise<Taken>
   /** The same behind the caller's back: tried three times; a failure is logged and counted, never thrown. */
   post(mail: Mail): void
   /** Waits for mails under way, at most `graceMs`. */
@@ -37,11 +55,13 @@ export function createMailer({ url, from, clock, log, metrics }: MailerOptions):
   const underWay = new Set<Promise<void>>()
   const closing = new AbortController()
 
-  async function send(mail: Mail): Promise<void> {
+  async function send(mail: Mail): Promise<Taken> {
     if (transport === null) throw fail('unavailable', 'this hub sends no mail: set mail.url')
     try {
-      await transport.sendMail({ ...mail, headers: { 'Auto-Submitted': 'auto-generated' } })
+      const headers = { ...mail.headers, 'Auto-Submitted': 'auto-generated' }
+      const { rejected, response } = await transport.sendMail({ ...mail, headers })
       outcomes.with({ outcome: 'sent' }).inc()
+      return { rejected: rejected.map(String), response }
     } catch (cause) {
       outcomes.with({ outcome: 'failed' }).inc()
       throw fail('unavailable', 'the mail server did not take the mail; see mail.url and the log', { cause })
@@ -51,7 +71,8 @@ export function createMailer({ url, from, clock, log, metrics }: MailerOptions):
   async function insist(mail: Mail): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await send(mail)
+        await send(mail)
+        return
       } catch (error) {
         const wait = retryAfterMs[attempt]
         if (wait === undefined || closing.signal.aborted) {

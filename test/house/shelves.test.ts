@@ -17,6 +17,7 @@ const shelves = [
   { folder: 'src/health/probes', members: '*.ts', contract: 'probe.ts' },
   { folder: 'src/telemetry/collectors', members: '*.ts', contract: 'collector.ts' },
   { folder: 'src/risk/rules', members: '*.ts', contract: 'rule.ts' },
+  { folder: 'src/alerts/channels', members: '*.ts', contract: 'channel.ts' },
   { folder: 'src/cli/commands', members: '*.ts', contract: '' },
   { folder: 'src/migrations', members: '*.ts', contract: '' },
 ]

@@ -105,6 +105,16 @@ export const makers: Record<string, Maker> = {
     const wish = { name: `bravo-${Math.random()}`, ...push, enabled: false, tenant_id: id }
     return { id: (await hub.admin('POST', '/api/checks', wish)).id }
   },
+  '/api/channels': async ({ hub }, { id }) => {
+    const parameters = { url: 'https://example.com/bravo-hook' }
+    const wish = { name: `bravo-${Math.random()}`, type: 'webhook', parameters, enabled: false, tenant_id: id }
+    return { id: (await hub.admin('POST', '/api/channels', wish)).id }
+  },
+  '/api/receivers': async ({ hub }, owner) => {
+    const channel = await makers['/api/channels']!({ hub } as World, owner)
+    const wish = { name: `bravo-${Math.random()}`, targets: [{ channel_id: channel.id }], tenant_id: owner.id }
+    return { id: (await hub.admin('POST', '/api/receivers', wish)).id }
+  },
   '/api/push': async ({ hub }, { id }) => {
     const wish = { name: `bravo-${Math.random()}`, type: 'push', parameters: { every_seconds: 60 }, tenant_id: id }
     return { token: (await hub.admin('POST', '/api/checks', wish)).push_path.split('/').at(-1) }

@@ -1,4 +1,5 @@
 import { fail } from '../../kernel/errors.ts'
+import { maskSecrets, openParameters, sealParameters, unmaskSecrets } from '../../platform/sealed-parameters.ts'
 import type { Secrets } from '../../platform/secrets.ts'
 import { probes } from '../probes/index.ts'
 import type { Probe } from '../probes/probe.ts'
@@ -6,8 +7,6 @@ import { type Standing, untouched } from './judge.ts'
 import type { Level, Monitor } from './schema.ts'
 import type { MonitorRow } from './store.ts'
 import type { Window } from './windows.ts'
-
-export const mask = '********'
 
 type Opening = Pick<Secrets, 'decrypt'>
 
@@ -36,20 +35,10 @@ export function seal(
   probe: Probe,
   parameters: Record<string, unknown>,
 ): { parameters: string; sealed: string } {
-  const open: Record<string, unknown> = {}
-  const hidden: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(parameters)) {
-    if (probe.secrets.includes(name) && !isEmpty(value)) hidden[name] = value
-    else open[name] = value
-  }
-  const sealed = Object.keys(hidden).length === 0 ? '' : secrets.encrypt(JSON.stringify(hidden), contextOf(id))
-  return { parameters: JSON.stringify(open), sealed }
+  return sealParameters(secrets, contextOf(id), probe.secrets, parameters)
 }
 
 export function toMonitor(row: MonitorRow, secrets: Opening): Monitor {
-  const open = JSON.parse(row.parameters) as Record<string, unknown>
-  const hidden =
-    row.sealed === '' ? {} : (JSON.parse(secrets.decrypt(row.sealed, contextOf(row.id))) as Record<string, unknown>)
   return {
     id: row.id,
     tenantId: row.tenant_id,
@@ -57,7 +46,7 @@ export function toMonitor(row: MonitorRow, secrets: Opening): Monitor {
     type: row.type,
     level: row.level as Level,
     description: row.description,
-    parameters: { ...open, ...hidden },
+    parameters: openParameters(secrets, contextOf(row.id), row),
     intervalMs: row.interval_ms,
     retryIntervalMs: row.retry_interval_ms,
     timeoutMs: row.timeout_ms,
@@ -81,40 +70,12 @@ export function toStanding(text: string | null): Standing {
 
 /** Parameters as people see them. */
 export function maskParameters({ type, parameters }: Pick<Monitor, 'type' | 'parameters'>): Record<string, unknown> {
-  const { secrets } = probeOf(type)
-  return mapSecrets(parameters, secrets, () => mask)
+  return maskSecrets(parameters, probeOf(type).secrets)
 }
 
 /** Parameters as sent, where what was shown masked stands for what is stored. */
 export function unmaskParameters(type: string, sent: Record<string, unknown>, stored: Record<string, unknown>) {
-  return mapSecrets(sent, probeOf(type).secrets, (value, name, member) => {
-    if (value !== mask) return value
-    const before = stored[name]
-    const kept = member === null ? before : (before as Record<string, unknown> | undefined)?.[member]
-    if (kept === undefined)
-      throw fail('invalid_request', `parameters.${name} is masked, and nothing is stored for it`, {
-        param: `parameters.${name}`,
-      })
-    return kept
-  })
-}
-
-function mapSecrets(
-  parameters: Record<string, unknown>,
-  secrets: readonly string[],
-  to: (value: unknown, name: string, member: string | null) => unknown,
-): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(parameters).map(([name, value]) => {
-      if (!secrets.includes(name) || isEmpty(value)) return [name, value]
-      if (typeof value !== 'object' || value === null) return [name, to(value, name, null)]
-      return [name, Object.fromEntries(Object.entries(value).map(([member, each]) => [member, to(each, name, member)]))]
-    }),
-  )
-}
-
-function isEmpty(value: unknown): boolean {
-  return value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)
+  return unmaskSecrets(sent, stored, probeOf(type).secrets, 'parameters')
 }
 
 function contextOf(id: string): string {

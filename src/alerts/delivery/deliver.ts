@@ -1,0 +1,387 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '../../kernel/clock.ts'
+import { createId } from '../../kernel/ids.ts'
+import type { Upstreams } from '../../platform/fetch.ts'
+import type { Log } from '../../platform/log.ts'
+import type { Mailer } from '../../platform/mail.ts'
+import { durationBuckets, type Metrics } from '../../platform/metrics.ts'
+import type { Notification } from '../alert.ts'
+import { failed, type Message, type Outcome, toOutcome, type Written } from '../channels/channel.ts'
+import { heldBackBy } from './due.ts'
+import { deliveryId, type Entry, emptyRow, type Ledger } from './ledger.ts'
+import { kindOf } from './records.ts'
+import type { ConfiguredChannel, Receiver, Target } from './schema.ts'
+import type { Standings } from './standings.ts'
+import type { AttemptRow, DeliveryStore } from './store.ts'
+import { word } from './templates/index.ts'
+import { worstOf } from './templates/view.ts'
+import { createThrottle, type Throttle } from './throttle.ts'
+
+export type Decided = 'delivered' | 'failed'
+
+export type DeliverOptions = { signal: AbortSignal; action?: Message['action']; url?: string; key?: string }
+
+export type Deliver = {
+  /** To the receiver that the notification names. */
+  toReceiver(notification: Notification, options: DeliverOptions): Promise<Decided>
+  toChannels(notification: Notification, channelIds: readonly string[], options: DeliverOptions): Promise<Decided>
+  /** One attempt, now, without rate limit, repeat or fallback. */
+  once(
+    channel: ConfiguredChannel,
+    notification: Notification,
+    options?: { parameters?: Record<string, unknown>; action?: Message['action'] },
+  ): Promise<{ outcome: Outcome; latencyMs: number; templateError: string }>
+  write(
+    channel: ConfiguredChannel,
+    notification: Notification,
+  ): { message: Message; written: Written; templateError: string }
+  waiting(): number
+  /** Forgets what it holds of channels that are gone. */
+  forget(known: (channelId: string) => boolean): void
+}
+
+const firstBackoffMs = 1000
+const longestBackoffMs = 60_000
+
+export function createDeliver(own: {
+  store: Pick<DeliveryStore, 'thread' | 'keepThread' | 'wasTold' | 'recentAttempts'>
+  ledger: Ledger
+  standings: Standings
+  channel(id: string): ConfiguredChannel | undefined
+  receiver(name: string, tenantId: string): Receiver | undefined
+  wayOf(tenantId: string): Pick<Upstreams, 'send'>
+  mailer: Pick<Mailer, 'isConfigured' | 'send'>
+  publicUrl: string
+  timeoutMs: number
+  mostWaiting: number
+  clock: Clock
+  log: Log
+  metrics: Metrics
+  random(): number
+}): Deliver {
+  const { store, ledger, standings, wayOf, mailer, clock, log, metrics } = own
+  const throttles = new Map<string, Promise<Throttle>>()
+  const ready = new Map<string, Throttle>()
+  const underWay = new Map<string, Promise<Decided>>()
+  const deliveries = metrics.counter(
+    'gatehouse_alerts_deliveries_total',
+    'Messages by kind of channel and how they ended.',
+    ['type', 'outcome'],
+  )
+  const attempts = metrics.counter(
+    'gatehouse_alerts_attempts_total',
+    'Attempts to deliver by kind of channel and reason.',
+    ['type', 'reason'],
+  )
+  const seconds = metrics.histogram(
+    'gatehouse_alerts_attempt_seconds',
+    'What one attempt took.',
+    ['type'],
+    durationBuckets,
+  )
+
+  function throttleOf({ id, type }: ConfiguredChannel): Promise<Throttle> {
+    const known = throttles.get(id)
+    if (known !== undefined) return known
+    const { rates } = kindOf(type)
+    const made = (async () => {
+      const longest = Math.max(...rates.map(({ perMs }) => perMs))
+      const most = Math.max(...rates.map(({ messages }) => messages))
+      const sent = await store.recentAttempts(id, clock.now() - longest, most).catch(() => [])
+      const sentAgoMs = sent.map((at) => Math.max(0, clock.now() - at))
+      const throttle = createThrottle({ clock, rates, mostWaiting: own.mostWaiting, sentAgoMs })
+      ready.set(id, throttle)
+      return throttle
+    })()
+    throttles.set(id, made)
+    return made
+  }
+
+  const urlOf = () => (own.publicUrl === '' ? '' : `${own.publicUrl.replace(/\/$/, '')}/alerts`)
+
+  function prepare(
+    channel: ConfiguredChannel,
+    notification: Notification,
+    options: Partial<DeliverOptions> = {},
+    parameters = channel.parameters,
+  ) {
+    const { language, zone, titleTemplate, bodyTemplate } = channel
+    const { action, key, url = urlOf() } = options
+    const { message, templateError } = word(
+      notification,
+      { language, zone, titleTemplate, bodyTemplate },
+      { url, ...(action === undefined ? {} : { action }), ...(key === undefined ? {} : { key }) },
+    )
+    const written = kindOf(channel.type).write(message, parameters)
+    return { message, written, templateError, hash: createHash('sha256').update(written.body).digest('hex') }
+  }
+
+  function newEntry(
+    notification: Notification,
+    channel: ConfiguredChannel | null,
+    channelId: string,
+    fallbackFor = '',
+  ): Entry {
+    const { id, receiver, groupKey, status, reason, traceId, alerts, hidden } = notification
+    return {
+      row: {
+        ...emptyRow,
+        ...{ id: deliveryId(id, channelId), notification_id: id, receiver, channel_id: channelId, group_key: groupKey },
+        ...{ tenant_id: channel?.tenantId ?? notification.alerts[0]?.tenantId ?? '', status, notify_reason: reason },
+        ...{ channel_name: channel?.name ?? '', channel_type: channel?.type ?? '', severity: worstOf(alerts) },
+        ...{ trace_id: traceId, created_at: clock.now(), fallback_for: fallbackFor },
+      },
+      attempts: [],
+      fingerprints: [...new Set([...alerts, ...hidden].map(({ fingerprint }) => fingerprint))].filter(
+        (each) => each !== '',
+      ),
+    }
+  }
+
+  async function decide(entry: Entry, state: Decided, outcome: Pick<Outcome, 'reason' | 'message'>): Promise<Decided> {
+    Object.assign(entry.row, { state, reason: outcome.reason, message: outcome.message, decided_at: clock.now() })
+    await ledger.save(entry)
+    deliveries.with({ type: entry.row.channel_type || 'none', outcome: state }).inc()
+    return state
+  }
+
+  /** One message over one channel until it is decided. */
+  async function insist(
+    channel: ConfiguredChannel,
+    notification: Notification,
+    options: DeliverOptions,
+    fallbackFor: string,
+  ): Promise<Decided> {
+    const { signal } = options
+    const entry = await ledger.open(newEntry(notification, channel, channel.id, fallbackFor))
+    if (entry.row.state === 'delivered') return 'delivered'
+    const { message, written, hash, templateError } = prepare(channel, notification, options)
+    Object.assign(entry.row, {
+      ...{ state: 'pending', reason: '', message: '', title: message.title, rendered_hash: hash },
+      ...{ cut_alerts: written.cut.alerts, is_text_cut: Number(written.cut.isTextCut), template_error: templateError },
+    })
+    const throttle = await throttleOf(channel)
+    const begun = clock.monotonic()
+    const leftMs = () => channel.giveUpMs - (clock.monotonic() - begun)
+    for (let tries = 0; ; tries++) {
+      const turn = await throttle.wait(leftMs(), signal)
+      if (turn === 'stopped') return stopped(entry)
+      if (turn === 'full' || turn === 'late') {
+        return decide(entry, 'failed', failed('queue_full', "The vendor's rate limit leaves no turn for it in time."))
+      }
+      const outcome = await attempt(
+        entry,
+        channel,
+        { message, written, hash, waitedMs: turn.waitedMs },
+        channel.parameters,
+      )
+      const { brokenSince } = standings.note(channel, outcome)
+      if (outcome.isDelivered) return decide(entry, 'delivered', outcome)
+      if (!outcome.mayRepeat) return decide(entry, 'failed', outcome)
+      if (outcome.reason === 'limited') throttle.pause(outcome.retryAfterMs ?? firstBackoffMs)
+      if (brokenSince > 0 && channel.fallbackId !== '') {
+        return decide(entry, 'failed', { reason: 'fallback', message: `${outcome.message} Its fallback goes on.` })
+      }
+      const backoffMs = Math.min(longestBackoffMs, firstBackoffMs * 2 ** tries) * (0.5 + own.random() / 2)
+      const waitMs = Math.max(backoffMs, outcome.retryAfterMs ?? 0)
+      if (waitMs >= leftMs()) {
+        const told = `Given up after ${tries + 1} attempts in ${Math.round((clock.monotonic() - begun) / 1000)} s. ${outcome.message}`
+        return decide(entry, 'failed', { reason: 'gave_up', message: told })
+      }
+      await clock.sleep(waitMs, signal)
+      if (signal.aborted) return stopped(entry)
+    }
+  }
+
+  /** Left as it is: whoever asked asks again, after a start or on another node. */
+  async function stopped(entry: Entry): Promise<Decided> {
+    Object.assign(entry.row, { reason: 'stopped', message: 'The hub stopped meanwhile.' })
+    await ledger.save(entry)
+    return 'failed'
+  }
+
+  async function attempt(
+    entry: Entry,
+    channel: ConfiguredChannel,
+    { message, written, hash, waitedMs }: { message: Message; written: Written; hash: string; waitedMs: number },
+    parameters: Record<string, unknown>,
+  ): Promise<Outcome> {
+    const row: AttemptRow = {
+      ...{ id: createId('deliveryAttempt', clock.now()), delivery_id: entry.row.id, started_at: clock.now() },
+      ...{ outcome: 'started', reason: '', message: '', http_status: 0, body_code: '', latency_ms: 0 },
+      ...{ waited_ms: waitedMs, rendered_hash: hash },
+    }
+    entry.attempts.push(row)
+    await ledger.save(entry)
+    const begun = clock.monotonic()
+    const reached = new Set(JSON.parse(entry.row.reached) as string[])
+    const outcome = await send().catch((thrown: unknown) => {
+      const found = toOutcome(thrown)
+      if (found.reason === 'broken') log.error('Sending an alert broke', { error: thrown, traceId: message.traceId })
+      return found
+    })
+    const latencyMs = Math.round(clock.monotonic() - begun)
+    Object.assign(row, {
+      ...{ outcome: outcome.isDelivered ? 'delivered' : 'failed', reason: outcome.reason, message: outcome.message },
+      ...{ http_status: outcome.status, body_code: outcome.code, latency_ms: latencyMs },
+    })
+    entry.row.reached = JSON.stringify([...reached, ...(outcome.reached ?? [])])
+    attempts.with({ type: channel.type, reason: outcome.reason || 'delivered' }).inc()
+    seconds.with({ type: channel.type }).observe(latencyMs / 1000)
+    await ledger.save(entry)
+    if (outcome.thread !== undefined) {
+      await store.keepThread(channel.id, message.key, outcome.thread, clock.now()).catch((error: unknown) => {
+        log.error('A ticket that was opened could not be written down: its end must be told by hand', { error })
+      })
+    }
+    return outcome
+
+    async function send(): Promise<Outcome> {
+      const thread = await store.thread(channel.id, message.key).catch(() => '')
+      return kindOf(channel.type).send(written, message, parameters, {
+        ...{ way: wayOf(channel.tenantId), mailer, now: clock.now(), timeoutMs: own.timeoutMs, reached, thread },
+        attempt: entry.attempts.length,
+      })
+    }
+  }
+
+  async function withFallback(
+    channel: ConfiguredChannel,
+    notification: Notification,
+    options: DeliverOptions,
+  ): Promise<Decided> {
+    let at: ConfiguredChannel | undefined = channel
+    let fallbackFor = ''
+    const seen = new Set<string>()
+    while (at !== undefined && !seen.has(at.id)) {
+      seen.add(at.id)
+      const decided = await insist(at, notification, options, fallbackFor)
+      if (decided === 'delivered' || options.signal.aborted) return decided
+      fallbackFor = deliveryId(notification.id, at.id)
+      const next: ConfiguredChannel | undefined = own.channel(at.fallbackId)
+      at = next?.enabled ? next : undefined
+    }
+    return 'failed'
+  }
+
+  /** The channel and whoever stands in for it, in order. */
+  function chainOf(channel: ConfiguredChannel): ConfiguredChannel[] {
+    const chain: ConfiguredChannel[] = []
+    for (
+      let at: ConfiguredChannel | undefined = channel;
+      at !== undefined && !chain.includes(at);
+      at = own.channel(at.fallbackId)
+    ) {
+      chain.push(at)
+    }
+    return chain
+  }
+
+  // When nobody can say, it is told: once too often is better than never.
+  const wasTold = (channelId: string, groupKey: string) => store.wasTold(channelId, groupKey).catch(() => true)
+
+  async function toTarget(target: Target, notification: Notification, options: DeliverOptions): Promise<Decided> {
+    const channel = own.channel(target.channelId)
+    if (channel === undefined) {
+      const entry = await ledger.open(newEntry(notification, null, target.channelId))
+      return decide(entry, 'failed', failed('no_channel', `There is no channel ${target.channelId}.`))
+    }
+    const isOver = notification.status === 'resolved'
+    const severity = worstOf(notification.alerts)
+    if (!isOver) {
+      const by = heldBackBy(target, channel, { severity, isOver, wasTold: false, at: clock.now() })
+      if (by === '') return withFallback(channel, notification, options)
+      await hold(by, channel, notification)
+      return by === 'disabled' ? 'failed' : 'delivered'
+    }
+    // Its beginning may have gone over a channel that stood in, which has to hear of the end as well.
+    const chain = chainOf(channel)
+    const told = await Promise.all(chain.map(({ id }) => wasTold(id, notification.groupKey)))
+    const hearing = chain.filter((_, index) => told[index])
+    if (hearing.length === 0) {
+      await hold('not_told', channel, notification)
+      return 'delivered'
+    }
+    const results = await Promise.all(
+      hearing.map(async (each): Promise<Decided> => {
+        const by = heldBackBy(target, each, { severity, isOver, wasTold: true, at: clock.now() })
+        if (by === '') return withFallback(each, notification, options)
+        await hold(by, each, notification)
+        return by === 'disabled' ? 'failed' : 'delivered'
+      }),
+    )
+    return results.includes('delivered') ? 'delivered' : 'failed'
+  }
+
+  function hold(by: string, channel: ConfiguredChannel, { alerts, receiver, groupKey }: Notification): Promise<void> {
+    const common = { receiver, groupKey, by, byId: channel.id, at: clock.now(), tenantId: channel.tenantId }
+    return ledger.suppress(
+      alerts.map(({ fingerprint }) => ({ fingerprint, ...common, channelId: channel.id, channelName: channel.name })),
+    )
+  }
+
+  /** The same notification asked for twice at a time is sent once. */
+  function oneAtATime(id: string, work: () => Promise<Decided>): Promise<Decided> {
+    const running = underWay.get(id)
+    if (running !== undefined) return running
+    const started = work().finally(() => underWay.delete(id))
+    underWay.set(id, started)
+    return started
+  }
+
+  async function toAll(
+    targets: readonly Target[],
+    notification: Notification,
+    options: DeliverOptions,
+  ): Promise<Decided> {
+    const results = await Promise.all(
+      targets.map((target) =>
+        toTarget(target, notification, options).catch((error: unknown): Decided => {
+          // One channel that breaks here keeps no other from telling.
+          log.error('Delivering an alert broke', { error, traceId: notification.traceId })
+          return 'failed'
+        }),
+      ),
+    )
+    return results.includes('delivered') ? 'delivered' : 'failed'
+  }
+
+  return {
+    toReceiver: (notification, options) =>
+      oneAtATime(notification.id, async () => {
+        const tenants = new Set(notification.alerts.map(({ tenantId }) => tenantId))
+        const receiver = own.receiver(notification.receiver, tenants.size === 1 ? [...tenants][0]! : '')
+        if (receiver !== undefined) return toAll(receiver.targets, notification, options)
+        const entry = await ledger.open(newEntry(notification, null, ''))
+        return decide(entry, 'failed', failed('no_receiver', `There is no receiver ${notification.receiver}.`))
+      }),
+    toChannels: (notification, channelIds, options) =>
+      oneAtATime(notification.id, () =>
+        toAll(
+          channelIds.map((channelId) => ({ channelId, severities: [], times: [] })),
+          notification,
+          options,
+        ),
+      ),
+
+    async once(channel, notification, options = {}) {
+      const parameters = options.parameters ?? channel.parameters
+      const { message, written, hash, templateError } = prepare(channel, notification, options, parameters)
+      const entry = await ledger.open(newEntry(notification, channel, channel.id))
+      Object.assign(entry.row, { title: message.title, rendered_hash: hash, template_error: templateError })
+      const begun = clock.monotonic()
+      const outcome = await attempt(entry, channel, { message, written, hash, waitedMs: 0 }, parameters)
+      await decide(entry, outcome.isDelivered ? 'delivered' : 'failed', outcome)
+      return { outcome, latencyMs: Math.round(clock.monotonic() - begun), templateError }
+    },
+    write: (channel, notification) => prepare(channel, notification),
+    waiting: () => [...ready.values()].reduce((sum, each) => sum + each.waiting(), 0),
+    forget(known) {
+      for (const id of throttles.keys()) {
+        if (known(id)) continue
+        throttles.delete(id)
+        ready.delete(id)
+      }
+    },
+  }
+}
