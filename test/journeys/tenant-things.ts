@@ -106,9 +106,14 @@ export const makers: Record<string, Maker> = {
     return { id: (await hub.admin('POST', '/api/checks', wish)).id }
   },
   '/api/channels': async ({ hub }, { id }) => {
-    const parameters = { url: 'https://example.com/bravo-hook' }
-    const wish = { name: `bravo-${Math.random()}`, type: 'webhook', parameters, enabled: false, tenant_id: id }
+    const wish = { ...mailTo('bravo@example.com'), enabled: false, tenant_id: id }
     return { id: (await hub.admin('POST', '/api/channels', wish)).id }
+  },
+  '/api/deliveries': async ({ hub }, owner) => {
+    const { id } = await makers['/api/channels']!({ hub } as World, owner)
+    await hub.admin('POST', `/api/channels/${id}/test`)
+    const [made] = (await hub.admin('GET', `/api/deliveries?channel_id=${id}`)).data
+    return { notification: made.notification_id, trace: made.trace_id }
   },
   '/api/receivers': async ({ hub }, owner) => {
     const channel = await makers['/api/channels']!({ hub } as World, owner)
@@ -272,6 +277,33 @@ export const references: Record<
       body: { name: `mine ${Math.random()}`, type: 'push', parameters: { every_seconds: 60 }, tenant_id: id },
     }),
   },
+  'POST /api/channels tenant_id': {
+    of: '/api/tenants',
+    send: (id) => ({ body: { ...mailTo('mine@example.com'), tenant_id: id } }),
+  },
+  'POST /api/channels fallback_id': {
+    of: '/api/channels',
+    send: (id) => ({ body: { ...mailTo('mine@example.com'), fallback_id: id } }),
+  },
+  'POST /api/receivers tenant_id': {
+    of: '/api/tenants',
+    send: (id) => ({ body: { name: `mine ${Math.random()}`, targets: [{ channel_id: 'chn_x' }], tenant_id: id } }),
+  },
+  'POST /api/receivers channel_id': {
+    of: '/api/channels',
+    send: (id) => ({ body: { name: `mine ${Math.random()}`, targets: [{ channel_id: id }] } }),
+  },
+  'GET /api/deliveries channel_id': { of: '/api/channels', send: (id) => ({ query: `channel_id=${id}` }) },
+  'GET /api/deliveries notification_id': {
+    of: '/api/deliveries',
+    by: 'notification',
+    send: (id) => ({ query: `notification_id=${id}` }),
+  },
+  'GET /api/deliveries trace_id': {
+    of: '/api/deliveries',
+    by: 'trace',
+    send: (id) => ({ query: `trace_id=${id}` }),
+  },
   'GET /api/logs trace_id': { of: '/api/logs', by: 'trace', send: (id) => ({ query: `trace_id=${id}` }) },
   'GET /api/sessions user_id': { of: '/api/users', send: (id) => ({ query: `user_id=${id}` }) },
   'GET /api/sessions session_id': {
@@ -282,6 +314,9 @@ export const references: Record<
   'GET /api/sessions/search user_id': { of: '/api/users', send: (id) => ({ query: `q=hello&user_id=${id}` }) },
   'GET /api/logs key_id': { of: '/api/keys', send: (id) => ({ query: `key_id=${id}` }) },
 }
+
+/** Nobody is written to: these hubs have no mail server. */
+const mailTo = (to: string) => ({ name: `bravo-${Math.random()}`, type: 'email', parameters: { to: [to] } })
 
 const manifestOf = () => ({ name: `alpha-${String(Math.random()).slice(2, 12)}`, host: '127.0.0.1', port: 9 })
 

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Route } from '../../http/route.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, systemClock } from '../../kernel/clock.ts'
 import { createId } from '../../kernel/ids.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Upstreams } from '../../platform/fetch.ts'
@@ -18,7 +18,7 @@ import type { Secrets } from '../../platform/secrets.ts'
 import { createSnapshot } from '../../platform/snapshot.ts'
 import type { Notification } from '../alert.ts'
 import type { Message } from '../channels/channel.ts'
-import { createConfigure } from './configure.ts'
+import { type Configure, createConfigure } from './configure.ts'
 import { createDeliver, type Decided } from './deliver.ts'
 import { createLedger, type Suppression } from './ledger.ts'
 import { makeTest, proveChannels, testChannel } from './proof.ts'
@@ -93,6 +93,8 @@ export type Delivery = {
   stop(): Promise<void>
   /** What is due now: proofs, rows that wait for the store, rows nobody is at. For schedules and tests. */
   turn(signal?: AbortSignal): Promise<void>
+  /** For tests. */
+  configure: Configure
 }
 
 type Held = { channels: ReadonlyMap<string, ConfiguredChannel>; receivers: readonly Receiver[] }
@@ -171,7 +173,16 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
   const signalOf = (signal: AbortSignal | undefined) =>
     signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal])
 
-  async function turn(signal: AbortSignal = stopping.signal): Promise<void> {
+  let turning: Promise<void> | null = null
+  /** One at a time: whoever asks while one is under way gets that one. */
+  function turn(signal: AbortSignal = stopping.signal): Promise<void> {
+    turning ??= doWhatIsDue(signal).finally(() => {
+      turning = null
+    })
+    return turning
+  }
+
+  async function doWhatIsDue(signal: AbortSignal): Promise<void> {
     await ledger.flush()
     await proveChannels(
       [...snapshot.get().channels.values()],
@@ -249,6 +260,7 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
       return snapshot.get().receivers.map(({ name, tenantId }) => ({ name, tenantId }))
     },
     turn,
+    configure,
     async start() {
       await snapshot.ready()
       schedule.every('alerts-delivery', 60_000, turn, { onOneNode: true, firstDelayMs: 15_000 })
@@ -259,7 +271,11 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
     async stop() {
       stopping.abort()
       await schedule.stop()
-      await Promise.allSettled(running)
+      // An attempt under way ends by its own time-out; what hangs longer must not hold up the stop.
+      const waited = new AbortController()
+      const mostMs = (config.attempt_timeout_seconds + 5) * 1000
+      await Promise.race([Promise.allSettled(running), systemClock.sleep(mostMs, waited.signal)])
+      waited.abort()
       await ledger.flush()
       snapshot.stop()
     },

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, systemClock } from '../../kernel/clock.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { AttemptRow, DeliveryRow, DeliveryStore } from './store.ts'
@@ -54,11 +54,12 @@ export function createLedger(own: { store: DeliveryStore; clock: Clock; log: Log
   let isAway = false
 
   async function attempt<T>(work: () => Promise<T>): Promise<T> {
+    // Real time, as for every answer that is waited for: the time of alerts may stand still meanwhile.
     const timer = new AbortController()
-    const late = clock.sleep(mostWaitMs, timer.signal).then(() => {
-      if (!timer.signal.aborted) throw new Error(`the store took longer than ${mostWaitMs} ms`)
-      return undefined as never
+    const late = systemClock.sleep(mostWaitMs, timer.signal).then((): never => {
+      throw new Error(`the store took longer than ${mostWaitMs} ms`)
     })
+    late.catch(() => {})
     try {
       const result = await Promise.race([work(), late])
       if (isAway) log.info('The ledger of deliveries can be written again')
@@ -148,11 +149,10 @@ export function createLedger(own: { store: DeliveryStore; clock: Clock; log: Log
         })
       }
       const put = () => store.countSuppressed([...rows.values()], links)
-      try {
-        await attempt(put)
-      } catch {
-        keep(`${clock.monotonic()} ${links[0]?.delivery_id ?? ''}`, put)
-      }
+      const work = put()
+      // Counting is not to be done twice: what is only slow is left to end, what failed waits for the store.
+      work.catch(() => keep(`${clock.monotonic()} ${links[0]?.delivery_id ?? ''}`, put))
+      await attempt(() => work).catch(() => {})
     },
     async flush() {
       for (const [id, put] of [...backlog]) {

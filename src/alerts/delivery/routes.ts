@@ -93,7 +93,7 @@ export function deliveryRoutes(view: DeliveryView): Route[] {
     defineRoute({
       ...{ ...own, method: 'POST', path: '/api/channels/:id/test', params: byId, reply: testReply },
       summary: 'Sends a test message now, once, and tells what came.',
-      limit: { points: 30, seconds: 60 },
+      limit: { points: 60, seconds: 60 },
       handle: async ({ principal, params }) => {
         const { channel } = await configure.getChannel(scopeOf(principal!), params.id)
         const { outcome, latencyMs, templateError } = await view.test(channel)
