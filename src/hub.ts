@@ -9,6 +9,7 @@ import type { HubServer } from './http/listen.ts'
 import { joinUpgrades } from './http/upgrades.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
 import { fail } from './kernel/errors.ts'
+import type { Heartbeats } from './kernel/heartbeats.ts'
 import { logAnnouncements } from './log-announcements.ts'
 import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
@@ -32,6 +33,7 @@ export type HubOptions = {
   /** GATEHOUSE_SECRET_KEY; '' or absent for the key in the data folder. */
   secretKey?: string
   clock?: Clock
+  heartbeats?: Heartbeats
   log?: LogControl
 }
 
@@ -56,7 +58,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     await migrate(database, migrations, { log, version })
 
     log.info('Initializing')
-    const rooms = buildRooms(platform, { config, clock, log, closers })
+    const rooms = buildRooms(platform, { config, clock, log, closers, heartbeats: options.heartbeats })
     const { identity, gateway, usage, telemetry, risk, demo } = rooms
     const checks = rooms.health
     const configured = rooms.checks

@@ -12,7 +12,7 @@ import { createRoles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { fail, HubError } from './kernel/errors.ts'
-import { createHeartbeats } from './kernel/heartbeats.ts'
+import { createHeartbeats, type Heartbeats } from './kernel/heartbeats.ts'
 import type { Principal } from './kernel/principal.ts'
 import { everything } from './kernel/scope.ts'
 import { createUpstreams } from './platform/fetch.ts'
@@ -57,6 +57,7 @@ export type RoomSettings = {
   config: Loaded['config']
   clock: Clock
   log: LogControl
+  heartbeats?: Heartbeats | undefined
   /** What is opened here and closed with the hub, last opened first. */
   closers: (() => Promise<unknown> | unknown)[]
 }
@@ -66,14 +67,14 @@ export type Rooms = ReturnType<typeof buildRooms>
 /** Builds each room once, with what it uses as arguments; nothing has started yet. */
 export function buildRooms(
   { metrics, database, bus, counter, leases, secrets, upstreams, mailer, openCache, pingRedis }: Platform<Tables>,
-  { config, clock, log, closers }: RoomSettings,
+  { config, clock, log, closers, heartbeats: given }: RoomSettings,
 ) {
   const db = database.kysely
   const roles = createRoles(config.server.roles)
   const leasesOf = (role: ServerRole) => (roles.has(role) ? leases : noLeases)
   // Beside a gateway on the same data folder, the others keep what is one process's own in folders of theirs.
   const ownDir = roles.has('gateway') ? config.data.dir : join(config.data.dir, 'roles', roles.name)
-  const heartbeats = createHeartbeats(clock)
+  const heartbeats = given ?? createHeartbeats(clock)
   const canaryDailyNanoUsd = Math.round(config.gateway.canary_daily_usd * 1e9)
   const ownSegments = new Set<string>(contractNames)
   /** First segments below /api that are the hub's own: no plugin service may have them. */
@@ -118,7 +119,7 @@ export function buildRooms(
   closers.push(() => imageFetch.close())
   const conversations = createConversations(
     {
-      ...{ db, bus, clock, log, metrics, leases: leasesOf('worker') },
+      ...{ db, bus, clock, log, metrics, heartbeats, leases: leasesOf('worker') },
       tenantOf: (scope, id) => identity.tenantOf(scope, id),
       sign: (claims) => serviceProxy.sign(claims, 'deletion-receipt+jwt'),
     },
@@ -172,7 +173,7 @@ export function buildRooms(
   )
   const risk = createRisk(
     {
-      ...{ db, bus, clock, log, metrics },
+      ...{ db, bus, clock, log, metrics, heartbeats },
       leases: leasesOf('worker'),
       levers: createLevers(identity),
       budgets: usage.budgets,
@@ -241,7 +242,7 @@ export function buildRooms(
   )
   const sources = createSources(
     {
-      ...{ db, secrets, clock, log, metrics, leases: leasesOf('worker'), ingest: usage.analytics.ingest },
+      ...{ db, secrets, clock, log, metrics, heartbeats, leases: leasesOf('worker'), ingest: usage.analytics.ingest },
       guardSecret: (secret) => log.scrubber.add(secret),
       onRows: (rows, { source }) => risk.observe(rows.map((row) => riskRow(row, source))),
     },

@@ -6,6 +6,7 @@
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { Heartbeats } from '../kernel/heartbeats.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Leases } from '../platform/lease/lease.ts'
@@ -38,6 +39,7 @@ export type ConversationParts = {
   db: Kysely<ConversationTables>
   bus: Bus
   leases: Leases
+  heartbeats?: Heartbeats
   /** A compact JWS over claims, verifiable with the keys of `/.well-known/jwks.json`. */
   sign(claims: Readonly<Record<string, unknown>>): string
   tenantOf(scope: 'key' | 'user' | 'tenant', id: string): Promise<string | null>
@@ -56,7 +58,7 @@ export function createConversations(parts: ConversationParts, config: Conversati
   const log = parts.log.child({ room: 'conversations' })
   const store = createConversationStore(parts.db)
   const choices = createChoices({ store, bus, clock, log }, config)
-  const schedule = createSchedule({ clock, leases, log })
+  const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
   const capture = createCapture(
     { store, choices, clock, log, metrics },
     { maxCallBytes: config.max_call_bytes, maxQueueBytes: config.queue_max_mb * 1024 * 1024 },

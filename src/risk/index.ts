@@ -6,6 +6,7 @@
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { Heartbeats } from '../kernel/heartbeats.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
@@ -45,6 +46,7 @@ export type RiskParts = {
   bus: Bus
   clock: Clock
   leases: Leases
+  heartbeats?: Heartbeats
   log: Log
   metrics: Metrics
 }
@@ -64,7 +66,7 @@ export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
   const settings = () => snapshot.get().settings
   const { budgets } = parts
   const watch = createWatch({ store, settings, budgets, mostEntities: config.max_entities, bus, clock, log, metrics })
-  const schedule = createSchedule({ clock, leases, log })
+  const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
 
   async function load(): Promise<Held> {
     const throttles = new Map<string, { rpm: number; until: number }>()

@@ -110,8 +110,13 @@ describe.each(servers)('an account on $engine', ({ create, engine }) => {
 })
 
 const outages = [
-  { engine: 'mysql', variable: 'GATEHOUSE_TEST_MARIADB_URL', start: startMariadb, create: createMysqlDatabase },
-  { engine: 'postgres', variable: 'GATEHOUSE_TEST_POSTGRES_URL', start: startPostgres, create: createPostgresDatabase },
+  { engine: 'mysql', variable: 'GATEHOUSE_TEST_MARIADB_URL', start: () => startMariadb(), create: createMysqlDatabase },
+  {
+    engine: 'postgres',
+    variable: 'GATEHOUSE_TEST_POSTGRES_URL',
+    start: () => startPostgres(),
+    create: createPostgresDatabase,
+  },
 ].filter(({ variable }) => process.env[variable])
 
 test.each(outages)(

@@ -6,6 +6,7 @@
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { Heartbeats } from '../kernel/heartbeats.ts'
 import type { Leases } from '../platform/lease/lease.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -37,6 +38,7 @@ export type SourcesParts = {
   db: Kysely<SourcesTables>
   secrets: Pick<Secrets, 'encrypt' | 'decrypt'>
   leases: Leases
+  heartbeats?: Heartbeats
   clock: Clock
   log: Log
   metrics: Metrics
@@ -73,7 +75,7 @@ export function createSources(parts: SourcesParts, config: SourcesConfig): Sourc
   const follower = createFollower({
     ...{ store, desk, verbs, ingest, feed, clock, log, config, noted: measure(parts.metrics, clock) },
   })
-  const schedule = createSchedule({ clock, leases, log })
+  const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
   /** Turns that are under way here, by source. */
   const turns = new Map<string, Promise<void>>()
 

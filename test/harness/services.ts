@@ -37,7 +37,7 @@ export async function provideRedis(): Promise<Provided<Service>> {
 export async function provideMariadb(): Promise<Provided<Service>> {
   const url = process.env.GATEHOUSE_TEST_MARIADB_URL
   if (url) return { service: foreign(url) }
-  return provide('MariaDB', 'GATEHOUSE_TEST_MARIADB_URL', startMariadb)
+  return provide('MariaDB', 'GATEHOUSE_TEST_MARIADB_URL', () => startMariadb())
 }
 
 /** The path of an nginx that can be started; nothing is started here. */
@@ -177,8 +177,8 @@ export async function startRedis(settings: readonly string[] = []): Promise<Serv
   })
 }
 
-/** A MariaDB server of its own: account `gatehouse` with every right, a password, no durability. */
-export async function startMariadb(): Promise<Service> {
+/** A MariaDB server of its own: account `gatehouse` with every right, a password, no durability; `settings` as options. */
+export async function startMariadb(settings: readonly string[] = []): Promise<Service> {
   const find = () => findProgram('mariadbd', ['/usr/sbin', '/usr/libexec', '/usr/local/sbin'])
   const program = findOrInstall(find, 'mariadb-server')
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-mariadb-'))
@@ -214,6 +214,7 @@ export async function startMariadb(): Promise<Service> {
           ...[`--port=${port}`, '--bind-address=127.0.0.1', `--socket=${join(folder, 'socket')}`],
           ...[`--pid-file=${join(folder, 'pid')}`, `--init-file=${begin}`],
           ...['--skip-name-resolve', '--max-connections=100', '--performance-schema=off'],
+          ...settings,
         ],
         { folder, stopSignal: 'TERM' },
       ),

@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
@@ -9,11 +8,12 @@ import { createServer as createTlsServer } from 'node:tls'
 import { createServer as createMysqlServer } from 'mysql2'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocketServer } from 'ws'
-import { createManualClock, systemClock } from '../../kernel/clock.ts'
+import { createManualClock } from '../../kernel/clock.ts'
 import { createUpstreams } from '../../platform/fetch.ts'
 import { describeWithRedis, redisUrl, silentLog } from '../../platform/testing.ts'
 import { probes } from './index.ts'
-import { type Finding, type ProbeContext, reasons, toFinding } from './probe.ts'
+import { type ProbeContext, reasons } from './probe.ts'
+import { certificate, runProbe } from './testing.ts'
 
 /** 127.0.0.1 may be asked, 127.0.0.2 is inside and may not. */
 const way = createUpstreams({ allow: ['127.0.0.1/32'], connectTimeoutMs: 1000, log: silentLog })
@@ -98,63 +98,8 @@ async function shutPort(): Promise<number> {
   return port
 }
 
-/** A certificate of our own for localhost, good from `fromDays` to `toDays` from now. */
-function certificate(name: string, fromDays: number, toDays: number) {
-  const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)]
-  const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().replace(/[-:T]|\.\d+/g, '')
-  const csr = join(folder, `${name}.csr`)
-  const quiet = { stdio: 'ignore' } as const
-  execFileSync(
-    'openssl',
-    ['req', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', csr, '-subj', '/CN=localhost'],
-    quiet,
-  )
-  const ca = join(folder, `${name}.ca`)
-  execFileSync('sh', [
-    '-c',
-    `mkdir -p ${ca}/new && : > ${ca}/index && echo 01 > ${ca}/serial && printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=${ca}/index\\nnew_certs_dir=${ca}/new\\nserial=${ca}/serial\\ndefault_md=sha256\\npolicy=p\\n[p]\\ncommonName=supplied\\n' > ${ca}/c`,
-  ])
-  execFileSync(
-    'openssl',
-    [
-      'ca',
-      '-batch',
-      '-selfsign',
-      '-config',
-      join(ca, 'c'),
-      '-keyfile',
-      key,
-      '-in',
-      csr,
-      '-out',
-      cert,
-      '-startdate',
-      at(fromDays),
-      '-enddate',
-      at(toDays),
-    ],
-    quiet,
-  )
-  return { key: readFileSync(key), cert: readFileSync(cert, 'utf8').replace(/^[\s\S]*?-----BEGIN/, '-----BEGIN') }
-}
-
-async function run(type: string, parameters: object, change: Partial<ProbeContext> = {}): Promise<Finding> {
-  const probe = probes.find((each) => each.type === type)!
-  const context: ProbeContext = {
-    ...{ way, clock: systemClock, timeoutMs: 700, createdAt: Date.now(), lastPush: null },
-    service: () => null,
-    provider: () => null,
-    askProvider: async () => {},
-    own: () => null,
-    stalled: () => [],
-    ...change,
-  }
-  try {
-    return await probe.run(probe.parameters.parse(parameters), context)
-  } catch (thrown) {
-    return toFinding(thrown)
-  }
-}
+const run = (type: string, parameters: object, change: Partial<ProbeContext> = {}) =>
+  runProbe(way, type, parameters, change)
 
 const good = { outcome: 'ok', reason: '' }
 const bad = (reason: string, message?: RegExp) => ({
@@ -355,7 +300,7 @@ describe('http', () => {
 
   test('an expired certificate is found, over a connection of its own each time', async () => {
     const port = await listen(
-      createHttpsServer(certificate('expired-http', -30, -3), (_q, response) => response.end('fine')),
+      createHttpsServer(certificate(folder, 'expired-http', -30, -3), (_q, response) => response.end('fine')),
     )
     const found = await run('http', { url: `https://127.0.0.1:${port}/` }, { timeoutMs: 3000 })
     expect(found).toMatchObject(bad('certificate'))
@@ -367,7 +312,9 @@ describe('tls', () => {
   beforeAll(async () => {
     const open = (name: string, from: number, to: number) =>
       listen(
-        createTlsServer(certificate(name, from, to), (socket) => socket.on('error', () => {})) as unknown as Server,
+        createTlsServer(certificate(folder, name, from, to), (socket) =>
+          socket.on('error', () => {}),
+        ) as unknown as Server,
       )
     ports = {
       good: await open('good', -1, 90),

@@ -113,8 +113,24 @@ async function told<T>(work: Promise<T>, target: Target): Promise<T> {
     if (said !== undefined) {
       throw fail('upstream_refused', `${placeOf(target)} refuses: ${said}.`, { cause: thrown })
     }
+    if (code === 'HANDSHAKE_SSL_ERROR') throw toNetworkError(withCertificateCode(thrown as Error), target)
     throw toNetworkError(thrown, target)
   }
+}
+
+// OpenSSL's own sentences: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
+const certificateFaults: readonly (readonly [RegExp, string])[] = [
+  [/expired/i, 'CERT_HAS_EXPIRED'],
+  [/not yet valid/i, 'CERT_NOT_YET_VALID'],
+  [/altnames/i, 'ERR_TLS_CERT_ALTNAME_INVALID'],
+  [/self-signed/i, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+  [/certificate/i, 'CERT_UNTRUSTED'],
+]
+
+/** mysql2 writes a code of its own over that which says what is wrong with a certificate; its words it leaves. */
+function withCertificateCode(error: Error): Error {
+  const found = certificateFaults.find(([words]) => words.test(error.message))
+  return found === undefined ? error : Object.assign(new Error(error.message), { code: found[1] })
 }
 
 function toText(value: unknown): string {

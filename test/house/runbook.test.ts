@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { checks } from '../../src/health/checks/index.ts'
+import { reasons } from '../../src/health/probes/probe.ts'
+import { repository } from './imports.ts'
+
+const page = (name: string) => readFileSync(join(repository, 'docs/runbook', `${name}.md`), 'utf8')
+
+test('every reason that a check gives has its section in the runbook, in both languages, and no other has one', () => {
+  const [english, chinese] = page('checks').split('\n## 中文\n') as [string, string]
+  const told = [...english.matchAll(/^## (\w+)$/gm)].map(([, name]) => name)
+  const known = reasons.filter((reason) => reason !== '')
+  expect(told).toEqual(known)
+  for (const reason of known) expect(chinese).toContain(`\`${reason}\``)
+})
+
+test.each(checks.map(({ name }) => name))('the check %s of the hub itself has its page in the runbook', (name) => {
+  expect(page(name)).toMatch(new RegExp(`^# ${name}\\n`))
+  expect(page(name)).toContain('## 中文')
+})
