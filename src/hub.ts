@@ -4,6 +4,7 @@ import { createDemoServer, isDemo, isDemoPlugin } from './demo/index.ts'
 import type { Gateway } from './gateway/index.ts'
 import type { Health } from './health/index.ts'
 import { createAccess } from './http/access/guard.ts'
+import { createAccessLog } from './http/access-log.ts'
 import type { HubServer } from './http/listen.ts'
 import { joinUpgrades } from './http/upgrades.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
@@ -12,9 +13,10 @@ import { logAnnouncements } from './log-announcements.ts'
 import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
 import type { LogControl } from './platform/log.ts'
-import { openLog, openPlatform } from './platform/open.ts'
-import { buildRooms, type Tables } from './rooms.ts'
+import { openFiles, openLog, openPlatform } from './platform/open.ts'
+import { buildRooms, logFolder, type Tables } from './rooms.ts'
 import type { Services } from './services/index.ts'
+import type { SystemLogs } from './telemetry/index.ts'
 import { version } from './version.ts'
 
 export type Hub = {
@@ -42,8 +44,10 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
   let health: Health | undefined
   let resting: Gateway | undefined
   let services: Services | undefined
+  let logs: SystemLogs | undefined
 
   async function start() {
+    openFiles(log, config.log, logFolder(config), clock)
     log.info('Starting Gatehouse', { version })
     log.scrubber.add(config.auth.oidc.client_secret)
     const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey: options.secretKey ?? '' })
@@ -63,6 +67,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     resting = gateway
     const plugins = rooms.services
     services = plugins
+    logs = rooms.systemLogs
     for (const [room, stop] of [
       [() => usage.start(), () => usage.stop()],
       [() => identity.start(), () => identity.stop()],
@@ -84,18 +89,20 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     logAnnouncements(bus, log)
 
     log.info('Starting application server')
+    const http = log.child({ room: 'http' })
     server = await createApp({
       host: config.server.host,
       port: config.server.port,
       trustedProxies: config.server.trusted_proxies,
       corsOrigins: config.server.cors_origins,
       maxBodyBytes: config.server.max_body_bytes,
-      access: createAccess(config.access, { metrics, log, clock }),
+      access: createAccess(config.access, { metrics, log: http, clock }),
+      accessLog: config.log.access ? createAccessLog(log.lines('access')) : undefined,
       isHttps: config.server.public_url.startsWith('https:'),
       openMetrics: config.server.open_metrics,
       version,
       clock,
-      log,
+      log: http,
       metrics,
       authenticate: identity.byControlCredential,
       checkScope: identity.checkScope,
@@ -145,7 +152,9 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       try {
         return await start()
       } catch (error) {
+        log.critical('The hub cannot start', { error })
         await closeAll(closers)
+        await log.close()
         throw error
       }
     },
@@ -154,11 +163,13 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       health?.setReady(false)
       resting?.rest()
       services?.endWatches()
+      logs?.endTails()
       const cut = await server?.drain(config.server.drain_seconds * 1000)
       if (cut) log.warn('Some answers were cut: they did not end within server.drain_seconds', { count: cut })
       await closeAll(closers)
       log.info('Stopped')
       log.flush()
+      await log.close()
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import { createId } from '../kernel/ids.ts'
+import type { Principal } from '../kernel/principal.ts'
 import { readTrace, type TracePlace } from '../kernel/trace.ts'
 import type { Area } from './access/areas.ts'
 import { createPeerReader } from './addresses.ts'
@@ -24,6 +25,10 @@ export type RequestContext = TracePlace & {
   whenClosed: (() => void) | null
   /** Whose lists and limits hold; null until that is known. */
   area: Area | null
+  /** Who calls; null until that is known, and for nobody. */
+  principal: Principal | null
+  /** What serves it, as its author wrote it: a path with names of parameters, a service. '' until that is known. */
+  route: string
 }
 
 const contextKey: unique symbol = Symbol('gatehouse.request')
@@ -55,6 +60,8 @@ export function createContextReader(options: { clock: Clock; trustedProxies: rea
       startedMono: clock.monotonic(),
       whenClosed: null,
       area: null,
+      principal: null,
+      route: '',
     }
     ;(request as Carrier)[contextKey] = context
     return context
