@@ -103,9 +103,11 @@ export function createLog(options: LogOptions): LogControl {
 
   function write(gate: Gate, at: LogLevel, message: string, bound: string, fields?: Record<string, unknown>): void {
     const head = `{"time":"${timeOf()}","level":"${levelNames[at]}","module":"${gate.module}","msg":${JSON.stringify(message)}${bound}`
-    const lineOf = (told: Record<string, unknown> = {}) => {
+    const lineOf = ({ duration_ms: duration, ...told }: Record<string, unknown> = {}) => {
       const members = JSON.stringify(told).slice(1, -1)
-      return `${head}${members === '' ? '' : `,${members}`}}\n`
+      // Last and after a space: `awk '{print $NF}'` of runbooks finds it.
+      const last = duration === undefined ? '' : `,"duration_ms": ${JSON.stringify(duration)}`
+      return `${head}${members === '' ? '' : `,${members}`}${last}}\n`
     }
     // The one secret that is told is told once, where whoever starts the hub sees it: files are kept.
     const kept = fields?.setup_token === undefined ? fields : { ...fields, setup_token: '[on standard output]' }

@@ -35,8 +35,9 @@ describe('the log of a hub', () => {
   beforeAll(async () => {
     hub = await startHub({ demo: true, settings: { 'log.level': 'info' } })
     key = await hub.createKey()
-    const { data } = await (await fetch(`${hub.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } })).json()
-    model = data[0].id
+    const listed = await fetch(`${hub.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } })
+    const { data } = (await listed.json()) as { data: { id: string }[] }
+    model = data[0]!.id
   }, 60_000)
   afterAll(() => hub.stop())
   let model = ''
@@ -90,7 +91,7 @@ describe('the log of a hub', () => {
     )
     const text = readFileSync(join(hub.dataDir, 'logs', 'api.log'), 'utf8')
     // grep "duration" api.log | awk '{print $NF}' | sort -n
-    const durations = text.split('\n').filter((line) => line.includes('duration'))
+    const durations = text.split('\n').filter((line) => line.includes('duration_ms'))
     for (const line of durations) expect(Number.parseFloat(line.split(/\s+/).at(-1)!)).not.toBeNaN()
     expect(durations.length).toBeGreaterThan(0)
     // grep "$(date +%Y-%m-%d)" api-access.log
