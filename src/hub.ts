@@ -5,6 +5,7 @@ import { createDemoServer, isDemo, isDemoPlugin } from './demo/index.ts'
 import type { Gateway } from './gateway/index.ts'
 import type { Health } from './health/index.ts'
 import { createAccess } from './http/access/guard.ts'
+import { createAccessLog } from './http/access-log.ts'
 import type { HubServer } from './http/listen.ts'
 import { joinUpgrades } from './http/upgrades.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
@@ -15,9 +16,10 @@ import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
 import { readTextIfPresent } from './platform/files.ts'
 import type { LogControl } from './platform/log.ts'
-import { openLog, openPlatform } from './platform/open.ts'
-import { buildRooms, type Tables } from './rooms.ts'
+import { openFiles, openLog, openPlatform } from './platform/open.ts'
+import { buildRooms, logFolder, type Tables } from './rooms.ts'
 import type { Services } from './services/index.ts'
+import type { SystemLogs } from './telemetry/index.ts'
 import { version } from './version.ts'
 
 export type Hub = {
@@ -46,8 +48,10 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
   let health: Health | undefined
   let resting: Gateway | undefined
   let services: Services | undefined
+  let logs: SystemLogs | undefined
 
   async function start() {
+    openFiles(log, config.log, logFolder(config), clock)
     log.info('Starting Gatehouse', { version })
     log.scrubber.add(config.auth.oidc.client_secret)
     const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey: options.secretKey ?? '' })
@@ -67,6 +71,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     resting = gateway
     const plugins = rooms.services
     services = plugins
+    logs = rooms.systemLogs
     for (const [room, stop] of [
       [() => usage.start(), () => usage.stop()],
       [() => identity.start(), () => identity.stop()],
@@ -89,19 +94,21 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     logAnnouncements(bus, log)
 
     log.info('Starting application server')
+    const http = log.child({ room: 'http' })
     server = await createApp({
       host: config.server.host,
       port: config.server.port,
       trustedProxies: config.server.trusted_proxies,
       corsOrigins: config.server.cors_origins,
       maxBodyBytes: config.server.max_body_bytes,
-      access: createAccess(config.access, { metrics, log, clock }),
+      access: createAccess(config.access, { metrics, log: http, clock }),
+      accessLog: config.log.access ? createAccessLog(log.lines('access')) : undefined,
       isHttps: config.server.public_url.startsWith('https:'),
       console: readConsole(),
       openMetrics: config.server.open_metrics,
       version,
       clock,
-      log,
+      log: http,
       metrics,
       tracer: platform.tracer,
       authenticate: identity.byControlCredential,
@@ -152,7 +159,9 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       try {
         return await start()
       } catch (error) {
+        log.critical('The hub cannot start', { error })
         await closeAll(closers)
+        await log.close()
         throw error
       }
     },
@@ -161,11 +170,13 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       health?.setReady(false)
       resting?.rest()
       services?.endWatches()
+      logs?.endTails()
       const cut = await server?.drain(config.server.drain_seconds * 1000)
       if (cut) log.warn('Some answers were cut: they did not end within server.drain_seconds', { count: cut })
       await closeAll(closers)
       log.info('Stopped')
       log.flush()
+      await log.close()
     },
   }
 }

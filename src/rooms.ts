@@ -8,7 +8,7 @@ import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedT
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
 import { createPublicPaths } from './http/access/public-paths.ts'
 import { contextOf } from './http/context.ts'
-import { createRoles, type ServerRole } from './http/roles.ts'
+import { createRoles, type Roles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { fail, HubError } from './kernel/errors.ts'
@@ -29,7 +29,7 @@ import {
   type ServicesTables,
 } from './services/index.ts'
 import { createSources, type SourceRow, type SourcesTables } from './sources/index.ts'
-import { createTelemetry } from './telemetry/index.ts'
+import { createSystemLogs, createTelemetry } from './telemetry/index.ts'
 import {
   createUsage,
   type MirrorTables,
@@ -72,8 +72,7 @@ export function buildRooms(
   const db = database.kysely
   const roles = createRoles(config.server.roles)
   const leasesOf = (role: ServerRole) => (roles.has(role) ? leases : noLeases)
-  // Beside a gateway on the same data folder, the others keep what is one process's own in folders of theirs.
-  const ownDir = roles.has('gateway') ? config.data.dir : join(config.data.dir, 'roles', roles.name)
+  const ownDir = ownFolder(config.data.dir, roles)
   const heartbeats = given ?? createHeartbeats(clock)
   const canaryDailyNanoUsd = Math.round(config.gateway.canary_daily_usd * 1e9)
   const ownSegments = new Set<string>(contractNames)
@@ -97,6 +96,7 @@ export function buildRooms(
         return others.length === 0 ? own : new Map([...own, ...(await sources.namesOf(kind, others))])
       },
       alongside: addToSessions,
+      callLines: config.log.access ? log.lines('ai') : undefined,
       throttleOf: (keyId) => risk.throttleOf(keyId),
     },
     config.usage,
@@ -165,7 +165,7 @@ export function buildRooms(
         maxTotalBytes: config.gateway.max_spooled_bytes,
       }),
       clock,
-      log,
+      log: log.child({ room: 'gateway' }),
       metrics,
       heartbeats,
     },
@@ -190,7 +190,7 @@ export function buildRooms(
     clock,
     bus,
     metrics,
-    log,
+    log: log.child({ room: 'health' }),
     version,
     heartbeats,
   })
@@ -240,6 +240,8 @@ export function buildRooms(
     config.prometheus,
     config.collectors,
   )
+  const systemLogs = createSystemLogs({ control: log, bus, clock })
+  closers.push(() => systemLogs.stop())
   const sources = createSources(
     {
       ...{ db, secrets, clock, log, metrics, heartbeats, leases: leasesOf('worker'), ingest: usage.analytics.ingest },
@@ -326,6 +328,7 @@ export function buildRooms(
   const all = {
     core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
       telemetry.routes,
+      systemLogs.routes,
       sources.routes,
       checks.routes,
       conversations.routes,
@@ -347,9 +350,20 @@ export function buildRooms(
   ]
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
-    ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry },
+    ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry, systemLogs },
     ...{ sources, risk, alerts, demo, routes, roles },
   }
+}
+
+/** Beside a gateway on the same data folder, the others keep what is one process's own in folders of theirs. */
+function ownFolder(folder: string, roles: Roles): string {
+  return roles.has('gateway') ? folder : join(folder, 'roles', roles.name)
+}
+
+/** Where this process writes its log files. */
+export function logFolder({ data, log, server }: Loaded['config']): string {
+  const roles = createRoles(server.roles)
+  return log.dir === '' ? join(ownFolder(data.dir, roles), 'logs') : ownFolder(log.dir, roles)
 }
 
 /** An area's own limit where it has one, never more than the general one. */

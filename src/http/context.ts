@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import { createId } from '../kernel/ids.ts'
+import type { Principal } from '../kernel/principal.ts'
 import { readTrace, type TracePlace } from '../kernel/trace.ts'
 import type { Tracer } from '../platform/tracing/tracer.ts'
 import type { Area } from './access/areas.ts'
@@ -27,7 +28,9 @@ export type RequestContext = TracePlace & {
   area: Area | null
   /** Where its spans go; null when nobody keeps them. */
   tracer: Tracer | null
-  /** The pattern of the path it is served at; '' until that is known. Never the path: that may hold a secret. */
+  /** Who calls; null until that is known, and for nobody. */
+  principal: Principal | null
+  /** What serves it, as its author wrote it: a path with names of parameters, a service; never the path itself, which may hold a secret. '' until that is known. */
   route: string
 }
 
@@ -67,6 +70,7 @@ export function createContextReader(options: {
       whenClosed: null,
       area: null,
       tracer: null,
+      principal: null,
       route: '',
     }
     if (tracer?.admit(context, isProbe(request.url))) context.tracer = tracer

@@ -9,7 +9,7 @@ import { createMetrics } from '../platform/metrics.ts'
 import type { RequestContext } from './context.ts'
 import { createServer, type HubServer, type ServerOptions } from './listen.ts'
 
-const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet }
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, critical() {}, child: () => quiet }
 const stops: (() => Promise<unknown>)[] = []
 afterEach(async () => {
   for (const stop of stops.splice(0)) await stop()

@@ -12,6 +12,7 @@ import { findPortHolder } from '../platform/port-holder.ts'
 import type { Tracer } from '../platform/tracing/tracer.ts'
 import type { Area } from './access/areas.ts'
 import type { Access } from './access/guard.ts'
+import type { AccessLog } from './access-log.ts'
 import { discardBody } from './body.ts'
 import { answeredRequestId, createContextReader, type RequestContext } from './context.ts'
 import { sendProblem, toProblem } from './problem.ts'
@@ -40,6 +41,8 @@ export type ServerOptions = {
   access?: Access
   /** Where spans go; absent or null: nowhere. */
   tracer?: Tracer | null
+  /** Absent: requests are not written down. */
+  accessLog?: AccessLog | undefined
   /** Who takes connections over that leave HTTP. */
   upgrades?: Upgrades
   /** Everything else: a ready Fastify instance. */
@@ -60,7 +63,7 @@ export type HubServer = {
 
 /** The one socket server of the hub: opens every request (ids, address), then hands it to whoever serves its path. */
 export function createServer(options: ServerOptions): HubServer {
-  const { log, dataPaths, dataArea, controlApp, admit, maxBodyBytes, clock, access } = options
+  const { log, dataPaths, dataArea, controlApp, admit, maxBodyBytes, clock, access, accessLog } = options
   const openContext = createContextReader(options)
   const open = createBag<ServerResponse>()
   const upgraded = createBag<Duplex>()
@@ -93,10 +96,19 @@ export function createServer(options: ServerOptions): HubServer {
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const context = openContext(request)
     const close = open.add(response)
+    const { socket } = request
+    const bytesBefore = accessLog === undefined ? 0 : socket.bytesWritten
+    accessLog?.began(request, context)
     response.on('close', () => {
       close()
       context.whenClosed?.()
       if (context.tracer !== null) recordRequest(request, context, response, clock)
+      accessLog?.ended(request, context, {
+        status: response.headersSent ? response.statusCode : 499,
+        bytes: socket.bytesWritten - bytesBefore,
+        durationMs: clock.monotonic() - context.startedMono,
+        isCut: !response.writableFinished,
+      })
       if (draining) onAnsweredWhileDraining()
     })
     try {
@@ -120,6 +132,7 @@ export function createServer(options: ServerOptions): HubServer {
       log.error('a request handler threw', {
         requestId: context.requestId,
         traceId: context.traceId,
+        spanId: context.spanId,
         code: error.code,
         error: error.cause ?? error,
       })
@@ -131,9 +144,19 @@ export function createServer(options: ServerOptions): HubServer {
   function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const context = openContext(request)
     const close = upgraded.add(socket)
+    const connection = request.socket
+    const bytesBefore = accessLog === undefined ? 0 : connection.bytesWritten
+    let refused = 0
+    accessLog?.began(request, context)
     socket.on('close', () => {
       close()
       if (context.tracer !== null) recordRequest(request, context, null, clock)
+      accessLog?.ended(request, context, {
+        status: refused || 101,
+        bytes: connection.bytesWritten - bytesBefore,
+        durationMs: clock.monotonic() - context.startedMono,
+        isCut: false,
+      })
     })
     // Cut connections are everyday; whoever takes it over listens for itself.
     socket.on('error', () => {})
@@ -146,8 +169,10 @@ export function createServer(options: ServerOptions): HubServer {
         guard(area, request, context) ??
         (area !== null && upgrades?.isOurs(request) ? null : fail('not_found', 'No WebSocket is served here.')))
     const ids = ['x-request-id', answeredRequestId(context), 'x-trace-id', context.traceId]
-    if (error !== null) refuseUpgrade(socket, error, toProblem(error, context), ids)
-    else upgrades!.serve(request, socket, head, context)
+    if (error !== null) {
+      refused = error.status
+      refuseUpgrade(socket, error, toProblem(error, context), ids)
+    } else upgrades!.serve(request, socket, head, context)
   }
 
   function onAnsweredWhileDraining(): void {

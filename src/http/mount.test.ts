@@ -122,7 +122,7 @@ const routes: Route[] = [
 async function open(corsOrigins: string[] = []) {
   const lines: { message: string; fields: LogFields | undefined }[] = []
   const write = (message: string, fields?: LogFields) => void lines.push({ message, fields })
-  const log: Log = { debug: write, info: write, warn: write, error: write, child: () => log }
+  const log: Log = { debug: write, info: write, warn: write, error: write, critical: write, child: () => log }
   const metrics = createMetrics()
   const app = await createControlApp({
     routes,

@@ -124,6 +124,7 @@ function enterArea(request: FastifyRequest, context: RequestContext, access: Acc
   if (pattern === undefined && context.area !== null) return null
   const area = areaOfRoute(pattern)
   context.area = area
+  context.route = pattern ?? ''
   return access?.check(area, request.raw, context) ?? null
 }
 
@@ -171,7 +172,9 @@ function mountRoute(
     ...(options.access && { bodyLimit: options.access.bodyLimit(areaOfRoute(url), options.maxBodyBytes ?? mostBody) }),
     async onRequest(request) {
       if (limiter !== undefined) await takeTurn(limiter, contextFor(request).clientIp)
-      principals.set(request, await admitted(route.access, options, request, contextFor(request).clientIp))
+      const context = contextFor(request)
+      context.principal = await admitted(route.access, options, request, context.clientIp)
+      principals.set(request, context.principal)
     },
     async preValidation(request) {
       if (request.body instanceof Form) {
@@ -341,6 +344,7 @@ function tell(log: Log, error: HubError, request: FastifyRequest, context: Reque
   log.error('a control request failed', {
     requestId: context.requestId,
     traceId: context.traceId,
+    spanId: context.spanId,
     method: request.method,
     path: request.url.split('?', 1)[0]!,
     status: error.status,

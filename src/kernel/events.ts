@@ -87,6 +87,8 @@ export type Announcements = {
     /** For people; holds no secret. */
     message: string
   }
+  /** A level of the log was changed, until then (epoch ms), or is as the settings say again (null): on every node. */
+  'log.level.changed': { module: string; level: 'debug' | 'info' | 'warn' | 'error' | 'critical' | null; until: number }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
 }

@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { readLevel, readModuleLevel } from './log/levels.ts'
 
 /** `[data]`: the folder for everything the hub keeps on this machine. */
 export const dataConfig = z
@@ -56,22 +57,89 @@ export const redisConfig = z
   .describe('What several nodes share.')
   .meta({ zh: '多节点共享状态。' })
 
-/** `[log]`: what is written to standard output. */
+/** `[log]`: what is written down of what happens, and where. */
 export const logConfig = z
   .strictObject({
     level: z
-      .enum(['debug', 'info', 'warn', 'error'])
+      .string()
+      .refine((text) => readLevel(text) !== null, {
+        error: 'This is not a level: write debug, info, warning, error or critical',
+        params: { zh: '不是日志级别：请写 debug、info、warning、error 或 critical' },
+      })
       .default('info')
-      .describe('Least important lines still written.')
-      .meta({ zh: '日志级别。', env: 'LOG_LEVEL' }),
+      .describe('Least important lines still written: debug, info, warning, error or critical.')
+      .meta({ zh: '日志级别：debug、info、warning、error 或 critical。', env: 'LOG_LEVEL' }),
+    levels: z
+      .array(
+        z.string().refine((text) => readModuleLevel(text) !== null, {
+          error: 'This is not a module and its level such as gateway=debug',
+          params: { zh: '不是“模块=级别”（例如 gateway=debug）' },
+        }),
+      )
+      .default([])
+      .describe(
+        'Levels of modules that have another one, as module=level; access and ai are the lines of requests and calls.',
+      )
+      .meta({ zh: '个别模块的级别，写作 模块=级别；access 与 ai 分别为访问日志与模型调用日志。' }),
     format: z
       .enum(['auto', 'json', 'text'])
       .default('auto')
-      .describe('JSON lines or text for people; auto writes text to a terminal and JSON elsewhere.')
-      .meta({ zh: '输出 JSON 还是便于阅读的文本；auto 在终端输出文本，否则输出 JSON。' }),
+      .describe(
+        'On standard output: JSON lines or text for people; auto writes text to a terminal and JSON elsewhere. Files are JSON.',
+      )
+      .meta({ zh: '标准输出采用 JSON 还是便于阅读的文本；auto 在终端输出文本，否则输出 JSON。文件始终为 JSON。' }),
+    files: z
+      .boolean()
+      .default(true)
+      .describe('Writes api.log, api-access.log, api-error.log and ai.log beside standard output.')
+      .meta({ zh: '除标准输出外，另写 api.log、api-access.log、api-error.log 与 ai.log 文件。' }),
+    dir: z
+      .string()
+      .max(1000)
+      .default('')
+      .describe('Folder of these files; empty for logs in the data folder.')
+      .meta({ zh: '日志文件目录；留空则为数据目录下的 logs。' }),
+    access: z
+      .boolean()
+      .default(true)
+      .describe('A line in api-access.log for each request, and one in ai.log for each call to a model.')
+      .meta({ zh: '每个请求在 api-access.log 写一行，每次模型调用在 ai.log 写一行。' }),
+    access_stdout: z
+      .boolean()
+      .default(false)
+      .describe('Writes these lines to standard output too.')
+      .meta({ zh: '上述各行同时写到标准输出。' }),
+    max_file_mb: z
+      .number()
+      .min(0.001)
+      .max(10_000)
+      .default(100)
+      .describe('A file that grows beyond is put aside, as every file is when a day (UTC) is over, and packed later.')
+      .meta({ zh: '单个文件的大小上限（MiB）；超出后归档，每天（UTC）结束时也归档，随后压缩。' }),
+    keep_days: z
+      .int()
+      .min(1)
+      .max(3660)
+      .default(30)
+      .describe('How long files that were put aside are kept.')
+      .meta({ zh: '归档文件的保留天数。' }),
+    max_total_mb: z
+      .number()
+      .min(0.01)
+      .max(1_000_000)
+      .default(2048)
+      .describe('Size of all log files together, in MiB; the oldest go first. No file grows beyond an eighth of it.')
+      .meta({ zh: '全部日志文件的总大小上限（MiB），优先删除最旧的；单个文件不超过其八分之一。' }),
+    flood_per_second: z
+      .int()
+      .min(0)
+      .max(100_000)
+      .default(50)
+      .describe('The same line at most so often a second; one line then says how many were left out. 0: no limit.')
+      .meta({ zh: '同一内容每秒最多写入的行数，之后用一行说明省略了多少；0 表示不限。' }),
   })
-  .describe('The log on standard output.')
-  .meta({ zh: '标准输出日志。' })
+  .describe('The log: on standard output and in files.')
+  .meta({ zh: '日志：标准输出与文件。' })
 
 /** `[network]`: outbound connections to addresses that people set. */
 export const networkConfig = z

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { createManualClock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
+import { readLevel } from './log/levels.ts'
 import { createLog, type LogFields, type LogOptions } from './log.ts'
 import { createScrubber } from './scrub.ts'
 
@@ -15,20 +17,20 @@ describe('a line of JSON', () => {
     const { log, last } = open()
     log.child({ room: 'gateway' }).warn('A provider is slow', { provider: 'prv_1', durationMs: 1200, status: 200 })
     expect(last()).toEqual({
-      level: 'warn',
+      level: 'WARNING',
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
-      room: 'gateway',
+      module: 'gateway',
       provider: 'prv_1',
-      durationMs: 1200,
+      duration_ms: 1200,
       status: 200,
-      message: 'A provider is slow',
+      msg: 'A provider is slow',
     })
   })
 
   test('holds no field that is not listed, whatever a caller passes', () => {
     const { log, lines, last } = open()
-    log.info('x', { body: 'my diary', headers: { cookie: 'c00kie' }, message: 'forged', level: 'forged' } as LogFields)
-    expect(last()).toMatchObject({ body: '[not listed]', headers: '[not listed]', message: 'x', level: 'info' })
+    log.info('x', { body: 'my diary', headers: { cookie: 'c00kie' }, msg: 'forged', level: 'forged' } as LogFields)
+    expect(last()).toMatchObject({ body: '[not listed]', headers: '[not listed]', msg: 'x', level: 'INFO' })
     expect(lines.join()).not.toMatch(/diary|c00kie|forged/)
   })
 
@@ -55,7 +57,7 @@ describe('a line of JSON', () => {
   test('holds the set-up token, the one secret it is made for', () => {
     const { log, last } = open()
     log.info('Claim this hub', { setupToken: 'sk-gh-0123456789abcdef' })
-    expect(last().setupToken).toBe('sk-gh-0123456789abcdef')
+    expect(last().setup_token).toBe('sk-gh-0123456789abcdef')
   })
 
   test('is never longer than a log line should be, and a secret at the cut is still masked', () => {
@@ -63,7 +65,7 @@ describe('a line of JSON', () => {
     scrubber.add('odd-provider-secret')
     const { log, lines, last } = open({ scrubber })
     log.info(`${'a'.repeat(8185)}odd-provider-secret${'b'.repeat(100_000)}`)
-    expect(last().message.length).toBe(8192)
+    expect(last().msg.length).toBe(8192)
     expect(lines.join()).not.toContain('odd-pro')
   })
 })
@@ -75,7 +77,7 @@ describe('an error', () => {
     log.error('The store is away', {
       error: fail('unavailable', 'No store', { detail: 'Bearer abcdefghijk', cause: socket }),
     })
-    expect(last().error).toMatchObject({
+    expect(last().err).toMatchObject({
       name: 'HubError',
       message: 'No store',
       code: 'unavailable',
@@ -89,17 +91,17 @@ describe('an error', () => {
   test('that is none, or that causes itself, is told too', () => {
     const { log, last } = open()
     log.error('x', { error: 'just a text with sk-abcdefghijk' })
-    expect(last().error).toEqual({ name: 'string', message: 'just a text with sk-[masked]' })
+    expect(last().err).toEqual({ name: 'string', message: 'just a text with sk-[masked]' })
     const circular = new Error('round')
     circular.cause = circular
     log.error('x', { error: circular })
-    expect(last().error.cause.message).toBe('round')
+    expect(last().err.cause.message).toBe('round')
   })
 
   test('of several is told one by one', () => {
     const { log, last } = open()
     log.error('x', { error: new AggregateError([new Error('v4'), new Error('v6')], 'both') })
-    expect(last().error.errors.map((each: Error) => each.message)).toEqual(['v4', 'v6'])
+    expect(last().err.errors.map((each: Error) => each.message)).toEqual(['v4', 'v6'])
   })
 })
 
@@ -115,9 +117,11 @@ describe('the level', () => {
     const { log, lines } = open({ level: 'error' })
     const child = log.child({ room: 'usage' })
     child.debug('no')
-    log.setLevel('debug')
+    log.setLevel('*', 'debug')
     child.debug('yes')
-    expect(log.level()).toBe('debug')
+    expect(lines).toHaveLength(1)
+    log.setLevel('*', null)
+    child.debug('no')
     expect(lines).toHaveLength(1)
   })
 })
@@ -130,4 +134,93 @@ test('text for a terminal is one line, with nothing that drives the terminal or 
   expect(lines[0]).not.toContain('\u001b[31m')
   expect(lines[0]).toContain('INFO')
   expect(lines[0]).toContain('gateway')
+})
+
+describe('levels of modules', () => {
+  test('are those of the settings, and can be changed for one module alone while children write', () => {
+    const { log, lines } = open({ level: 'warn', levels: new Map([['risk', 'debug']]) })
+    const [risk, usage] = [log.child({ room: 'risk' }), log.child({ room: 'usage' })]
+    risk.debug('yes')
+    usage.info('no')
+    log.setLevel('usage', 'debug')
+    usage.debug('yes')
+    log.setLevel('*', 'critical')
+    log.error('no')
+    // What was asked for one is more than what was asked for all.
+    usage.debug('yes')
+    log.setLevel('*', null)
+    log.setLevel('usage', null)
+    usage.info('no')
+    log.critical('yes')
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['yes', 'yes', 'yes', 'yes'])
+    expect(log.levels()).toEqual([
+      { module: '*', level: 'warn', configured: 'warn' },
+      { module: 'hub', level: 'warn', configured: 'warn' },
+      { module: 'risk', level: 'debug', configured: 'debug' },
+      { module: 'usage', level: 'warn', configured: 'warn' },
+    ])
+  })
+
+  test.each([
+    ['WARNING', 'warn'],
+    ['Critical', 'critical'],
+    ['fatal', 'critical'],
+    ['trace', 'debug'],
+    [' info ', 'info'],
+    ['loud', null],
+  ])('%s is read as Python and pino write it', (text, level) => {
+    expect(readLevel(text)).toBe(level)
+  })
+})
+
+describe('a flood', () => {
+  test('of the same line is cut, other lines are not, and how many were left out is told', async () => {
+    const clock = createManualClock()
+    const { log, lines } = open({ floodPerSecond: 3, clock })
+    for (let i = 0; i < 1000; i++) log.warn(`The provider "p${i}" answered ${500 + (i % 3)} to req_${i}`)
+    log.warn('Something else')
+    log.child({ room: 'usage' }).warn('The provider "p1" answered 500 to req_1')
+    expect(lines).toHaveLength(5)
+    await clock.advance(1000)
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({
+      level: 'WARNING',
+      module: 'hub',
+      suppressed: 997,
+      msg: expect.stringMatching(/^997 more lines like this were not written: The provider "p0" answered 500/),
+    })
+    log.warn('The provider "p1" answered 500 to req_1')
+    expect(lines).toHaveLength(7)
+    expect(log.counts().find(({ module }) => module === 'hub')).toMatchObject({ suppressed: 997 })
+  })
+
+  test('of lines that are all different is bounded too, and the memory it takes', () => {
+    const { log, lines } = open({ floodPerSecond: 1, clock: createManualClock() })
+    const name = (i: number) => [...String(i)].map((digit) => 'abcdefghij'[Number(digit)]).join('')
+    for (let i = 0; i < 20_000; i++) log.warn(`A message of its own: ${name(i)}`)
+    expect(lines.length).toBeLessThan(1100)
+  })
+
+  test('is no concern of lines of requests and calls', () => {
+    const { log, lines } = open({ floodPerSecond: 3, showsRequests: true })
+    const access = log.lines('access')
+    for (let i = 0; i < 100; i++) access.write('info', 'request ended', ',"status":200')
+    expect(lines).toHaveLength(100)
+  })
+})
+
+describe('lines of requests', () => {
+  test('hold no secret, and nothing that forges a line, however often the same text came before it was one', () => {
+    const { log, lines, last } = open({ showsRequests: true })
+    const access = log.lines('access')
+    const write = (path: string) => access.write('info', 'request ended', `,"path":${access.quote(path)}`)
+    write('/a/odd-provider-secret')
+    log.scrubber.add('odd-provider-secret')
+    write('/a/odd-provider-secret')
+    expect(last().path).toBe('/a/[masked]')
+    write('/v1/models/sk-gh-0123456789abcdef')
+    write('/x"\n{"level":"CRITICAL"}\u001b[31m\u2028')
+    expect(last().path).toContain('"\n{')
+    expect(lines.slice(1).join('')).not.toMatch(/0123456789abcdef|odd-provider/)
+    expect(lines.every((line) => line.trimEnd().split(/[\n\u2028\u001b]/).length === 1)).toBe(true)
+  })
 })

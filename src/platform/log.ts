@@ -1,7 +1,24 @@
 import { pino } from 'pino'
-import pretty from 'pino-pretty'
+import { type Clock, systemClock } from '../kernel/clock.ts'
+import { createCleaner, type LogFields } from './log/fields.ts'
+import type { LogFiles } from './log/files.ts'
+import { createFlood } from './log/flood.ts'
+import {
+  createGates,
+  type Gate,
+  type LogLevel,
+  levelNames,
+  levelRanks,
+  logLevels,
+  type ModuleLevel,
+} from './log/levels.ts'
+import type { LineKind, LineListener, LineWriter } from './log/lines.ts'
+import { createTextWriter } from './log/text.ts'
 import { createScrubber, type Scrubber } from './scrub.ts'
 
+export type { LogFields } from './log/fields.ts'
+export type { LogLevel } from './log/levels.ts'
+export type { LineKind, LineWriter } from './log/lines.ts'
 export { type Scrubber, scrub } from './scrub.ts'
 
 /**
@@ -16,206 +33,173 @@ export type Log = {
   info(message: string, fields?: LogFields): void
   warn(message: string, fields?: LogFields): void
   error(message: string, fields?: LogFields): void
-  /** A log that writes `room` (and other fields) on every line. */
+  /** The hub, or something it cannot do without, does not work, or data is lost. */
+  critical(message: string, fields?: LogFields): void
+  /** A log that writes these fields on every line; `room` is its module, by which levels are set. */
   child(fields: LogFields): Log
 }
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
-
-export type LogFields = {
-  room?: string
-  traceId?: string
-  requestId?: string
-  method?: string
-  /** Path without query. */
-  path?: string
-  status?: number
-  durationMs?: number
-  /** Our own error code. */
-  code?: string
-  cause?: string
-  remedy?: string
-  /** The error itself: its name, message and stack are written, scrubbed. */
-  error?: unknown
-  model?: string
-  provider?: string
-  keyId?: string
-  userId?: string
-  tenantId?: string
-  attempt?: number
-  migration?: string
-  address?: string
-  file?: string
-  version?: string
-  engine?: string
-  count?: number
-  waitMs?: number
-  check?: string
-  from?: string
-  to?: string
-  setting?: string
-  signal?: string
-  /** The one-time set-up token: the contract prints it once in the start-up log, and nowhere else. */
-  setupToken?: string
-}
-
-/** The same names at run time. `satisfies` refuses a name missing here as well as one too many. */
-const listed = {
-  room: true,
-  traceId: true,
-  requestId: true,
-  method: true,
-  path: true,
-  status: true,
-  durationMs: true,
-  code: true,
-  cause: true,
-  remedy: true,
-  error: true,
-  model: true,
-  provider: true,
-  keyId: true,
-  userId: true,
-  tenantId: true,
-  attempt: true,
-  migration: true,
-  address: true,
-  file: true,
-  version: true,
-  engine: true,
-  count: true,
-  waitMs: true,
-  check: true,
-  from: true,
-  to: true,
-  setting: true,
-  signal: true,
-  setupToken: true,
-} satisfies Record<keyof LogFields, true>
-
-const ranks = { debug: 20, info: 30, warn: 40, error: 50 } as const satisfies Record<LogLevel, number>
-
-/** Longer texts are cut: a megabyte of provider error page is no log line. */
-const longestText = 8192
-const deepestCause = 5
 
 export type LogControl = Log & {
   /** Masks in every line; tell it each secret this process comes to know. */
   scrubber: Scrubber
-  level(): LogLevel
-  /** Takes effect at once, also for children made before. */
-  setLevel(level: LogLevel): void
+  /** Module `access` or `ai`, for one line a request. */
+  lines(kind: 'access' | 'ai'): LineWriter
+  /** `*` first, then every module known so far. */
+  levels(): ModuleLevel[]
+  /** Takes effect at once, also for children made before; null goes back to the settings. `*` is all without a level of their own. */
+  setLevel(module: string, level: LogLevel | null): void
+  /** Hears every line from now on; returns the verb that ends that. */
+  listen(listener: LineListener): () => void
+  /** Writes to files from now on as well, until `close`. */
+  writeTo(files: LogFiles): void
+  files(): LogFiles | null
+  counts(): { module: string; written: Record<LogLevel, number>; suppressed: number }[]
   /** Returns when everything told so far has been handed to the operating system. */
   flush(): void
+  /** Resolves when all is in the files; from then on lines go to standard output alone. */
+  close(): Promise<void>
 }
 
 export type LogOptions = {
   level: LogLevel
+  /** Of modules that have another one. */
+  levels?: ReadonlyMap<string, LogLevel>
   /** `json` for collectors, one object a line; `text` for a person at a terminal. */
   format: 'json' | 'text'
   /** Where lines go; standard output unless given. */
   stream?: { write(line: string): unknown }
+  /** Lines of requests and calls go there too, not only to files. */
+  showsRequests?: boolean
+  /** The same line at most so often a second; 0 for no limit. */
+  floodPerSecond?: number
   scrubber?: Scrubber
+  clock?: Clock
 }
 
+/** The module of whoever has not said which room it is. */
+const ownModule = 'hub'
+
 /** Opens the log. Lines to standard output are written in the background and flushed when the process exits. */
-export function createLog({ level, format, stream, scrubber = createScrubber() }: LogOptions): LogControl {
-  let threshold: number = ranks[level]
-  let current = level
+export function createLog(options: LogOptions): LogControl {
+  const { level, format, stream, clock = systemClock, showsRequests = false } = options
+  const gates = createGates(level, options.levels ?? new Map())
   // Bounded: when nobody reads standard output, lines are dropped rather than the memory filled.
   const stdout = stream === undefined ? pino.destination({ dest: 1, sync: false, maxLength: 8 << 20 }) : null
   const target = stream ?? stdout!
-  const writer = pino(
-    {
-      level: 'debug',
-      base: null,
-      messageKey: 'message',
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    format === 'text' ? prettyTo(target) : target,
-  )
-  const clean = createCleaner(scrubber, format)
+  const toText = format === 'text' ? createTextWriter() : null
+  const scrubber = options.scrubber ?? createScrubber()
+  const clean = createCleaner(scrubber, format === 'json')
+  const timeOf = createTimes(clock)
+  const listeners = new Set<LineListener>()
+  let files: LogFiles | null = null
 
-  function logOver(bound: pino.Logger<never>): Log {
-    const tell = (at: LogLevel) => (message: string, fields?: LogFields) => {
-      if (ranks[at] < threshold) return
-      if (fields === undefined) bound[at](clean.text(message))
-      else bound[at](clean.fields(fields), clean.text(message))
+  function emit(kind: LineKind, at: LogLevel, gate: Gate, line: string, alsoApp: boolean, shown = line): void {
+    const rank = levelRanks[at]
+    gate.written[rank]!++
+    if (kind === 'app' || showsRequests) target.write(toText === null ? shown : toText(shown))
+    files?.write(kind, rank, line, alsoApp)
+    if (listeners.size > 0) for (const listener of listeners) listener(line, kind, rank, gate.module)
+  }
+
+  function write(gate: Gate, at: LogLevel, message: string, bound: string, fields?: Record<string, unknown>): void {
+    const head = `{"time":"${timeOf()}","level":"${levelNames[at]}","module":"${gate.module}","msg":${JSON.stringify(message)}${bound}`
+    const lineOf = ({ duration_ms: duration, ...told }: Record<string, unknown> = {}) => {
+      const members = JSON.stringify(told).slice(1, -1)
+      // Last and after a space: `awk '{print $NF}'` of runbooks finds it.
+      const last = duration === undefined ? '' : `,"duration_ms": ${JSON.stringify(duration)}`
+      return `${head}${members === '' ? '' : `,${members}`}${last}}\n`
+    }
+    // The one secret that is told is told once, where whoever starts the hub sees it: files are kept.
+    const kept = fields?.setup_token === undefined ? fields : { ...fields, setup_token: '[on standard output]' }
+    emit('app', at, gate, lineOf(kept), false, kept === fields ? undefined : lineOf(fields))
+  }
+
+  const flood = createFlood(options.floodPerSecond ?? 0, clock, (gate, at, message, suppressed) =>
+    write(gate, at, `${suppressed} more lines like this were not written: ${clean.text(message)}`, '', { suppressed }),
+  )
+
+  function logOver(gate: Gate, bound: LogFields): Log {
+    const written = JSON.stringify(clean.fields(bound)).slice(1, -1)
+    const tail = written === '' ? '' : `,${written}`
+    const tell = (at: LogLevel) => {
+      const rank = levelRanks[at]
+      return (message: string, fields?: LogFields) => {
+        const own = fields?.room === undefined ? gate : gates.of(fields.room)
+        if (rank < own.threshold || !flood.lets(own, at, message)) return
+        write(own, at, clean.text(message), tail, fields === undefined ? undefined : clean.fields(fields))
+      }
     }
     return {
       debug: tell('debug'),
       info: tell('info'),
       warn: tell('warn'),
       error: tell('error'),
-      child: (fields) => logOver(bound.child(clean.fields(fields))),
+      critical: tell('critical'),
+      child: (fields) => logOver(fields.room === undefined ? gate : gates.of(fields.room), { ...bound, ...fields }),
     }
   }
 
   return {
-    ...logOver(writer),
-    scrubber,
-    level: () => current,
-    setLevel(next) {
-      current = next
-      threshold = ranks[next]
+    ...logOver(gates.of(ownModule), {}),
+    scrubber: {
+      ...scrubber,
+      add(secret) {
+        scrubber.add(secret)
+        clean.forget()
+      },
     },
-    flush: () => stdout?.flushSync(),
+    lines(kind) {
+      const gate = gates.of(kind)
+      return {
+        quote: clean.quote,
+        isOn: (at) => levelRanks[at] >= gate.threshold,
+        write(at, message, members, alsoApp = false) {
+          if (levelRanks[at] < gate.threshold) return
+          const head = `{"time":"${timeOf()}","level":"${levelNames[at]}","module":"${kind}","msg":"${message}"`
+          emit(kind, at, gate, `${head}${members}}\n`, alsoApp)
+        },
+      }
+    },
+    levels: gates.list,
+    setLevel: gates.set,
+    listen(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    writeTo(opened) {
+      files = opened
+    },
+    files: () => files,
+    counts: () =>
+      [...gates.all()].map(({ module, written, suppressed }) => ({
+        module,
+        suppressed,
+        written: Object.fromEntries(logLevels.map((name, rank) => [name, written[rank]!])) as Record<LogLevel, number>,
+      })),
+    flush() {
+      flood.settle()
+      stdout?.flushSync()
+      files?.flushSync()
+    },
+    async close() {
+      flood.settle()
+      const open = files
+      files = null
+      await open?.close()
+    },
   }
 }
 
-function prettyTo(target: { write(line: string): unknown }) {
-  const toText = pretty.prettyFactory({
-    colorize: process.stdout.isTTY === true,
-    messageKey: 'message',
-    errorLikeObjectKeys: ['error'],
-    translateTime: "UTC:yyyy-mm-dd HH:MM:ss.l'Z'",
-    singleLine: true,
-  })
-  return { write: (line: string) => target.write(toText(line)) }
-}
-
-function createCleaner(scrubber: Scrubber, format: LogOptions['format']) {
-  // JSON escapes control characters itself; in text they could forge lines or drive the terminal.
-  const visible = (value: string) =>
-    format === 'json' ? value : value.replace(/[\x00-\x1f\x7f-\x9f]/g, (c) => JSON.stringify(c).slice(1, -1))
-  // Scrubbed with a margin before the cut: half a secret at the edge would no longer be recognised.
-  const bounded = (value: string) => scrubber.scrub(value.slice(0, 2 * longestText)).slice(0, longestText)
-  const text = (value: string) => visible(bounded(value))
-
-  function error(thrown: unknown, depth: number): Record<string, unknown> {
-    if (!(thrown instanceof Error)) return { name: typeof thrown, message: text(String(thrown)) }
-    const { code, detail } = thrown as { code?: unknown; detail?: unknown }
-    const told: Record<string, unknown> = { name: thrown.name, message: text(thrown.message) }
-    if (code !== undefined) told.code = text(String(code))
-    if (typeof detail === 'string') told.detail = text(detail)
-    if (thrown.stack !== undefined) told.stack = stack(thrown.stack)
-    if (depth >= deepestCause) return told
-    if (thrown.cause !== undefined) told.cause = error(thrown.cause, depth + 1)
-    if (thrown instanceof AggregateError) {
-      told.errors = thrown.errors.slice(0, deepestCause).map((each) => error(each, depth + 1))
+/** Formatting a time costs more than the rest of a short line: within a millisecond it is done once. */
+function createTimes(clock: Clock): () => string {
+  let lastMs = Number.NaN
+  let last = ''
+  return () => {
+    const now = Math.floor(clock.now())
+    if (now !== lastMs) {
+      lastMs = now
+      last = new Date(now).toISOString()
     }
-    return told
+    return last
   }
-  const stack = (value: string) => bounded(value).split('\n').map(visible).join('\n')
-
-  function field(name: string, value: unknown): unknown {
-    if (!Object.hasOwn(listed, name)) return '[not listed]'
-    if (name === 'error') return error(value, 0)
-    if (typeof value === 'number' || typeof value === 'boolean') return value
-    if (typeof value !== 'string') return '[not text]'
-    if (name === 'setupToken') return value
-    // A query can hold a key (`?key=`), so it never gets here even when a caller forgets to cut it off.
-    return text(name === 'path' ? value.split('?', 1)[0]! : value)
-  }
-
-  function fields(given: LogFields): Record<string, unknown> {
-    const written: Record<string, unknown> = {}
-    for (const [name, value] of Object.entries(given)) {
-      if (value === undefined || name === 'time' || name === 'level' || name === 'message') continue
-      written[text(name)] = field(name, value)
-    }
-    return written
-  }
-  return { text, fields }
 }

@@ -39,7 +39,7 @@ test('one node needs nothing but a folder', async () => {
   expect(await platform.counter.admit('call', [oneOf('key')], 1000)).toMatchObject({ result: 'admitted' })
   expect(await platform.leases.acquire('job', 1000)).toBe(true)
   expect((await platform.metrics.render()).text).toContain('gatehouse_build_info{version="1.2.3"')
-  expect(lines.map((line) => JSON.parse(line).message)).toEqual(['Waiting for database', 'Database is ready'])
+  expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['Waiting for database', 'Database is ready'])
 })
 
 test('what was sealed before a restart opens after it', async () => {

@@ -15,6 +15,9 @@ import { createUpstreams, type Upstreams } from './fetch.ts'
 import type { Leases } from './lease/lease.ts'
 import { createMemoryLeases } from './lease/memory.ts'
 import { createRedisLeases } from './lease/redis.ts'
+import { openLogFiles } from './log/files.ts'
+import { type LogLevel, readLevel, readModuleLevel } from './log/levels.ts'
+import { measureLog } from './log/measure.ts'
 import { createLog, type LogControl, type LogOptions } from './log.ts'
 import { createMailer, type Mailer } from './mail.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -72,8 +75,36 @@ export type Platform<Tables> = {
 /** Opens the log as configured; `auto` writes text to a terminal and JSON elsewhere. */
 export function openLog(config: LogConfig, stream?: LogOptions['stream']): LogControl {
   const isTerminal = stream === undefined && process.stdout.isTTY === true
-  const format = config.format === 'auto' ? (isTerminal ? 'text' : 'json') : config.format
-  return createLog({ level: config.level, format, ...(stream && { stream }) })
+  return createLog({
+    level: readLevel(config.level) ?? 'info',
+    levels: new Map(config.levels.flatMap((text) => toPair(readModuleLevel(text)))),
+    format: config.format === 'auto' ? (isTerminal ? 'text' : 'json') : config.format,
+    showsRequests: config.access && config.access_stdout,
+    floodPerSecond: config.flood_per_second,
+    ...(stream && { stream }),
+  })
+}
+
+/** Opens the log's files in a folder of this process alone, and lets the log write to them; closed with the log. */
+export function openFiles(log: LogControl, config: LogConfig, folder: string, clock: Clock): void {
+  if (!config.files) return
+  const quiet = log.child({ room: 'log' })
+  log.writeTo(
+    openLogFiles({
+      folder,
+      maxFileBytes: config.max_file_mb * mebibyte,
+      maxTotalBytes: config.max_total_mb * mebibyte,
+      keepDays: config.keep_days,
+      now: clock.now,
+      tell: (level, message, fields) => quiet[level](message, fields),
+    }),
+  )
+}
+
+const mebibyte = 1024 * 1024
+
+function toPair(found: ReturnType<typeof readModuleLevel>): [string, LogLevel][] {
+  return found === null ? [] : [[found.module, found.level]]
 }
 
 /**
@@ -106,6 +137,7 @@ export async function openPlatform<Tables>(
     const secrets = createSecrets(loadMasterKey({ secretKey: options.secretKey, dataDir: config.data.dir }))
     const metrics = createMetrics({ clock })
     keep(watchProcess(metrics, options.version), (watch) => watch.close())
+    measureLog(metrics, log)
     const upstreams = keep(openUpstreams(config.network, log, metrics), (each) => each.close())
     const mailer = keep(createMailer({ ...config.mail, clock, log, metrics }), (each) => each.close())
     const tracer = openTracing(config.tracing, { ...options, upstreams, metrics, keep })

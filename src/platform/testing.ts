@@ -2,7 +2,7 @@ import { afterAll, describe } from 'vitest'
 import type { Log } from './log.ts'
 import { openRedis, type Redis } from './redis.ts'
 
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog }
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, critical() {}, child: () => silentLog }
 
 /** The Redis of this test run; '' when there is none. */
 export const redisUrl = process.env.GATEHOUSE_TEST_REDIS_URL ?? ''

@@ -17,7 +17,7 @@ import { createWatch } from './watch.ts'
 
 const startAt = Date.UTC(2026, 10, 23, 10)
 const minuteMs = 60_000
-const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet }
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, critical() {}, child: () => quiet }
 
 describe.each(engines())('findings and actions on $name', ({ open }) => {
   const openStore = async () => createRiskStore((await open(migrations)).kysely as Kysely<RiskTables & UsageTables>)

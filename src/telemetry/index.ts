@@ -29,6 +29,7 @@ import type { Kind } from './store/grains.ts'
 import type { Kept } from './thread.ts'
 
 export type { CollectorsConfig, PrometheusConfig, TelemetryConfig } from './config.ts'
+export { createSystemLogs, type LogDigest, type SystemLogs } from './logs/index.ts'
 export type { LabelSet, QueryResult, RangeSeries } from './schema.ts'
 
 export type TelemetryParts = {

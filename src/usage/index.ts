@@ -13,7 +13,7 @@ import type { Bus } from '../platform/bus/bus.ts'
 import type { Counter } from '../platform/counter/counter.ts'
 import { openJournal } from '../platform/journal/journal.ts'
 import type { Leases } from '../platform/lease/lease.ts'
-import type { Log } from '../platform/log.ts'
+import type { LineWriter, Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createSchedule } from '../platform/schedule.ts'
 import { createAgentNames } from './agents.ts'
@@ -22,6 +22,7 @@ import type { NamesOf } from './analytics/reports.ts'
 import { analyticsRoutes } from './analytics/routes.ts'
 import type { UsageFact } from './analytics/schema.ts'
 import { createAnalyticsStore } from './analytics/store.ts'
+import { createCallLog } from './call-log.ts'
 import type { LimitsConfig, UsageConfig } from './config.ts'
 import { createLedger } from './ledger.ts'
 import { keepMirror } from './mirrors/mirrors.ts'
@@ -106,6 +107,8 @@ export type UsageParts = {
   throttleOf?(keyId: string): number | null
   /** What people, keys and providers are called; those that are gone are left out. */
   namesOf?: NamesOf
+  /** Where each call gets a line; absent: nowhere. */
+  callLines?: LineWriter | undefined
   /** Other rooms' sums of rows that are new. */
   alongside?: Alongside
 }
@@ -156,6 +159,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
     ownDaily: parts.ownDaily ?? {},
     ...(parts.throttleOf && { throttleOf: parts.throttleOf }),
   })
+  const tellCall = parts.callLines && createCallLog(parts.callLines)
   const ledger = createLedger({
     ...{ journal, store, prices, clock, log, metrics, stored: quota.noteStored, heartbeats },
   })
@@ -174,7 +178,9 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
 
   return {
     record(entry) {
-      quota.end(entry, prices.cost(entry))
+      const cost = prices.cost(entry)
+      quota.end(entry, cost)
+      tellCall?.(entry, cost)
       const agent = agents.nameOf(entry)
       return ledger.record(agent === entry.agent ? entry : { ...entry, agent })
     },

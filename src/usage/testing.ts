@@ -9,7 +9,7 @@ import type { UsageEntry } from './schema.ts'
 /** 2026-11-23T10:00:00Z */
 export const testTime = Date.UTC(2026, 10, 23, 10)
 
-export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quietLog }
+export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {}, critical() {}, child: () => quietLog }
 
 /** The tables that this room writes its rows to. */
 export const usageMigrations = [

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Control, createControl } from './control.ts'
 
-export type LogLine = { time: string; level: string; message: string } & Record<string, unknown>
+export type LogLine = { time: string; level: string; module: string; msg: string } & Record<string, unknown>
 export type Ended = { exitCode: number | null; signal: NodeJS.Signals | null; out: string; err: string }
 
 /** One run of the program. */
@@ -76,7 +76,7 @@ function watch(child: ChildProcess): Run {
         const refuse = (what: string) => reject(new Error(`gatehouse ${what} without saying "${start}":\n${out}${err}`))
         const timer = setTimeout(() => refuse('went on for a minute'), patienceMs)
         const look = () => {
-          const found = lines().find(({ message }) => message.startsWith(start))
+          const found = lines().find(({ msg }) => msg.startsWith(start))
           if (found === undefined) return
           clearTimeout(timer)
           listeners.delete(look)

@@ -98,7 +98,7 @@ test.each(stores)(
     cleanups.push(() => hub.destroy())
     const client = createRecorder(hub, places)
 
-    const setupToken = plant('setup token', String((await hub.run().says('Set up the first')).setupToken))
+    const setupToken = plant('setup token', String((await hub.run().says('Set up the first')).setup_token))
     await setUp(client, plant, { setupToken, password, email })
     await hub.stop()
     hub.env.ADMIN_KEY = adminKey
@@ -169,9 +169,7 @@ function filesOf(folder: string, label: string): Place[] {
 function logPlaces(output: string, setupToken: string): Place[] {
   const lines = output.split('\n')
   const shown = lines.filter((line) => line.includes(setupToken))
-  expect(shown.map((line) => JSON.parse(line).message)).toEqual([
-    expect.stringContaining('Set up the first administrator'),
-  ])
+  expect(shown.map((line) => JSON.parse(line).msg)).toEqual([expect.stringContaining('Set up the first administrator')])
   return [
     { name: 'log', content: lines.filter((line) => !shown.includes(line)).join('\n') },
     { name: 'log line with the set-up token', content: shown.join('\n'), allowed: ['setup token'] },

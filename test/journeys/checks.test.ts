@@ -79,7 +79,7 @@ test('a check goes down, says why and for how long, comes back, and its history 
     ['up', 'down'],
     ['down', 'up'],
   ])
-  expect(said[1].durationMs).toBeGreaterThan(0)
+  expect(said[1].duration_ms).toBeGreaterThan(0)
   const history = await hub.admin('GET', `/api/checks/${id}/history`)
   expect(history.results.map(({ state }: { state: string }) => state)).toEqual(expect.arrayContaining(['up', 'down']))
   expect(history.total.uptime).toBeGreaterThan(0)

@@ -147,7 +147,7 @@ test('rows of a hub that was stopped without its store are settled by the next s
     hub
       .run()
       .lines()
-      .some(({ message, attempt }) => message === 'Waiting for database' && attempt === 2),
+      .some(({ msg, attempt }) => msg === 'Waiting for database' && attempt === 2),
   )
   await postgres.start()
   await restarted
@@ -164,10 +164,12 @@ test('a start without the database tells each try, then ends with cause and reme
   const run = runGatehouse(['serve'], { env: { ...hub.env, GATEHOUSE_DATABASE_WAIT_TRIES: '3' } })
   const { exitCode, err } = await run.ended
   expect(exitCode).toBe(1)
-  const messages = run.lines().map(({ message }) => message)
-  expect(messages).toEqual(['Starting Gatehouse', ...Array(4).fill('Waiting for database')])
+  const messages = run.lines().map(({ msg }) => msg)
+  expect(messages).toEqual(['Starting Gatehouse', ...Array(4).fill('Waiting for database'), 'The hub cannot start'])
   const cause = expect.stringContaining('ECONNREFUSED')
-  expect(run.lines().slice(2)).toMatchObject([1, 2, 3].map((attempt) => ({ attempt, count: 3, waitMs: 100, cause })))
+  expect(run.lines().slice(2, 5)).toMatchObject(
+    [1, 2, 3].map((attempt) => ({ attempt, count: 3, wait_ms: 100, cause })),
+  )
   expect(err).toMatch(
     /did not answer in 3 tries.*PostgreSQL at 127\.0\.0\.1:\d+.*ECONNREFUSED.*Start it, or correct database\.url \(DATABASE_URL\)/,
   )

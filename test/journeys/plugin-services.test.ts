@@ -130,14 +130,14 @@ describe.each(worlds)('plugin services with $name', ({ shares, engine }) => {
         fleet
           .run(role)
           .lines()
-          .filter(({ level }) => level !== 'info'),
+          .filter(({ level }) => level !== 'INFO'),
       ).toEqual([])
     }
     const upgrades = shares.flatMap((share) =>
       fleet
         .run(share || 'gateway')
         .lines()
-        .filter(({ message }) => message.startsWith('Running upgrade')),
+        .filter(({ msg }) => msg.startsWith('Running upgrade')),
     )
     expect(upgrades).toHaveLength(migrations.length)
     // A key that one process made opens another: they hold the same master key.

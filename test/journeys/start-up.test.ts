@@ -44,7 +44,7 @@ function serve(env: Record<string, string> = {}, options: RunOptions = {}): Run 
   return run
 }
 
-const messages = (run: Run) => run.lines().map(({ message }) => message)
+const messages = (run: Run) => run.lines().map(({ msg }) => msg)
 /** The steps of the contract that a run came to, each once. */
 const stepsOf = (run: Run) => steps.filter((step) => messages(run).includes(step))
 
@@ -277,7 +277,7 @@ test('4.9.39 an unclaimed hub answers on its own machine only, and its token mak
   ] as const) {
     expect((await outside(path)).status, path).toBe(status)
   }
-  const { setupToken } = await hub.run().says('Set up the first administrator')
+  const { setup_token: setupToken } = await hub.run().says('Set up the first administrator')
   const owner = { email: 'owner@example.com', password: 'correct horse battery', name: 'Owner' }
   const claim = { token: setupToken, ...owner }
   expect(await (await outside('/api/auth/setup', claim)).json()).toMatchObject({ status: 403, code: 'setup_required' })

@@ -58,7 +58,7 @@ function serve(args: readonly string[], nodeArgs: readonly string[] = []) {
 function messages(out: string): string[] {
   const whole = out.slice(0, out.lastIndexOf('\n') + 1)
   const lines = whole.split('\n').filter((line) => line.startsWith('{'))
-  return lines.map((line) => (JSON.parse(line) as { message: string }).message)
+  return lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
 }
 
 /** A connection whose request never becomes whole: a drain waits for it. */

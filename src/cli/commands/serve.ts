@@ -53,12 +53,15 @@ export const serve: Command = {
 
 async function runUntilSignal(hub: Hub, log: LogControl, terminal: Terminal, json: boolean): Promise<ExitCode> {
   const die = (message: string) => (error: unknown) => {
-    log.error(message, { error })
+    log.critical(message, { error })
     log.flush()
     process.exit(exitCodes.failed)
   }
   process.on('uncaughtException', die('Something threw where nobody listens; the hub ends'))
   process.on('unhandledRejection', die('A promise failed where nobody listens; the hub ends'))
+
+  // Whoever rotates the files says so by this signal; without a listener it would open a debugger's port.
+  process.on('SIGUSR1', () => log.files()?.reopen())
 
   const asked = askedToStop(log)
   await hub.start()

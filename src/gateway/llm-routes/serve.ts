@@ -162,6 +162,7 @@ async function visit(
   own: LlmSource,
 ): Promise<void> {
   const meter = openMeter(endpoint, request, context, own)
+  context.route = endpoint.name
   const errorHeaders = own.corsHeaders(request.headers.origin)
   let ending: Ending | undefined
   let visited: Visit | undefined
@@ -170,6 +171,7 @@ async function visit(
     const known = context.tracer === null ? own.authenticate(request) : authenticateTraced(request, context, own)
     const principal = known instanceof Promise ? await known : known
     meter.setPrincipal(principal)
+    context.principal = principal
     own.checkScope(principal, path, context.clientIp)
     if (endpoint.isRecorded && !own.ledger.isWritable()) {
       throw fail('ledger_unavailable', undefined, { retryAfterMs: 5000 })
@@ -228,6 +230,7 @@ function endWithError(
     own.log.error('a call broke', {
       requestId: context.requestId,
       traceId: context.traceId,
+      spanId: context.spanId,
       error: error.cause ?? error,
     })
   }

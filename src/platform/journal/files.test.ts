@@ -111,7 +111,14 @@ describe('damage', () => {
   test('met while running it is put aside too: sound rows go on and new ones are taken', async () => {
     const folder = join(temporaryFolder(), 'journal')
     const lines: string[] = []
-    const log: Log = { debug() {}, info() {}, warn() {}, error: (line) => void lines.push(line), child: () => log }
+    const log: Log = {
+      debug() {},
+      info() {},
+      warn() {},
+      error: (line) => void lines.push(line),
+      critical() {},
+      child: () => log,
+    }
     const journal = openTestJournal(folder, { log })
     // More than is kept in memory, so that rows are read from the file.
     const appended = Array.from({ length: 60 }, (_, i) => Array.from({ length: 100 }, (_, k) => `row ${i * 100 + k}`))

@@ -15,6 +15,7 @@ function listeningLog() {
     info: (message) => void lines.push(message),
     warn: (message) => void lines.push(message),
     error: (message) => void lines.push(message),
+    critical: (message) => void lines.push(message),
     child: () => log,
   }
   return { log, lines }
@@ -36,7 +37,7 @@ function runApart(folder: string, program: string, mostKb?: number) {
     import { openJournal } from ${JSON.stringify(`${import.meta.dirname}/journal.ts`)}
     import { createMetrics } from ${JSON.stringify(`${import.meta.dirname}/../metrics.ts`)}
     import { systemClock } from ${JSON.stringify(`${import.meta.dirname}/../../kernel/clock.ts`)}
-    const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
+    const log = { debug() {}, info() {}, warn() {}, error() {}, critical() {}, child: () => log }
     const folder = ${JSON.stringify(folder)}
     const journal = openJournal({ folder, clock: systemClock, log, metrics: createMetrics() })
     ${program}`

@@ -7,7 +7,7 @@ import type { Log } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { type Journal, type JournalOptions, openJournal } from './journal.ts'
 
-const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog }
+const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, critical() {}, child: () => silentLog }
 
 /** A folder that goes when the test ends. */
 export function temporaryFolder(): string {

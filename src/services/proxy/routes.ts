@@ -96,6 +96,8 @@ export function createDoor(own: DoorSource) {
 
   function judge(visit: Visit, pass: Verb, refuse: Refuse): void {
     const { request, context, target, fleet, principal } = visit
+    context.principal = principal
+    context.route = target.name
     const method = request.method ?? 'GET'
     // A preflight asks on behalf of another method; what that needs, it needs.
     const asked = (method === 'OPTIONS' && request.headers['access-control-request-method']) || method
