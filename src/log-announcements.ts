@@ -48,6 +48,9 @@ export function logAnnouncements(bus: Bus, log: Log): void {
       `The rule ${rule} found ${entity} of ${source}: GET /api/risk/findings/${findingId}`,
     ),
   )
+  bus.on('incident.changed', ({ id, state, severity, title }) =>
+    log[state === 'open' ? 'warn' : 'info'](`The incident ${id} (${severity}) is ${state}: ${title}`),
+  )
   bus.on('risk.closed', ({ findingId, rule, by }) =>
     log.info(`The finding ${findingId} of the rule ${rule} is closed: ${by}`),
   )

@@ -9,6 +9,7 @@ import { createPublicPaths } from './http/access/public-paths.ts'
 import { contextOf } from './http/context.ts'
 import { createRoles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
+import { createIncidentsRoom, type IncidentsTables, type ToldAlert } from './incidents/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { fail, HubError } from './kernel/errors.ts'
 import { createHeartbeats } from './kernel/heartbeats.ts'
@@ -34,6 +35,7 @@ import {
   type MirrorTables,
   openSyntheticUsage,
   type QuotaTables,
+  readImpact,
   type UsageTables,
 } from './usage/index.ts'
 import { version } from './version.ts'
@@ -49,7 +51,8 @@ export type Tables = IdentityTables &
   ServicesTables &
   SourcesTables &
   ChecksTables &
-  RiskTables
+  RiskTables &
+  IncidentsTables
 
 export type RoomSettings = {
   config: Loaded['config']
@@ -278,6 +281,24 @@ export function buildRooms(
     },
     config.health,
   )
+  const incidents = createIncidentsRoom(
+    {
+      ...{ db, secrets, bus, clock, log, metrics, heartbeats, leases: leasesOf('worker') },
+      // No room keeps alerts here yet: nothing fires, and nobody can be told.
+      activeAlerts: async (): Promise<ToldAlert[]> => [],
+      endedAlertsSince: async (): Promise<ToldAlert[]> => [],
+      tell: () => Promise.reject(fail('unavailable', 'there is no channel to tell anybody by')),
+      blastRadius: (cause, tenantId) => readImpact(db, cause, { tenantId, from: clock.now() - 15 * 60_000 }),
+      changes: async (from, to) =>
+        (await identity.audit.changes(from, to, 500))
+          .filter(({ action }) => !/^(incidents|auth|on-call)\./.test(action))
+          .map(({ action, ...rest }) => ({ ...rest, what: action, kind: action.split('.')[0]! })),
+      namesOf: (ids) => identity.namesOf('user', ids),
+      tenantIdOf: (written) => identity.tenantOf('tenant', written),
+      ...{ publicUrl: config.server.public_url, version },
+    },
+    config.incidents,
+  )
   const serviceProxy = createServiceProxy(
     {
       directory: services.directory,
@@ -314,6 +335,7 @@ export function buildRooms(
       checks.routes,
       conversations.routes,
       risk.routes,
+      incidents.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -331,7 +353,7 @@ export function buildRooms(
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry },
-    ...{ sources, risk, demo, routes, roles },
+    ...{ sources, risk, incidents, demo, routes, roles },
   }
 }
 

@@ -72,8 +72,27 @@ export type Announcements = {
   'risk.closed': RiskTold & { by: string }
   /** What is done about a finding was proposed, done, undone or expired. */
   'risk.action': { actionId: string; findingId: string; kind: string; tenantId: string; keyId: string; change: string }
+  /** An alert began (or its labels' severity rose): told whether or not anybody is notified. */
+  'alert.fired': AlertTold
+  /** It ended: it was seen to be over. Nobody says this of missing data. */
+  'alert.resolved': AlertTold
+  /** An incident was opened or changed. */
+  'incident.changed': { id: string; state: string; severity: string; tenantId: string; title: string }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
+}
+
+type AlertTold = {
+  fingerprint: string
+  labels: Record<string, string>
+  annotations: Record<string, string>
+  startsAt: number
+  endsAt: number | null
+  tenantId: string
+  /** Fingerprint of the alert that explains this one; '' for none. */
+  inhibitedBy: string
+  /** Epoch ms */
+  at: number
 }
 
 type RiskTold = {
