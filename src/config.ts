@@ -21,6 +21,7 @@ import { healthConfig } from './health/config.ts'
 import { accessConfig } from './http/access/config.ts'
 import { serverConfig } from './http/config.ts'
 import { auditConfig, authConfig } from './identity/config.ts'
+import { incidentsConfig } from './incidents/config.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
@@ -56,6 +57,7 @@ export const configSchema = z.strictObject({
   service_proxy: serviceProxyConfig,
   health: healthConfig,
   alerts: alertsConfig,
+  incidents: incidentsConfig,
   telemetry: telemetryConfig,
   collectors: collectorsConfig,
   prometheus: prometheusConfig,

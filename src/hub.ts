@@ -72,22 +72,12 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     const plugins = rooms.services
     services = plugins
     logs = rooms.systemLogs
-    for (const [room, stop] of [
-      [() => usage.start(), () => usage.stop()],
-      [() => identity.start(), () => identity.stop()],
-      [() => rooms.conversations.start(), () => rooms.conversations.stop()],
-      [() => risk.start(), () => risk.stop()],
-      [() => gateway.start(), () => gateway.stop()],
-      [() => plugins.start(), () => plugins.stop()],
-      [() => checks.start(), () => checks.stop()],
-      [() => telemetry.start(), () => telemetry.stop()],
-      [() => rooms.sources.start(), () => rooms.sources.stop()],
-      [() => configured.start(), () => configured.stop()],
-      [() => rooms.alerts.start(), () => rooms.alerts.stop()],
-    ] as const) {
+    const [{ conversations, sources, alerts, incidents }, own] = [rooms, [usage, identity]]
+    const others = [conversations, risk, gateway, plugins, checks, telemetry, sources, configured, alerts, incidents]
+    for (const room of [...own, ...others]) {
       // Pushed first: a start that fails half way is stopped like one that did not.
-      closers.push(stop)
-      await room()
+      closers.push(() => room.stop())
+      await room.start()
     }
 
     // Who hears what, all of it. Snapshots of keys, routes and prices listen to `config.changed` in their own rooms.

@@ -51,6 +51,9 @@ export function logAnnouncements(bus: Bus, log: Log): void {
   bus.on('channel.changed', ({ name, type, to, message }) =>
     log[to === 'ok' ? 'info' : 'error'](`The ${type} channel ${name} is ${to}: ${message}`),
   )
+  bus.on('incident.changed', ({ id, state, severity, title }) =>
+    log[state === 'open' ? 'warn' : 'info'](`The incident ${id} (${severity}) is ${state}: ${title}`),
+  )
   bus.on('risk.closed', ({ findingId, rule, by }) =>
     log.info(`The finding ${findingId} of the rule ${rule} is closed: ${by}`),
   )

@@ -10,6 +10,7 @@ import { createPublicPaths } from './http/access/public-paths.ts'
 import { contextOf } from './http/context.ts'
 import { createRoles, type Roles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
+import { createIncidentsRoom, type IncidentsTables, type ToldAlert } from './incidents/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { fail, HubError } from './kernel/errors.ts'
 import { createHeartbeats, type Heartbeats } from './kernel/heartbeats.ts'
@@ -35,6 +36,7 @@ import {
   type MirrorTables,
   openSyntheticUsage,
   type QuotaTables,
+  readImpact,
   type UsageTables,
 } from './usage/index.ts'
 import { version } from './version.ts'
@@ -51,7 +53,8 @@ export type Tables = IdentityTables &
   SourcesTables &
   ChecksTables &
   RiskTables &
-  AlertTables
+  AlertTables &
+  IncidentsTables
 
 export type RoomSettings = {
   config: Loaded['config']
@@ -296,6 +299,24 @@ export function buildRooms(
     },
     config.alerts,
   )
+  const incidents = createIncidentsRoom(
+    {
+      ...{ db, secrets, bus, clock, log, metrics, heartbeats, leases: leasesOf('worker') },
+      // No room keeps alerts here yet: nothing fires, and nobody can be told.
+      activeAlerts: async (): Promise<ToldAlert[]> => [],
+      endedAlertsSince: async (): Promise<ToldAlert[]> => [],
+      tell: alerts.tell,
+      blastRadius: (cause, tenantId) => readImpact(db, cause, { tenantId, from: clock.now() - 15 * 60_000 }),
+      changes: async (from, to) =>
+        (await identity.audit.changes(from, to, 500))
+          .filter(({ action }) => !/^(incidents|auth|on-call)\./.test(action))
+          .map(({ action, ...rest }) => ({ ...rest, what: action, kind: action.split('.')[0]! })),
+      namesOf: (ids) => identity.namesOf('user', ids),
+      tenantIdOf: (written) => identity.tenantOf('tenant', written),
+      ...{ publicUrl: config.server.public_url, version },
+    },
+    config.incidents,
+  )
   const serviceProxy = createServiceProxy(
     {
       directory: services.directory,
@@ -334,6 +355,7 @@ export function buildRooms(
       conversations.routes,
       risk.routes,
       alerts.routes,
+      incidents.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -351,7 +373,7 @@ export function buildRooms(
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry, systemLogs },
-    ...{ sources, risk, alerts, demo, routes, roles },
+    ...{ sources, risk, alerts, incidents, demo, routes, roles },
   }
 }
 

@@ -89,8 +89,27 @@ export type Announcements = {
   }
   /** A level of the log was changed, until then (epoch ms), or is as the settings say again (null): on every node. */
   'log.level.changed': { module: string; level: 'debug' | 'info' | 'warn' | 'error' | 'critical' | null; until: number }
+  /** An alert began (or its labels' severity rose): told whether or not anybody is notified. */
+  'alert.fired': AlertTold
+  /** It ended: it was seen to be over. Nobody says this of missing data. */
+  'alert.resolved': AlertTold
+  /** An incident was opened or changed. */
+  'incident.changed': { id: string; state: string; severity: string; tenantId: string; title: string }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
+}
+
+type AlertTold = {
+  fingerprint: string
+  labels: Record<string, string>
+  annotations: Record<string, string>
+  startsAt: number
+  endsAt: number | null
+  tenantId: string
+  /** Fingerprint of the alert that explains this one; '' for none. */
+  inhibitedBy: string
+  /** Epoch ms */
+  at: number
 }
 
 type RiskTold = {

@@ -24,6 +24,7 @@ import { checksMigration } from './0022-checks.ts'
 import { conversationsMigration } from './0023-conversations.ts'
 import { riskMigration } from './0024-risk.ts'
 import { alertChannelsMigration } from './0025-alert-channels.ts'
+import { incidentsMigration } from './0026-incidents.ts'
 
 export type { Migration }
 
@@ -54,4 +55,5 @@ export const migrations: readonly Migration[] = [
   conversationsMigration,
   riskMigration,
   alertChannelsMigration,
+  incidentsMigration,
 ]

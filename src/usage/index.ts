@@ -56,6 +56,7 @@ export {
 } from './audit/index.ts'
 export { type LimitsConfig, limitsConfig, type UsageConfig, usageConfig } from './config.ts'
 export { estimateTokens, estimateTokensOfBytes } from './estimate.ts'
+export { type Impact, readImpact } from './impact-store.ts'
 export { readTime } from './logs.ts'
 export type { MirrorDifference, MirrorEntry, MirrorSide } from './mirrors/schema.ts'
 export type { MirrorTables } from './mirrors/store.ts'

@@ -155,6 +155,21 @@ export const makers: Record<string, Maker> = {
     const { actions } = await makeFinding(world, owner)
     return { id: actions[0].id }
   },
+  '/api/incidents': async ({ hub }, { id }) => {
+    const made = await hub.admin('POST', '/api/incidents', { title: 'bravo fault', severity: 'P3', tenant_id: id })
+    // Over, so that its clocks read alike whenever they are read.
+    await hub.admin('POST', `/api/incidents/${made.id}/resolve`, {})
+    await hub.admin('POST', `/api/incidents/${made.id}/close`, {})
+    return { id: made.id }
+  },
+  '/api/runbooks': async () => ({ name: 'redis' }),
+  '/api/on-call/schedules': async ({ hub }) => {
+    const members = [{ name: 'bravo', channels: ['phone'] }]
+    const name = `bravo-${Math.random().toString(36).slice(2, 10)}`
+    await hub.admin('PUT', `/api/on-call/schedules/${name}`, { members, starts_on: '2026-01-05' })
+    return { name }
+  },
+  '/api/on-call/policies': async () => ({ severity: 'P3' }),
   // The hub's own, which no tenant reads or changes.
   '/api/risk/rules': async () => ({ name: 'burst' }),
   '/api/metrics/label': async () => ({ name: 'bravo' }),
@@ -271,6 +286,10 @@ export const references: Record<
     by: 'instance',
     send: (id) => ({ body: { service_id: id, instance_id: id } }),
   },
+  'POST /api/incidents tenant_id': {
+    of: '/api/tenants',
+    send: (id) => ({ body: { title: 'mine', severity: 'P3', tenant_id: id } }),
+  },
   'POST /api/checks tenant_id': {
     of: '/api/tenants',
     send: (id) => ({
@@ -324,6 +343,12 @@ const manifestOf = () => ({ name: `alpha-${String(Math.random()).slice(2, 12)}`,
 export const bodies: Record<string, object> = {
   'PUT /api/conversation-settings/keys/{id}': { messages: true },
   'PUT /api/conversation-settings/tenants/{id}': { messages: true },
+  'POST /api/incidents/{id}/reopen': { reason: 'it is not over' },
+  'POST /api/incidents/{id}/pause': { reason: 'it waits' },
+  'POST /api/incidents/{id}/notes': { text: 'a word' },
+  'POST /api/incidents/{id}/severity': { severity: 'P1', reason: 'it is worse' },
+  'POST /api/incidents/{id}/recovery': { step: 'verify' },
+  'PUT /api/incidents/{id}/postmortem': { root_cause: 'a reason' },
 }
 
 /** Names that are the sender's to choose: the answer repeats them, whoever else has the same. */

@@ -3,6 +3,7 @@ import { audit } from './audit.ts'
 import { checks } from './checks.ts'
 import { config } from './config.ts'
 import { demo } from './demo.ts'
+import { incidents } from './incidents.ts'
 import { keys } from './keys.ts'
 import { migrate } from './migrate.ts'
 import { reset } from './reset.ts'
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   sources,
   checks,
   demo,
+  incidents,
   usage,
   audit,
   reset,

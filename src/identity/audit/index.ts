@@ -17,10 +17,15 @@ import { type AuditRange, type AuditVerdict, verifyChain } from './verify.ts'
 
 export type { AuditRange, AuditVerdict } from './verify.ts'
 
+/** Something that was changed: `providers.update`, of what, by whom. */
+export type AuditedChange = { at: number; action: string; target: string; by: string }
+
 export type Audit = AuditLog & {
   routes: ReturnType<typeof auditRoutes>
   /** Names the first row that is not as it was written. Reads a page at a time. */
   verify(range?: AuditRange): Promise<AuditVerdict>
+  /** What was done between two moments (epoch ms), latest first, at most `limit`; what failed is left out. */
+  changes(from: number, to: number, limit: number): Promise<AuditedChange[]>
   /** Moves rows older than the retention into files. */
   archive(): Promise<Archived>
 }
@@ -46,6 +51,12 @@ export function createAudit(own: {
     ...createAuditLog({ auditStore, chain, nameOf, clock, log }),
     routes: auditRoutes({ auditStore, tenantIdOf, verify }),
     verify,
+    async changes(from, to, limit) {
+      const rows = await auditStore.list({ from, to: to + 1 }, limit)
+      return rows
+        .filter(({ phase, status }) => phase === 'result' && status < 400)
+        .map(({ at, action, target, actor_name: name, actor_id: id }) => ({ at, action, target, by: name || id }))
+    },
     async archive() {
       if (retentionDays === 0) return { rows: 0, files: [] }
       const keepFile = (name: string, text: string) => void createPrivateFile(join(folder, name), text)

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '../../kernel/clock.ts'
+import { everything } from '../../kernel/scope.ts'
+import type { Log } from '../../platform/log.ts'
+import type { Metrics } from '../../platform/metrics.ts'
+import type { Incidents } from '../incidents.ts'
+import { hubActor, type Page } from '../schema.ts'
+import type { IncidentsStore } from '../store.ts'
+import type { AckLinks } from './links.ts'
+
+/** Sends one message by all channels that are named; tells whether any of them took it. The same key is one message. */
+export type Tell = (message: {
+  channels: string[]
+  title: string
+  text: string
+  url?: string
+  severity: 'critical' | 'high' | 'warning' | 'info'
+  traceId: string
+  dedupeKey: string
+}) => Promise<'delivered' | 'failed'>
+
+const mostTries = 8
+const atOnce = 10
+const severityOf = { P0: 'critical', P1: 'critical', P2: 'high', P3: 'warning' } as const
+
+/** Sends what is to be told. It was written down before, and what came of it is after: whoever goes on repeats at most one. */
+export function createDelivery(parts: {
+  store: IncidentsStore
+  incidents: Incidents
+  tell: Tell
+  links: AckLinks
+  /** Where people reach the hub; '' when it does not know: then there are no links. */
+  publicUrl: string
+  linkMs: number
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}) {
+  const { store, incidents, tell, links, publicUrl, linkMs, clock, log } = parts
+  const counted = parts.metrics.counter(
+    'gatehouse_incidents_pages_total',
+    'Messages about incidents, by why and by what came of them.',
+    ['reason', 'result'],
+  )
+
+  function urlOf(page: Page): string | undefined {
+    if (publicUrl === '' || page.incidentId === '') return undefined
+    const base = `${publicUrl.replace(/\/$/, '')}/api/incidents/${page.incidentId}`
+    if (page.reason !== 'escalation') return `${base}/report?format=html`
+    const { incidentId, cycle, person } = page
+    const token = links.write({ incidentId, cycle, person, expiresAt: clock.now() + linkMs })
+    return `${base}/acknowledge?token=${token}`
+  }
+
+  async function send(page: Page): Promise<void> {
+    const url = urlOf(page)
+    let result: 'delivered' | 'failed' | 'later'
+    let why = ''
+    try {
+      result = await tell({
+        ...{ channels: [...page.channels], title: page.title, text: page.text, ...(url !== undefined && { url }) },
+        severity: page.reason === 'resolved' || page.reason === 'digest' ? 'info' : severityOf[page.severity],
+        traceId: createHash('sha256').update(page.id).digest('hex').slice(0, 32),
+        dedupeKey: page.id,
+      })
+    } catch (error) {
+      why = error instanceof Error ? error.message : String(error)
+      log.warn(`The message ${page.id} could not be handed over`, { error })
+      result = page.tries + 1 < mostTries ? 'later' : 'failed'
+    }
+    counted.with({ reason: page.reason, result }).inc()
+    const tries = page.tries + 1
+    const dueAt = clock.now() + (result === 'later' ? Math.min(5000 * 2 ** page.tries, 300_000) : 0)
+    const moved = { state: result === 'later' ? ('intended' as const) : result, tries, dueAt }
+    if (page.incidentId === '' || result === 'later') {
+      await store.transaction((trx) => store.movePage(trx, page.id, moved))
+      return
+    }
+    await incidents.change(everything, page.incidentId, hubActor, async (incident, turn, trx) => {
+      if (!(await store.movePage(trx, page.id, moved))) return
+      const whom = [page.person, page.channels.join(', ')].filter((each) => each !== '').join(': ')
+      turn.say(result === 'delivered' ? 'told' : 'not_told', `${whom}${why === '' ? '' : ` – ${why.slice(0, 300)}`}`, {
+        page: page.id,
+      })
+      const { escalation } = incident
+      // Whoever could not be reached need not be waited for.
+      if (result === 'failed' && page.reason === 'escalation' && escalation.cycle === page.cycle) {
+        if (incident.state === 'open' && escalation.nextAt !== null) {
+          incident.escalation = { ...escalation, nextAt: Math.min(escalation.nextAt, turn.now + 60_000) }
+        }
+      }
+    })
+  }
+
+  return {
+    /** Sends all that is due, several at once; one that hangs holds up its own batch only until `tell` decides. */
+    async deliver(signal?: AbortSignal): Promise<number> {
+      let count = 0
+      while (!signal?.aborted) {
+        const pages = await store.duePages(clock.now(), atOnce)
+        const ended = await Promise.allSettled(pages.map(send))
+        const broken = ended.find((each) => each.status === 'rejected')
+        if (broken !== undefined) throw broken.reason
+        count += pages.length
+        if (pages.length < atOnce) return count
+      }
+      return count
+    },
+  }
+}

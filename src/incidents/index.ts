@@ -1,0 +1,156 @@
+/**
+ * Incidents: from the first alert to the report. What is broken, how severe it is, who has it, what was done and whether
+ * that was in time; who is told when nobody comes. Not here: which alerts fire (alerts), and how messages leave the house.
+ */
+import type { Kysely } from 'kysely'
+import type { Route } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Heartbeats } from '../kernel/heartbeats.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import type { Leases } from '../platform/lease/lease.ts'
+import type { Log } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { createSchedule } from '../platform/schedule.ts'
+import type { Secrets } from '../platform/secrets.ts'
+import { type AskBlast, createAlertIntake } from './alerts.ts'
+import type { IncidentsConfig } from './config.ts'
+import { createDelivery, type Tell } from './escalation/deliver.ts'
+import { createAckLinks } from './escalation/links.ts'
+import { createIncidents } from './incidents.ts'
+import type { LifeRules } from './life.ts'
+import { createOnCallSettings } from './on-call/settings.ts'
+import { createRules } from './open.ts'
+import { type AlertSource, createReconciler } from './reconcile.ts'
+import { createReports } from './report/reports.ts'
+import { incidentRoutes } from './routes.ts'
+import type { Change } from './schema.ts'
+import { createIncidentsStore } from './store.ts'
+import type { IncidentsTables } from './tables.ts'
+import { createTimelineChain } from './timeline/chain.ts'
+
+export { openIncidents } from './open.ts'
+export { type ReportFormat, reportFormats } from './report/reports.ts'
+export { type State, states, type ToldAlert } from './schema.ts'
+export type { IncidentsTables } from './tables.ts'
+
+export type IncidentsRoom = {
+  routes: Route[]
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** One turn of all jobs at the clock's time: for tests that drive days. */
+  tick(signal?: AbortSignal): Promise<void>
+}
+
+export type IncidentsRoomParts = AlertSource & {
+  db: Kysely<IncidentsTables>
+  secrets: Pick<Secrets, 'derive'>
+  bus: Bus
+  clock: Clock
+  leases: Leases
+  log: Log
+  metrics: Metrics
+  heartbeats?: Heartbeats
+  tell: Tell
+  /** Over the last quarter of an hour; null where nobody can say. */
+  blastRadius: AskBlast
+  /** What people and programs changed, by the audit log. */
+  changes(from: number, to: number): Promise<readonly Change[]>
+  /** What people are called; those that are gone are left out. */
+  namesOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
+  tenantIdOf(written: string): Promise<string | null>
+  /** Where people reach the hub; '' when it does not know. */
+  publicUrl: string
+  version: string
+}
+
+const blastMinutes = 15
+const pageEveryMs = 2000
+
+export function createIncidentsRoom(parts: IncidentsRoomParts, config: IncidentsConfig): IncidentsRoom {
+  const { secrets, bus, clock, leases, metrics } = parts
+  const log = parts.log.child({ room: 'incidents' })
+  const { zone, calendars, life } = createRules(config)
+  const chain = createTimelineChain(secrets)
+  const store = createIncidentsStore(parts.db, chain)
+  const channels = { urgent: config.urgent_channels, normal: config.normal_channels }
+  const onCall = createOnCallSettings({ store, channels, clock, log })
+  const rules: LifeRules = { ...life, policyOf: onCall.policyOf, onCall: onCall.onCall }
+  const message = { language: config.language, zone, calendars }
+  const incidents = createIncidents({ store, rules: () => rules, message, bus, clock })
+  const links = createAckLinks(secrets)
+  const changes = async (from: number, to: number): Promise<readonly Change[]> => [
+    ...(await parts.changes(from, to)),
+    ...(await store.marks('deploy', from, to)).map(({ name, at }) => ({
+      ...{ at, kind: 'deploy', what: 'deploy', target: name.split('@')[0]!, by: 'gatehouse' },
+    })),
+  ]
+  const intake = createAlertIntake({
+    ...{ incidents, store, config, blastRadius: parts.blastRadius, blastMinutes, changes, clock, log },
+  })
+  const reconciler = createReconciler({ source: parts, intake, store, openAt: config.open_at_severity, clock })
+  const delivery = createDelivery({
+    ...{ store, incidents, tell: parts.tell, links, publicUrl: parts.publicUrl, clock, log, metrics },
+    linkMs: config.link_hours * 3_600_000,
+  })
+  const reports = createReports({ store, chain, calendars, zone, clock, config })
+  const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
+  const standing = metrics.readings('gauge', 'gatehouse_incidents_active', 'Incidents that are not over.', [
+    ...(['severity', 'state'] as const),
+  ])
+  const offs: (() => void)[] = []
+  let counts: { labels: { severity: string; state: string }; value: number }[] = []
+  metrics.beforeRender(() => standing.replace('incidents', counts))
+
+  async function look(signal?: AbortSignal): Promise<void> {
+    // Timers first: what is due does not wait for whoever keeps the alerts.
+    await incidents.settleDue(signal)
+    await reconciler.reconcile()
+    await incidents.settleDue(signal)
+    await reports.digestIfDue()
+    counts = (await store.counts()).map(({ severity, state, count }) => ({ labels: { severity, state }, value: count }))
+  }
+
+  /** What is heard is only quicker: who misses it reads it in the next comparison. */
+  function hear(name: string, work: () => Promise<void>): void {
+    work().catch((error: unknown) => log.warn(`${name} is taken up at the next comparison`, { error }))
+  }
+
+  return {
+    routes: incidentRoutes({
+      ...{ incidents, store, reports, onCall, links, calendars, zone, clock, chain },
+      ...{ namesOf: parts.namesOf, tenantIdOf: parts.tenantIdOf },
+    }),
+    async tick(signal) {
+      await look(signal)
+      await delivery.deliver(signal)
+    },
+    async start() {
+      await onCall.ready()
+      await noteDeploy()
+      offs.push(
+        bus.on('alert.fired', (alert) => hear('A new alert', () => intake.began([{ ...alert }]))),
+        bus.on('alert.resolved', (alert) => hear('The end of an alert', () => intake.ended([alert]))),
+      )
+      schedule.every('incidents', config.reconcile_seconds * 1000, look, { onOneNode: true, firstDelayMs: 1000 })
+      schedule.every('incident-pages', pageEveryMs, async (signal) => void (await delivery.deliver(signal)), {
+        ...{ onOneNode: true, firstDelayMs: 1500 },
+      })
+      const forget = async () => {
+        while ((await store.deleteOld(clock.now() - config.retention_days * 86_400_000, 200)) === 200);
+      }
+      schedule.every('incident-retention', 3_600_000, forget, { onOneNode: true, firstDelayMs: 60_000 })
+    },
+    async stop() {
+      for (const off of offs.splice(0)) off()
+      await schedule.stop()
+      onCall.stop()
+    },
+  }
+
+  /** A version is a deploy the first time it starts after another. */
+  async function noteDeploy(): Promise<void> {
+    const [last] = await store.marks('deploy', 0, clock.now())
+    const now = clock.now()
+    if (last?.name.split('@')[0] !== parts.version) await store.mark('deploy', `${parts.version}@${now}`, now)
+  }
+}
