@@ -136,12 +136,12 @@ describe.each(engines())('delivery on $name', ({ open: openStore }) => {
     const node = await openNode(await open())
     await node.receiver('ops', (await node.channel('webhook', vendors.url, { give_up_seconds: 60 })).id)
     for (let i = 0; i < 20; i++) vendors.next.push(answer(503))
-    const begun = node.clock.now()
     expect(await node.drive(node.deliver(makeNotification()))).toBe('failed')
-    expect(node.clock.now() - begun).toBeLessThanOrEqual(62_000)
     const [row] = await node.ledger()
     expect(row).toMatchObject({ state: 'failed', reason: 'gave_up' })
+    // After 1, 2, 4, 8 and 16 seconds; the next would be too late.
     expect(row!.attempts.length).toBeGreaterThan(4)
+    expect(row!.attempts.length).toBeLessThanOrEqual(6)
     expect(row!.message).toContain(`after ${row!.attempts.length} attempts`)
   })
 
