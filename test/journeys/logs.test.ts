@@ -198,8 +198,11 @@ describe('the log of a hub', () => {
 })
 
 test('a hub with log.access off writes no line of requests, one with log.files off no file, and says so', async () => {
-  const quiet = await startHub({ settings: { 'log.access': false } })
+  const quiet = await startHub({ settings: { 'log.access': false, 'server.drain_seconds': 3600 } })
   cleanups.push(() => quiet.stop())
+  // Whoever follows the log does not hold up a hub that stops.
+  const headers = { authorization: `Bearer ${quiet.adminKey}` }
+  expect((await fetch(`${quiet.url}/api/system/logs/tail`, { headers })).status).toBe(200)
   await quiet.admin('GET', '/api/keys')
   await quiet.admin('GET', '/api/system/logs')
   expect(readdirSync(join(quiet.dataDir, 'logs'))).toEqual(['api.log'])
