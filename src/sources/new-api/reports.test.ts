@@ -226,7 +226,7 @@ describe.each(cases)(
       // Single requests of a source stay where they are.
       const none = await ask('/api/export/json', { ...asked, query_type: 'requests' })
       expect(JSON.parse((await bytesOf(none.body)).toString()).data).toEqual([])
-    })
+    }, 120_000)
   },
 )
 
