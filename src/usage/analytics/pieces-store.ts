@@ -181,6 +181,8 @@ export function createPieces(isSqlite: boolean) {
           ...selection.dimensions.map((name, index) => sql`${column(name, piece)} as ${sql.ref(`d${index}`)}`),
         ]
         const all = conditions(selection, piece, kind)
+        // Who was only paid back, or had a task settled, asked for nothing then.
+        if (isCounting === true && piece.grain !== 'rows') all.push(sql`requests <> 0`)
         if (hasTagOfRow(selection, piece)) {
           // A tag that a request carries twice counts once.
           const earlier = isSqlite

@@ -16,7 +16,7 @@ import {
   facets as narrow,
 } from './schema.ts'
 import { quantileOf } from './sketch.ts'
-import type { AnalyticsStore, SumRow } from './store.ts'
+import type { AnalyticsStore, SumRow, Whose } from './store.ts'
 
 const shares = { p50: 0.5, p90: 0.9, p95: 0.95, p99: 0.99 } as const
 const percentiles = Object.keys(shares) as (keyof typeof shares)[]
@@ -95,9 +95,9 @@ export async function ask(store: AnalyticsStore, question: Question): Promise<An
     for (const row of told.rows) row.measures[name] = 0
     // Hours that are gone are no whole days any more.
     const isKept = counted !== 'ip' && question.from >= Math.ceil(deleted.hour / dayMs) * dayMs
-    const tenantId = isKept ? wholeTenantOf(question) : undefined
-    if (counted !== 'ip' && tenantId !== undefined) {
-      const found = await countSeen(store, question, counted, tenantId, select)
+    const whose = isKept ? wholeTenantOf(question) : undefined
+    if (counted !== 'ip' && whose !== undefined) {
+      const found = await countSeen(store, question, counted, whose, select)
       for (const row of told.rows) row.measures[name] = found.get(row.bucket) ?? 0
       continue
     }
@@ -128,17 +128,18 @@ export async function ask(store: AnalyticsStore, question: Question): Promise<An
 
 type Span = { from: number; to: number }
 
-/** The tenant whose people and keys are all counted, null for those of all; undefined where some are left out. */
-function wholeTenantOf({ scope, dimensions, filters, buckets }: Question): string | null | undefined {
+/** Whose people and keys are all counted; undefined where some of them are left out. */
+function wholeTenantOf({ scope, dimensions, filters, buckets }: Question): Whose | undefined {
   const isWhole = (time: number) => time % hourMs === 0
   const isOfHours =
     buckets.kind === 'one' ||
     (buckets.kind === 'equal' ? isWhole(buckets.sizeMs) && isWhole(buckets.shiftMs) : buckets.starts.every(isWhole))
   if (!isOfHours || dimensions.length > 0 || scope.kind === 'person') return undefined
-  const names = Object.keys(filters)
-  if (names.length === 0) return scope.kind === 'tenant' ? scope.tenantId : null
+  const sources = filters.source ?? null
+  const names = Object.keys(filters).filter((name) => name !== 'source')
+  if (names.length === 0) return { tenantId: scope.kind === 'tenant' ? scope.tenantId : null, sources }
   const isOne = names.length === 1 && filters.tenant?.length === 1 && scope.kind === 'everything'
-  return isOne ? filters.tenant![0] : undefined
+  return isOne ? { tenantId: filters.tenant![0]!, sources } : undefined
 }
 
 /** Whole hours are counted from days that are kept in memory, what is left at both ends from the store. */
@@ -146,7 +147,7 @@ async function countSeen(
   store: AnalyticsStore,
   question: Question,
   counted: 'user' | 'key',
-  tenantId: string | null,
+  whose: Whose,
   select: (shape: Shape, within: Span) => Selection,
 ): Promise<Map<number, number>> {
   const { from, to, buckets } = question
@@ -159,7 +160,7 @@ async function countSeen(
         ]
       : [{ from, to }]
   const firstDay = first - (first % dayMs)
-  const { days, numberOf, size } = await store.seenByDay(counted, tenantId, firstDay, first < last ? last : firstDay)
+  const { days, numberOf, size } = await store.seenByDay(counted, whose, firstDay, first < last ? last : firstDay)
   const segments = ends.flatMap((end) => select(shapeOf(question, [counted]), end).segments)
   const selection = { ...select(shapeOf(question, [counted]), ends[0]!), segments, dimensions: [counted] }
   const found = bounded(await store.distinct(selection, counted, mostGroups))

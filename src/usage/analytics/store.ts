@@ -12,6 +12,9 @@ type Sql = RawBuilder<unknown>
 
 export type SumRow = { bucket: number; values: string[] } & Record<Measure, number>
 
+/** Who is counted: those of one tenant or of all (null), of some sources or of every one (null). */
+export type Whose = { tenantId: string | null; sources: readonly string[] | null }
+
 export type AnalyticsStore = ReturnType<typeof createAnalyticsStore>
 
 const requestColumns = logColumns.filter(
@@ -32,14 +35,16 @@ export function createAnalyticsStore(db: Db) {
     return row === undefined ? null : Number(row.value)
   }
 
-  async function seenOn(day: number, counted: 'user' | 'key', tenantId: string | null): Promise<SeenRow[]> {
+  async function seenOn(day: number, counted: 'user' | 'key', { tenantId, sources }: Whose): Promise<SeenRow[]> {
     const ofTenant = tenantId === null ? sql`` : sql`and tenant_id = ${tenantId}`
+    const ofSources =
+      sources === null ? sql`` : sql`and source in (${sql.join(sources.length === 0 ? [null] : sources)})`
     const { rows } = await sql<{ value: string; hours: number }>`
       select value, sum(hour) as hours from (
         select distinct value, 1 << cast((slot - ${sql.lit(day)}) / ${sql.lit(hourMs)} as integer) as hour
         from usage_facets_hour
         where facet = ${sql.lit(counted)} and slot >= ${sql.lit(day)} and slot < ${sql.lit(day + dayMs)}
-          and value <> '' and requests <> 0 ${ofTenant}
+          and value <> '' and requests <> 0 ${ofTenant} ${ofSources}
       ) as seen group by value
     `.execute(db)
     return rows.map(({ value, hours }) => ({ value, hours: Number(hours) }))
@@ -74,7 +79,7 @@ export function createAnalyticsStore(db: Db) {
       })
     },
 
-    /** How many different values of `counted`, the last of the dimensions, each group has; '' is none. */
+    /** How many different values of `counted` each group has that made a request; '' is none. */
     async distinct(selection: Selection, counted: 'user' | 'key' | 'ip', limit: number) {
       const keys = keysOf(selection)
       const inner = pieces.union(selection, (segment) => sql`${pieces.counted(counted, segment)} as counted`, {
@@ -93,10 +98,10 @@ export function createAnalyticsStore(db: Db) {
     },
 
     /**
-     * Who was seen in which hour of each day of UTC from `firstDay` to below `to`, of one tenant or of everybody; the days
+     * Who was seen in which hour of each day of UTC from `firstDay` to below `to`; the days
      * that nobody changed since are not read again. `numberOf` tells the number of an id, `size` is above all of them.
      */
-    async seenByDay(counted: 'user' | 'key', tenantId: string | null, firstDay: number, to: number) {
+    async seenByDay(counted: 'user' | 'key', whose: Whose, firstDay: number, to: number) {
       kept.makeRoom()
       const versions = await db
         .selectFrom('usage_day_versions')
@@ -107,10 +112,10 @@ export function createAnalyticsStore(db: Db) {
       const versionOf = new Map(versions.map(({ day, version }) => [Number(day), Number(version)]))
       const days: DaySeen[] = []
       for (let day = firstDay; day < to; day += dayMs) {
-        const key = JSON.stringify([counted, tenantId, day])
+        const key = JSON.stringify([counted, whose.tenantId, whose.sources, day])
         // Read before the day is: at worst the day is newer than its version says, and read once more.
         const version = versionOf.get(day) ?? 0
-        days.push(kept.get(key, version) ?? kept.set(key, version, await seenOn(day, counted, tenantId)))
+        days.push(kept.get(key, version) ?? kept.set(key, version, await seenOn(day, counted, whose)))
       }
       return { days, numberOf: kept.numberOf, size: kept.size }
     },
