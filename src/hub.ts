@@ -74,6 +74,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       [() => telemetry.start(), () => telemetry.stop()],
       [() => rooms.sources.start(), () => rooms.sources.stop()],
       [() => configured.start(), () => configured.stop()],
+      [() => rooms.alerts.start(), () => rooms.alerts.stop()],
     ] as const) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(stop)

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import { type AlertRuleTables, createAlerts } from './alerts/index.ts'
 import type { Loaded } from './config.ts'
 import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
@@ -49,7 +50,8 @@ export type Tables = IdentityTables &
   ServicesTables &
   SourcesTables &
   ChecksTables &
-  RiskTables
+  RiskTables &
+  AlertRuleTables
 
 export type RoomSettings = {
   config: Loaded['config']
@@ -236,6 +238,13 @@ export function buildRooms(
     config.prometheus,
     config.collectors,
   )
+  const alerts = createAlerts(
+    {
+      ...{ db, telemetry, clock, log, metrics, heartbeats, leases: leasesOf('worker') },
+      publicUrl: config.server.public_url,
+    },
+    config.alerts,
+  )
   const sources = createSources(
     {
       ...{ db, secrets, clock, log, metrics, leases: leasesOf('worker'), ingest: usage.analytics.ingest },
@@ -314,6 +323,7 @@ export function buildRooms(
       checks.routes,
       conversations.routes,
       risk.routes,
+      alerts.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -331,7 +341,7 @@ export function buildRooms(
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry },
-    ...{ sources, risk, demo, routes, roles },
+    ...{ sources, risk, alerts, demo, routes, roles },
   }
 }
 

@@ -28,6 +28,7 @@ export const idPrefixes = {
   deletionReceipt: 'del',
   finding: 'fnd',
   riskAction: 'act',
+  alertRule: 'alr',
 } as const
 
 export type IdKind = keyof typeof idPrefixes
