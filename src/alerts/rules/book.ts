@@ -169,7 +169,9 @@ export function toGroup(
   const duration = (name: 'for' | 'keep_firing_for' | 'interval', text: string) => {
     const ms = readDuration(text)
     if (ms === null) {
-      throw fail('invalid_request', `not a valid duration: "${text}"; write it as 30s, 5m or 1h30m`, { param: name })
+      throw fail('invalid_request', `${name}: not a valid duration: "${text}"; write it as 30s, 5m or 1h30m`, {
+        param: name,
+      })
     }
     return ms
   }
@@ -184,12 +186,14 @@ export function toGroup(
       annotations: isRecord ? wish.annotations : annotations,
     },
     (part, message) => {
-      throw fail('invalid_request', message, { param: part === '' ? 'alert' : part })
+      throw fail('invalid_request', part === '' ? message : `${part}: ${message}`, {
+        param: part === '' ? 'alert' : part,
+      })
     },
   )!
   const intervalMs = wish.interval === null ? null : duration('interval', wish.interval)
   if (intervalMs !== null && intervalMs < 1000) {
-    throw fail('invalid_request', 'the interval is at least 1s', { param: 'interval' })
+    throw fail('invalid_request', 'interval: it is at least 1s', { param: 'interval' })
   }
   const rule = { ...made, id, file, line: 0 }
   const group = {
