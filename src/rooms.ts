@@ -293,7 +293,7 @@ export function buildRooms(
   )
   const alerts = createAlerts(
     {
-      ...{ db, secrets, bus, clock, log, metrics, mailer, leases: leasesOf('worker') },
+      ...{ db, secrets, bus, clock, log, metrics, mailer, telemetry, heartbeats, leases: leasesOf('worker') },
       ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url },
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
     },

@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { deliverySettings } from './delivery/config.ts'
+import { rulesSettings } from './rules/config.ts'
 
 /** `[alerts]`: what is wrong, who is told, and how. */
 export const alertsConfig = z
-  .strictObject({ ...deliverySettings })
-  .describe('Alerts and how people are told.')
-  .meta({ zh: '告警与通知。' })
+  .strictObject({ ...rulesSettings, ...deliverySettings })
+  .describe('Alerts: rules, and how people are told.')
+  .meta({ zh: '告警：规则与通知。' })
 
 export type AlertsConfig = z.infer<typeof alertsConfig>

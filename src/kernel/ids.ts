@@ -32,6 +32,7 @@ export const idPrefixes = {
   receiver: 'rcv',
   notification: 'ntf',
   deliveryAttempt: 'dat',
+  alertRule: 'alr',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -25,6 +25,7 @@ import { conversationsMigration } from './0023-conversations.ts'
 import { riskMigration } from './0024-risk.ts'
 import { alertChannelsMigration } from './0025-alert-channels.ts'
 import { incidentsMigration } from './0026-incidents.ts'
+import { alertRulesMigration } from './0027-alert-rules.ts'
 
 export type { Migration }
 
@@ -56,4 +57,5 @@ export const migrations: readonly Migration[] = [
   riskMigration,
   alertChannelsMigration,
   incidentsMigration,
+  alertRulesMigration,
 ]

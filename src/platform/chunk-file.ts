@@ -52,6 +52,17 @@ export function openChunkFile(path: string, onDamage: (movedTo: string) => void 
   }
 }
 
+/** Copies the file as it is now to `to`, also while another process writes it; throws the engine's error. */
+export function copyChunkFile(path: string, to: string): void {
+  const db = new Sqlite(path, { readonly: true, fileMustExist: true })
+  try {
+    makePrivate(to)
+    db.prepare('vacuum into ?').run(to)
+  } finally {
+    db.close()
+  }
+}
+
 function open(path: string): ChunkFile {
   const db = new Sqlite(path)
   db.pragma('journal_mode = WAL')

@@ -1,6 +1,7 @@
 import {
   closeSync,
   createWriteStream,
+  globSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -11,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
@@ -23,6 +24,14 @@ export function readTextIfPresent(path: string): string | null {
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw thrown
   }
+}
+
+/** Files that a pattern such as `rules/*.yml` names, sorted; a name without wildcards is a pattern too. */
+export function listFiles(pattern: string, folder = '.'): string[] {
+  const under = pattern.startsWith('/') ? '' : folder
+  return globSync(pattern, { cwd: folder })
+    .map((path) => (under === '' || under === '.' ? path : join(under, path)))
+    .sort()
 }
 
 /**
@@ -64,6 +73,11 @@ export async function writeWhole(path: string, content: Readable): Promise<numbe
 /** Makes an empty `path` for its owner alone, whatever the folder allows, unless it is there already. */
 export function makePrivate(path: string): void {
   closeSync(openSync(path, 'a', 0o600))
+}
+
+/** Removes a file, whether it is there or not. */
+export function removeFile(path: string): void {
+  rmSync(path, { force: true })
 }
 
 /** Bytes this process may still write where `path` lives, and the size of that file system. */

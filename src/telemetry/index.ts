@@ -30,7 +30,11 @@ import type { Kept } from './thread.ts'
 
 export type { CollectorsConfig, PrometheusConfig, TelemetryConfig } from './config.ts'
 export { createSystemLogs, type LogDigest, type SystemLogs } from './logs/index.ts'
+export { createSampleBench, type SampleBench } from './promql/bench.ts'
+export { metricNamesOf, presenceOf } from './promql/presence.ts'
+export { QueryError } from './promql/syntax.ts'
 export type { LabelSet, QueryResult, RangeSeries } from './schema.ts'
+export { openStoredSamples, type StoredSamples } from './stored-samples.ts'
 
 export type TelemetryParts = {
   metrics: Metrics
@@ -56,8 +60,11 @@ export type Telemetry = {
   /** Resolves when the store is open and the first samples are in it. */
   start(): Promise<void>
   stop(): Promise<void>
-  /** Keeps samples of one moment. What is beyond the limits is dropped, counted and told; it never rejects. */
-  append(samples: readonly AppendedSample[], atMs?: number): Promise<void>
+  /**
+   * Keeps samples of one moment. What is beyond the limits is dropped, counted and told; it never rejects. They get the
+   * labels of this node, unless they are of no node: what is said of all must be the same wherever it is worked out.
+   */
+  append(samples: readonly AppendedSample[], atMs?: number, ofNode?: boolean): Promise<void>
   /** The value of a PromQL expression at a moment. Rejects with QueryError, or HubError when nobody can answer. */
   query(expression: string, atMs: number): Promise<QueryResult>
   /** Its values at each step from `startMs` to `endMs`, both included. Rejects like `query`. */
@@ -183,9 +190,10 @@ export function createTelemetry(
       await samples.stop()
       await outgoing?.stop()
     },
-    async append(incoming, atMs = clock.now()) {
+    async append(incoming, atMs = clock.now(), ofNode = true) {
+      const own = ofNode ? external : {}
       const spelled = incoming.map(({ labels, kind, value }) => ({
-        ...{ pairs: labelsOf({ ...external, ...labels }).pairs, kind, value },
+        ...{ pairs: labelsOf({ ...own, ...labels }).pairs, kind, value },
       }))
       pass(await samples.keep('append', { at: atMs, samples: spelled, isSent }))
     },

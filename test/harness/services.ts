@@ -73,8 +73,12 @@ export async function provideChromium(): Promise<Provided<string>> {
   })
 }
 
-/** A Prometheus of its own, empty, that takes samples by remote write and scrapes what `config` says. */
-export async function startPrometheus(program: string, config = 'scrape_configs: []\n'): Promise<Service> {
+/** A Prometheus of its own, empty, that takes samples by remote write and does what `config` and `flags` say. */
+export async function startPrometheus(
+  program: string,
+  config = 'scrape_configs: []\n',
+  flags: readonly string[] = [],
+): Promise<Service> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-prometheus-'))
   const file = join(folder, 'prometheus.yml')
   writeFileSync(file, config)
@@ -90,6 +94,7 @@ export async function startPrometheus(program: string, config = 'scrape_configs:
           ...[`--web.listen-address=127.0.0.1:${port}`, '--web.enable-remote-write-receiver'],
           // Samples of tests are of any age.
           ...['--storage.tsdb.retention.time=100y', '--log.level=error'],
+          ...flags,
         ],
         { folder, stopSignal: 'TERM' },
       ),

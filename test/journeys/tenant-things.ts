@@ -171,6 +171,10 @@ export const makers: Record<string, Maker> = {
   },
   '/api/on-call/policies': async () => ({ severity: 'P3' }),
   // The hub's own, which no tenant reads or changes.
+  '/api/alert-rules': async ({ hub }) => {
+    const wish = { alert: `Bravo${String(Math.random()).slice(2, 10)}`, expr: 'up == 0', enabled: false }
+    return { id: (await hub.admin('POST', '/api/alert-rules', wish)).id }
+  },
   '/api/risk/rules': async () => ({ name: 'burst' }),
   '/api/metrics/label': async () => ({ name: 'bravo' }),
   '/api/providers': async ({ hub }) => {

@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { alerts } from './alerts.ts'
 import { audit } from './audit.ts'
 import { checks } from './checks.ts'
 import { config } from './config.ts'
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   services,
   sources,
   checks,
+  alerts,
   demo,
   incidents,
   usage,
