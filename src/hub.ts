@@ -37,6 +37,8 @@ export type HubOptions = {
   clock?: Clock
   heartbeats?: Heartbeats
   log?: LogControl
+  /** Done when all is ready and nobody has been answered yet. */
+  beforeListening?(): void
 }
 
 /** The composition root: builds each part once, says who hears what, starts and stops them in order. */
@@ -125,6 +127,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     })
     // A start that fails from here on must not leave a socket that keeps the process alive.
     closers.push(() => server?.drain(0))
+    options.beforeListening?.()
     const { url, port } = await server.listen()
     if (isGateway)
       await (options.demo ? demo.load(`http://127.0.0.1:${port}`) : demo.follow(`http://127.0.0.1:${port}`))

@@ -2,6 +2,7 @@ import { checkMachine } from '../../config.ts'
 import { createHub, type Hub } from '../../hub.ts'
 import type { LogControl } from '../../platform/log.ts'
 import { openLog } from '../../platform/open.ts'
+import { collectStartGarbage } from '../../platform/start-garbage.ts'
 import { type Command, configOptions, type ExitCode, exitCodes, type Terminal } from '../command.ts'
 import { reportFailure, reportFindings } from '../report.ts'
 import { withConfig } from '../store.ts'
@@ -46,6 +47,7 @@ export const serve: Command = {
         demo: call.options.demo === true,
         secretKey: call.terminal.env.GATEHOUSE_SECRET_KEY ?? '',
         log,
+        beforeListening: collectStartGarbage,
       })
       return runUntilSignal(hub, log, call.terminal, call.json)
     }),
