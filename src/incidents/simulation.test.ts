@@ -157,7 +157,12 @@ describe.each(engines())('days of faults on $name', ({ name, open }) => {
     120_000 + days * 1000,
   )
 
-  test.runIf(isSqlite)('a seed replays exactly', async () => {
-    expect(await run(9, 8)).toEqual(await run(9, 8))
-  }, 120_000)
+  // The order of what is heard at once is the engine's own; one of them is enough to show that ours adds no chance.
+  test.each(isSqlite ? [9] : [])(
+    'seed %i replays exactly',
+    async (seed) => {
+      expect(await run(seed, 8)).toEqual(await run(seed, 8))
+    },
+    120_000,
+  )
 })
