@@ -98,6 +98,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
     ...(['severity', 'state'] as const),
   ])
   const offs: (() => void)[] = []
+  const hearing = new Set<Promise<void>>()
   let counts: { labels: { severity: string; state: string }; value: number }[] = []
   metrics.beforeRender(() => standing.replace('incidents', counts))
 
@@ -112,7 +113,10 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
 
   /** What is heard is only quicker: who misses it reads it in the next comparison. */
   function hear(name: string, work: () => Promise<void>): void {
-    work().catch((error: unknown) => log.warn(`${name} is taken up at the next comparison`, { error }))
+    const done = work()
+      .catch((error: unknown) => log.warn(`${name} is taken up at the next comparison`, { error }))
+      .finally(() => hearing.delete(done))
+    hearing.add(done)
   }
 
   return {
@@ -121,6 +125,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
       ...{ namesOf: parts.namesOf, tenantIdOf: parts.tenantIdOf },
     }),
     async tick(signal) {
+      await Promise.all(hearing)
       await look(signal)
       await delivery.deliver(signal)
     },
@@ -142,7 +147,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
     },
     async stop() {
       for (const off of offs.splice(0)) off()
-      await schedule.stop()
+      await Promise.all([...hearing, schedule.stop()])
       onCall.stop()
     },
   }

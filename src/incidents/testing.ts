@@ -24,7 +24,10 @@ export function createSetClock(at = startAt): Clock & { set(at: number): void; p
   return {
     now: () => now,
     monotonic: () => now,
-    sleep: () => new Promise(() => {}),
+    sleep: (_ms, signal) =>
+      new Promise((resolve) => {
+        signal?.addEventListener('abort', () => resolve(), { once: true })
+      }),
     set(to) {
       now = to
     },
