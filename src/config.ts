@@ -8,6 +8,7 @@
  */
 import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
+import { alertsConfig } from './alerts/config.ts'
 import { type Environment, readEnvironment } from './config/environment.ts'
 import { explainIssue } from './config/explain.ts'
 import { checkFolder, checkSecrets, checkTogether } from './config/preflight.ts'
@@ -52,6 +53,7 @@ export const configSchema = z.strictObject({
   services: servicesConfig,
   service_proxy: serviceProxyConfig,
   health: healthConfig,
+  alerts: alertsConfig,
   telemetry: telemetryConfig,
   collectors: collectorsConfig,
   prometheus: prometheusConfig,

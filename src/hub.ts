@@ -73,6 +73,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       [() => checks.start(), () => checks.stop()],
       [() => telemetry.start(), () => telemetry.stop()],
       [() => rooms.sources.start(), () => rooms.sources.stop()],
+      [() => rooms.alerts.start(), () => rooms.alerts.stop()],
       [() => configured.start(), () => configured.stop()],
     ] as const) {
       // Pushed first: a start that fails half way is stopped like one that did not.

@@ -48,6 +48,12 @@ export function logAnnouncements(bus: Bus, log: Log): void {
       `The rule ${rule} found ${entity} of ${source}: GET /api/risk/findings/${findingId}`,
     ),
   )
+  bus.on('alert.fired', ({ fingerprint, labels }) =>
+    log[labels.severity === 'info' ? 'info' : 'warn'](`The alert ${labels.alertname} fires: ${fingerprint}`),
+  )
+  bus.on('alert.resolved', ({ fingerprint, labels }) =>
+    log.info(`The alert ${labels.alertname} is over: ${fingerprint}`),
+  )
   bus.on('risk.closed', ({ findingId, rule, by }) =>
     log.info(`The finding ${findingId} of the rule ${rule} is closed: ${by}`),
   )

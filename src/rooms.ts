@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import { type AlertsTables, createAlerts } from './alerts/index.ts'
 import type { Loaded } from './config.ts'
 import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
@@ -49,7 +50,8 @@ export type Tables = IdentityTables &
   ServicesTables &
   SourcesTables &
   ChecksTables &
-  RiskTables
+  RiskTables &
+  AlertsTables
 
 export type RoomSettings = {
   config: Loaded['config']
@@ -278,6 +280,10 @@ export function buildRooms(
     },
     config.health,
   )
+  const alerts = createAlerts(
+    { ...{ db, secrets, bus, clock, log, metrics, version }, leases: leasesOf('worker') },
+    config.alerts,
+  )
   const serviceProxy = createServiceProxy(
     {
       directory: services.directory,
@@ -314,6 +320,7 @@ export function buildRooms(
       checks.routes,
       conversations.routes,
       risk.routes,
+      alerts.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -331,7 +338,7 @@ export function buildRooms(
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry },
-    ...{ sources, risk, demo, routes, roles },
+    ...{ sources, risk, alerts, demo, routes, roles },
   }
 }
 

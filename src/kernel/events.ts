@@ -74,6 +74,23 @@ export type Announcements = {
   'risk.action': { actionId: string; findingId: string; kind: string; tenantId: string; keyId: string; change: string }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
+  /** An alert began (or its labels' severity rose): told whether or not anybody is notified. */
+  'alert.fired': AlertTold
+  /** It ended: it was seen to be over. Nobody says this of missing data. */
+  'alert.resolved': AlertTold
+}
+
+type AlertTold = {
+  fingerprint: string
+  labels: Record<string, string>
+  annotations: Record<string, string>
+  startsAt: number
+  endsAt: number | null
+  tenantId: string
+  /** Fingerprint of the alert that explains this one; '' for none. */
+  inhibitedBy: string
+  /** Epoch ms. */
+  at: number
 }
 
 type RiskTold = {

@@ -28,6 +28,10 @@ export const idPrefixes = {
   deletionReceipt: 'del',
   finding: 'fnd',
   riskAction: 'act',
+  notification: 'ntf',
+  silence: 'sil',
+  alertHook: 'hok',
+  alertEnding: 'aen',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

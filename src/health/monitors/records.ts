@@ -1,11 +1,11 @@
 import { fail } from '../../kernel/errors.ts'
+import type { Window } from '../../kernel/windows.ts'
 import type { Secrets } from '../../platform/secrets.ts'
 import { probes } from '../probes/index.ts'
 import type { Probe } from '../probes/probe.ts'
 import { type Standing, untouched } from './judge.ts'
 import type { Level, Monitor } from './schema.ts'
 import type { MonitorRow } from './store.ts'
-import type { Window } from './windows.ts'
 
 export const mask = '********'
 
