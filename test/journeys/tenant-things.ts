@@ -140,6 +140,24 @@ export const makers: Record<string, Maker> = {
     const { actions } = await makeFinding(world, owner)
     return { id: actions[0].id }
   },
+  '/api/silences': async ({ hub }, { admin }) => {
+    const ends = { ends_at: '2999-01-01T00:00:00Z', comment: 'bravo' }
+    return { id: (await post(hub, '/api/silences', admin, { matchers: ['bravo="yes"'], ...ends })).id! }
+  },
+  '/api/v2/silence': (world, owner) => makers['/api/silences']!(world, owner),
+  '/api/alert-hooks': async ({ hub }, { admin }) => ({
+    id: (await post(hub, '/api/alert-hooks', admin, { name: `bravo-${Math.random()}` })).id!,
+  }),
+  '/api/alerts/active': async ({ hub }, { admin }) => {
+    const labels = { alertname: `bravo-${String(Math.random()).slice(2)}` }
+    await fetch(`${hub.url}/api/v2/alerts`, {
+      ...{ method: 'POST', headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' } },
+      body: JSON.stringify([{ labels }]),
+    })
+    const list = async () => (await hub.admin('GET', `/api/alerts?filter=alertname="${labels.alertname}"`)).data
+    await until('the alert is read', async () => (await list()).length === 1)
+    return { fingerprint: (await list())[0].fingerprint }
+  },
   // The hub's own, which no tenant reads or changes.
   '/api/risk/rules': async () => ({ name: 'burst' }),
   '/api/metrics/label': async () => ({ name: 'bravo' }),
@@ -279,6 +297,7 @@ const manifestOf = () => ({ name: `alpha-${String(Math.random()).slice(2, 12)}`,
 export const bodies: Record<string, object> = {
   'PUT /api/conversation-settings/keys/{id}': { messages: true },
   'PUT /api/conversation-settings/tenants/{id}': { messages: true },
+  'PUT /api/silences/{id}': { matchers: ['a="b"'], ends_at: '2999-01-01T00:00:00Z', comment: 'c' },
 }
 
 /** Names that are the sender's to choose: the answer repeats them, whoever else has the same. */
