@@ -111,10 +111,8 @@ test.skipIf('missing' in provided)(
       }
     }
 
-    const [x, y] = ['X', 'Y'].map((alertname) => ({ alertname, job: 'merge' })) as [
-      Record<string, string>,
-      Record<string, string>,
-    ]
+    const x = { alertname: 'X', job: 'merge' }
+    const y = { alertname: 'Y', job: 'merge' }
     await say(x)
     await say({ alertname: 'Critical', severity: 'critical', job: 'inhibit', team: 'b' })
     await say({ alertname: 'Warning', severity: 'warning', job: 'inhibit' })
