@@ -54,6 +54,12 @@ export function logAnnouncements(bus: Bus, log: Log): void {
   bus.on('incident.changed', ({ id, state, severity, title }) =>
     log[state === 'open' ? 'warn' : 'info'](`The incident ${id} (${severity}) is ${state}: ${title}`),
   )
+  bus.on('alert.fired', ({ fingerprint, labels }) =>
+    log[labels.severity === 'info' ? 'info' : 'warn'](`The alert ${labels.alertname} fires: ${fingerprint}`),
+  )
+  bus.on('alert.resolved', ({ fingerprint, labels }) =>
+    log.info(`The alert ${labels.alertname} is over: ${fingerprint}`),
+  )
   bus.on('risk.closed', ({ findingId, rule, by }) =>
     log.info(`The finding ${findingId} of the rule ${rule} is closed: ${by}`),
   )

@@ -10,7 +10,7 @@ import { createPublicPaths } from './http/access/public-paths.ts'
 import { contextOf } from './http/context.ts'
 import { createRoles, type Roles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
-import { createIncidentsRoom, type IncidentsTables, type ToldAlert } from './incidents/index.ts'
+import { createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { fail, HubError } from './kernel/errors.ts'
 import { createHeartbeats, type Heartbeats } from './kernel/heartbeats.ts'
@@ -294,7 +294,7 @@ export function buildRooms(
   const alerts = createAlerts(
     {
       ...{ db, secrets, bus, clock, log, metrics, mailer, telemetry, heartbeats, leases: leasesOf('worker') },
-      ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url },
+      ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url, version },
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
     },
     config.alerts,
@@ -302,10 +302,7 @@ export function buildRooms(
   const incidents = createIncidentsRoom(
     {
       ...{ db, secrets, bus, clock, log, metrics, heartbeats, leases: leasesOf('worker') },
-      // No room keeps alerts here yet: nothing fires, and nobody can be told.
-      activeAlerts: async (): Promise<ToldAlert[]> => [],
-      endedAlertsSince: async (): Promise<ToldAlert[]> => [],
-      tell: alerts.tell,
+      ...{ activeAlerts: alerts.active, endedAlertsSince: alerts.endedSince, tell: alerts.tell },
       blastRadius: (cause, tenantId) => readImpact(db, cause, { tenantId, from: clock.now() - 15 * 60_000 }),
       changes: async (from, to) =>
         (await identity.audit.changes(from, to, 500))

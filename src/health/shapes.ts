@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isZone } from './monitors/windows.ts'
+import { isZone } from '../kernel/windows.ts'
 
 export const host = z
   .string()

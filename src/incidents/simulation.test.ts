@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createDice } from '../kernel/dice.ts'
-import { incidentsMigration } from '../migrations/0025-incidents.ts'
+import { incidentsMigration } from '../migrations/0026-incidents.ts'
 import { engines } from '../platform/database/testing.ts'
 import type { ToldAlert } from './schema.ts'
 import { createAlertWorld, createSetClock, minuteMs, openNode, startAt } from './testing.ts'

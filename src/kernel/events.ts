@@ -108,7 +108,7 @@ type AlertTold = {
   tenantId: string
   /** Fingerprint of the alert that explains this one; '' for none. */
   inhibitedBy: string
-  /** Epoch ms */
+  /** Epoch ms. */
   at: number
 }
 

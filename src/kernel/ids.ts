@@ -33,6 +33,9 @@ export const idPrefixes = {
   notification: 'ntf',
   deliveryAttempt: 'dat',
   alertRule: 'alr',
+  silence: 'sil',
+  alertHook: 'hok',
+  alertEnding: 'aen',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -26,6 +26,7 @@ import { riskMigration } from './0024-risk.ts'
 import { alertChannelsMigration } from './0025-alert-channels.ts'
 import { incidentsMigration } from './0026-incidents.ts'
 import { alertRulesMigration } from './0027-alert-rules.ts'
+import { alertPipelineMigration } from './0028-alert-pipeline.ts'
 
 export type { Migration }
 
@@ -58,4 +59,5 @@ export const migrations: readonly Migration[] = [
   alertChannelsMigration,
   incidentsMigration,
   alertRulesMigration,
+  alertPipelineMigration,
 ]

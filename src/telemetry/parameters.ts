@@ -1,4 +1,4 @@
-import { readDuration } from './promql/duration.ts'
+import { readDuration } from '../kernel/duration.ts'
 import { QueryError } from './promql/syntax.ts'
 
 /** Fields of a query string and a form together; a list where a name was given several times. */

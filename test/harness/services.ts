@@ -101,6 +101,37 @@ export async function startPrometheus(
   })
 }
 
+/** The path of an Alertmanager that can be started; nothing is started here. */
+export async function provideAlertmanager(): Promise<Provided<string>> {
+  return provide('Alertmanager', 'GATEHOUSE_TEST_ALERTMANAGER', async () => {
+    const named = process.env.GATEHOUSE_TEST_ALERTMANAGER
+    const find = () =>
+      findProgram('prometheus-alertmanager', ['/usr/bin']) ?? findProgram('alertmanager', ['/usr/local/bin'])
+    return named ?? findOrInstall(find, 'prometheus-alertmanager')
+  })
+}
+
+/** An Alertmanager of its own, alone, with this configuration. */
+export async function startAlertmanager(program: string, config: string): Promise<Service> {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-alertmanager-'))
+  const file = join(folder, 'alertmanager.yml')
+  writeFileSync(file, config)
+  return serve({
+    folder,
+    url: (port) => `http://127.0.0.1:${port}`,
+    isReady: async (port) => (await fetch(`http://127.0.0.1:${port}/-/ready`).catch(() => null))?.ok === true,
+    spawn: (port) =>
+      spawnGuarded(
+        [
+          ...([program, `--config.file=${file}`] as [string, ...string[]]),
+          ...[`--storage.path=${join(folder, 'data')}`, `--web.listen-address=127.0.0.1:${port}`],
+          ...['--cluster.listen-address=', '--log.level=error'],
+        ],
+        { folder, stopSignal: 'TERM' },
+      ),
+  })
+}
+
 /** A PostgreSQL server of its own: role and database `gatehouse`, a password, no durability; `settings` as `name=value`. */
 export async function startPostgres(settings: readonly string[] = []): Promise<Service> {
   const bin = findOrInstall(findPostgres, 'postgresql')

@@ -170,6 +170,24 @@ export const makers: Record<string, Maker> = {
     return { name }
   },
   '/api/on-call/policies': async () => ({ severity: 'P3' }),
+  '/api/silences': async ({ hub }, { admin }) => {
+    const ends = { ends_at: '2999-01-01T00:00:00Z', comment: 'bravo' }
+    return { id: (await post(hub, '/api/silences', admin, { matchers: ['bravo="yes"'], ...ends })).id! }
+  },
+  '/api/v2/silence': (world, owner) => makers['/api/silences']!(world, owner),
+  '/api/alert-hooks': async ({ hub }, { admin }) => ({
+    id: (await post(hub, '/api/alert-hooks', admin, { name: `bravo-${Math.random()}` })).id!,
+  }),
+  '/api/alerts/active': async ({ hub }, { admin }) => {
+    const labels = { alertname: `bravo-${String(Math.random()).slice(2)}` }
+    await fetch(`${hub.url}/api/v2/alerts`, {
+      ...{ method: 'POST', headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' } },
+      body: JSON.stringify([{ labels }]),
+    })
+    const list = async () => (await hub.admin('GET', `/api/alerts?filter=alertname="${labels.alertname}"`)).data
+    await until('the alert is read', async () => (await list()).length === 1)
+    return { fingerprint: (await list())[0].fingerprint }
+  },
   // The hub's own, which no tenant reads or changes.
   '/api/alert-rules': async ({ hub }) => {
     const wish = { alert: `Bravo${String(Math.random()).slice(2, 10)}`, expr: 'up == 0', enabled: false }
@@ -353,6 +371,7 @@ export const bodies: Record<string, object> = {
   'POST /api/incidents/{id}/severity': { severity: 'P1', reason: 'it is worse' },
   'POST /api/incidents/{id}/recovery': { step: 'verify' },
   'PUT /api/incidents/{id}/postmortem': { root_cause: 'a reason' },
+  'PUT /api/silences/{id}': { matchers: ['a="b"'], ends_at: '2999-01-01T00:00:00Z', comment: 'c' },
 }
 
 /** Names that are the sender's to choose: the answer repeats them, whoever else has the same. */

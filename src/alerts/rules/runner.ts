@@ -45,7 +45,7 @@ export type RunnerParts = {
 type GroupRun = { lastAt: number | null; firstAt: number; isRunning: boolean }
 type Kept = { memory: RuleMemory; forMs: number; name: string; stored: Map<string, string> }
 
-const leaseName = 'alerts'
+const leaseName = 'alert-rules'
 const leaseMs = 15_000
 const renewMs = 5000
 const followMs = 5000

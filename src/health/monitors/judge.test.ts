@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../kernel/clock.ts'
+import { windowEnd } from '../../kernel/windows.ts'
 import { failed, ok } from '../probes/probe.ts'
 import { createDoubt } from './doubt.ts'
 import { type Circumstances, isUnsettled, judge, type Rules, type Standing, untouched } from './judge.ts'
-import { windowEnd } from './windows.ts'
 
 const rules: Rules = { failures: 3, successes: 2, isUpsideDown: false }
 const usual: Circumstances = { isMaintenance: false, isNetworkDown: false, downParent: '', isParentFailing: false }

@@ -1,4 +1,5 @@
 import { fail } from '../../kernel/errors.ts'
+import type { Window } from '../../kernel/windows.ts'
 import { maskSecrets, openParameters, sealParameters, unmaskSecrets } from '../../platform/sealed-parameters.ts'
 import type { Secrets } from '../../platform/secrets.ts'
 import { probes } from '../probes/index.ts'
@@ -6,7 +7,6 @@ import type { Probe } from '../probes/probe.ts'
 import { type Standing, untouched } from './judge.ts'
 import type { Level, Monitor } from './schema.ts'
 import type { MonitorRow } from './store.ts'
-import type { Window } from './windows.ts'
 
 type Opening = Pick<Secrets, 'decrypt'>
 

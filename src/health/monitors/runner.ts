@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { Heartbeats } from '../../kernel/heartbeats.ts'
+import { windowEnd } from '../../kernel/windows.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Leases } from '../../platform/lease/lease.ts'
 import type { Log } from '../../platform/log.ts'
@@ -12,7 +13,6 @@ import { isUnsettled, judge, type News, type Rules, type Standing } from './judg
 import { probeOf, toMonitor, toStanding } from './records.ts'
 import type { Monitor } from './schema.ts'
 import type { MonitorStore, ResultRow } from './store.ts'
-import { windowEnd } from './windows.ts'
 
 /** Asks every check at its time, on the one node that holds the lease, and writes down what came of it. */
 export type Runner = {

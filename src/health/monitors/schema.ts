@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { isCron, isZone, type Window } from '../../kernel/windows.ts'
 import type { Standing } from './judge.ts'
 import { monitorStates } from './judge.ts'
-import { isCron, isZone, type Window } from './windows.ts'
 
 /** Seed 004's levels, from the process up to what it is for. */
 export const levels = ['container', 'service', 'application', 'business'] as const

@@ -1,6 +1,6 @@
 import { Cron } from 'croner'
 import { z } from 'zod'
-import { isCron } from '../monitors/windows.ts'
+import { isCron } from '../../kernel/windows.ts'
 import { zone } from '../shapes.ts'
 import { defineProbe, failed, ok } from './probe.ts'
 

@@ -1,6 +1,6 @@
 import { parser } from '@prometheus-io/lezer-promql'
+import { readDuration, readNumber } from '../../kernel/duration.ts'
 import { compileRegex } from '../../kernel/regex.ts'
-import { readDuration, readNumber } from './duration.ts'
 import { aggregations } from './functions.ts'
 import { metricName } from './labels.ts'
 import {

@@ -1,6 +1,6 @@
 import { Cron } from 'croner'
 
-/** Time in which a check is looked at and nobody is told. */
+/** Time in which nobody is told: once, or again and again by a cron expression in a time zone. */
 export type Window =
   | { kind: 'cron'; cron: string; zone: string; minutes: number }
   | { kind: 'once'; from: string; to: string }

@@ -1,0 +1,172 @@
+import type { Clock } from '../kernel/clock.ts'
+import type { Announcements } from '../kernel/events.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import type { Log } from '../platform/log.ts'
+import type { PostedAlert } from './alert.ts'
+
+type Said = {
+  labels: Record<string, string>
+  en: string
+  zh: string
+  isOver: boolean
+  tenantId?: string
+  /** Names of checks this one depends on that are down. */
+  dependsOn?: string
+  /** How long it holds unless it is announced again: for what has no end of its own. */
+  holdsMs?: number
+}
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
+/** A breaker tries again after its time; what comes of it may be told late. */
+const breakerGraceMs = hourMs
+
+/**
+ * What rooms announce, as alerts: one reader for each announcement. Labels say what it is and never how it stands, so that
+ * the end of a thing is known as the end of that thing.
+ */
+const readers: { [N in keyof Announcements]?: (news: Announcements[N]) => Said | null } = {
+  'check.changed': ({ check, to, message, configured }) => {
+    const isDown = to === 'down' || to === 'failed'
+    const isOver = to === 'up' || to === 'ok' || to === 'maintenance'
+    if (!isDown && !isOver && to !== 'degraded') return null
+    return {
+      labels: {
+        ...{ alertname: 'CheckDown', severity: severityOfLevel(configured?.level), source: 'checks', check },
+        ...(configured === undefined ? {} : { check_id: configured.id }),
+      },
+      en: `The check ${check} is ${to}: ${message}`,
+      zh: `检查 ${check} 状态为 ${to}：${message}`,
+      ...{ isOver, tenantId: configured?.tenantId ?? '', dependsOn: configured?.suppressedBy ?? '' },
+    }
+  },
+  'check.doubted': ({ isDoubting }) => ({
+    labels: { alertname: 'HubNetworkDoubted', severity: 'critical', source: 'checks' },
+    en: 'No host answers checks: the hub doubts its own network, and calls nothing down',
+    zh: '所有检查目标均无应答：系统怀疑自身网络故障，暂不判定任何目标不可用',
+    isOver: !isDoubting,
+  }),
+  'breaker.opened': ({ provider, keyId, model, reason, openMs }) => ({
+    ...breaker({ provider, keyId, model }),
+    en: `The provider ${provider} is left alone for a while with the model ${model}: ${reason}`,
+    zh: `上游 ${provider} 的模型 ${model} 已熔断：${reason}`,
+    ...{ isOver: false, holdsMs: openMs + breakerGraceMs },
+  }),
+  'breaker.closed': ({ provider, keyId, model }) => ({
+    ...breaker({ provider, keyId, model }),
+    en: `The provider ${provider} is asked again for the model ${model}`,
+    zh: `上游 ${provider} 的模型 ${model} 已恢复`,
+    isOver: true,
+  }),
+  'provider.key.died': ({ provider, providerId, keyId, name, reason }) => ({
+    labels: {
+      ...{ alertname: 'ProviderKeyDied', severity: 'high', source: 'gateway' },
+      ...{ provider, provider_id: providerId, key_id: keyId, key_name: name },
+    },
+    en: `The provider ${provider} no longer accepts its key ${name} (${reason}): replace or revive it`,
+    zh: `上游 ${provider} 不再接受密钥 ${name}（${reason}）：请更换或恢复该密钥`,
+    ...{ isOver: false, holdsMs: dayMs },
+  }),
+  'budget.threshold': ({ budgetId, scope, scopeId, period, percent, endsAt, startsAt }) => ({
+    labels: {
+      ...{ alertname: 'BudgetThreshold', source: 'budgets', budget_id: budgetId, scope, scope_id: scopeId, period },
+      severity: percent >= 100 ? 'high' : percent >= 95 ? 'warning' : 'info',
+      percent: String(percent),
+    },
+    en: `The budget of ${scope} ${scopeId} for this ${period} is used to ${percent} %`,
+    zh: `${scope} ${scopeId} 本期（${period}）预算已使用 ${percent}%`,
+    // It holds until the purse is full again.
+    ...{ isOver: false, holdsMs: Math.max(hourMs, endsAt - startsAt) },
+  }),
+  'service.instance.changed': ({ service, instanceId, from, to, reason }) => {
+    const isDown = to === 'critical' || to === 'gone'
+    if (!isDown && from !== 'critical' && from !== 'gone') return null
+    return {
+      labels: {
+        ...{ alertname: 'ServiceInstanceDown', severity: 'warning', source: 'services' },
+        ...{ service, instance: instanceId },
+      },
+      en: `The instance ${instanceId} of the service ${service} is ${to}: ${reason}`,
+      zh: `服务 ${service} 的实例 ${instanceId} 状态为 ${to}：${reason}`,
+      // One that is gone never says that it is back.
+      ...{ isOver: !isDown, ...(to === 'gone' ? { holdsMs: hourMs } : {}) },
+    }
+  },
+  'service.protected': ({ isProtected, silent, total }) => ({
+    labels: { alertname: 'ServicesProtected', severity: 'critical', source: 'services' },
+    en: `${silent} of ${total} plugin instances fell silent together; they are kept: look at this hub's network`,
+    zh: `${total} 个插件实例中有 ${silent} 个同时失联，已全部保留：请检查本系统网络`,
+    isOver: !isProtected,
+  }),
+  'service.openapi.broke': ({ service, tenantId, version, breaks }) => ({
+    labels: { alertname: 'ServiceContractBroken', severity: 'warning', source: 'services', service, version },
+    en: `The new OpenAPI document of ${service} breaks callers: ${breaks.slice(0, 3).join('; ')}`,
+    zh: `服务 ${service} 的新接口文档不兼容：${breaks.slice(0, 3).join('；')}`,
+    ...{ isOver: false, tenantId, holdsMs: dayMs },
+  }),
+  'risk.found': (news) => risk(news, false),
+  'risk.closed': (news) => risk(news, true),
+}
+
+function breaker({ provider, keyId, model }: { provider: string; keyId: string; model: string }) {
+  const about = { provider, key_id: keyId, model }
+  return { labels: { alertname: 'BreakerOpen', severity: 'warning', source: 'gateway', ...about } }
+}
+
+function risk(
+  { findingId, rule, severity, source, tenantId, entity }: Announcements['risk.found'],
+  isOver: boolean,
+): Said {
+  const severities: Readonly<Record<string, string>> = { critical: 'critical', high: 'high', medium: 'warning' }
+  return {
+    labels: {
+      ...{ alertname: 'RiskFound', severity: severities[severity] ?? 'info', source: 'risk', rule },
+      ...{ finding_id: findingId, risk_source: source, entity },
+    },
+    en: `The rule ${rule} found ${entity} of ${source}: GET /api/risk/findings/${findingId}`,
+    zh: `风控规则 ${rule} 命中 ${entity}（${source}）：GET /api/risk/findings/${findingId}`,
+    // `*` is what belongs to no one tenant: the hub's.
+    ...{ isOver, tenantId: tenantId === '*' ? '' : tenantId },
+  }
+}
+
+function severityOfLevel(level: string | undefined): string {
+  const known: Readonly<Record<string, string>> = { business: 'critical', container: 'warning' }
+  return known[level ?? ''] ?? 'high'
+}
+
+/** What `said` means at `now`, as it is posted. */
+function toPosted({ labels, en, zh, isOver, tenantId = '', dependsOn = '', holdsMs }: Said, now: number): PostedAlert {
+  return {
+    labels,
+    annotations: { summary: en, summary_zh: zh, ...(dependsOn === '' ? {} : { depends_on: dependsOn }) },
+    ...{ startsAt: now, endsAt: isOver ? now : null, generatorUrl: '', tenantId },
+    expiresAt: isOver || holdsMs === undefined ? null : now + holdsMs,
+  }
+}
+
+/**
+ * Posts what rooms announce. Every node that hears an announcement may post it: the same alert said twice is one. Returns
+ * the verb that stops listening.
+ */
+export function alertsFromAnnouncements(parts: {
+  bus: Bus
+  clock: Clock
+  log: Log
+  post(alerts: readonly PostedAlert[]): Promise<void>
+}): () => void {
+  const { bus, clock, log, post } = parts
+  const listen = <N extends keyof Announcements>(name: N): (() => void) =>
+    bus.on(name, (news) => {
+      const said = readers[name]!(news)
+      if (said === null) return
+      post([toPosted(said, clock.now())]).catch((error: unknown) =>
+        log.error(`The announcement ${name} could not become an alert`, { error }),
+      )
+    })
+  const stops = (Object.keys(readers) as (keyof Announcements)[]).map((name) => listen(name))
+  return () => {
+    for (const stop of stops) stop()
+  }
+}

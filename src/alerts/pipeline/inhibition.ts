@@ -1,0 +1,130 @@
+import { z } from 'zod'
+import { fail } from '../../kernel/errors.ts'
+import { compileMatcher, type Matcher, matchesAll, parseMatchers } from './matchers.ts'
+
+const texts = z.array(z.string().min(1).max(2000)).max(50).optional()
+const words = z.record(z.string(), z.string()).optional()
+
+/** Alertmanager's: https://prometheus.io/docs/alerting/latest/configuration/#inhibit_rule */
+export const inhibitionSchema = z.strictObject({
+  name: z.string().max(100).optional(),
+  source_matchers: texts,
+  target_matchers: texts,
+  ...{ source_match: words, source_match_re: words, target_match: words, target_match_re: words },
+  equal: z.array(z.string().min(1).max(200)).max(50).optional(),
+})
+export type InhibitionSettings = z.infer<typeof inhibitionSchema>
+
+export type CompiledInhibition = {
+  /** For people: its name, or where it stands. */
+  name: string
+  source: readonly Matcher[]
+  target: readonly Matcher[]
+  equal: readonly string[]
+}
+
+/** What hides what without anybody saying so: the hub's doubt of itself hides what it then sees. */
+const derived: readonly InhibitionSettings[] = [
+  {
+    name: 'the network of the hub is doubted',
+    source_matchers: ['alertname="HubNetworkDoubted"'],
+    target_matchers: ['alertname=~"CheckDown|ServiceInstanceDown"'],
+  },
+  {
+    name: 'so many instances fell silent that the hub doubts itself',
+    source_matchers: ['alertname="ServicesProtected"'],
+    target_matchers: ['alertname="ServiceInstanceDown"'],
+  },
+  {
+    name: 'a key of the provider died',
+    source_matchers: ['alertname="ProviderKeyDied"'],
+    target_matchers: ['alertname="BreakerOpen"'],
+    equal: ['provider', 'key_id'],
+  },
+]
+
+export function compileInhibitions(settings: readonly InhibitionSettings[]): CompiledInhibition[] {
+  return [...settings, ...derived].map((rule, index) => {
+    const name = rule.name ?? `inhibit_rules[${index}]`
+    const read = (side: 'source' | 'target') => [
+      ...Object.entries(rule[`${side}_match`] ?? {}).map((each) => compileMatcher({ ...pair(each), op: '=' })),
+      ...Object.entries(rule[`${side}_match_re`] ?? {}).map((each) => compileMatcher({ ...pair(each), op: '=~' })),
+      ...(rule[`${side}_matchers`] ?? []).flatMap(parseMatchers),
+    ]
+    try {
+      return { name, source: read('source'), target: read('target'), equal: rule.equal ?? [] }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw fail('invalid_request', `inhibit_rules[${index}]: ${reason}`, { param: `inhibit_rules[${index}]` })
+    }
+  })
+}
+
+function pair([name, value]: [string, string]) {
+  return { name, value }
+}
+
+export type Inhibitable = {
+  fingerprint: string
+  labels: Readonly<Record<string, string>>
+  tenantId: string
+  isFiring: boolean
+  /** Names or ids of checks that the check of this alert depends on. */
+  dependsOn: readonly string[]
+}
+
+export type Inhibited = { by: string; rule: string }
+
+/**
+ * Which firing alert hides which. A rule hides within one tenant, and from the hub's alerts to everybody's; an alert that
+ * matches both sides is not hidden by one that does too. An alert whose check depends on a check that is down is hidden by
+ * that one's. Returns the lookup for one moment: `alerts` are read once.
+ */
+export function createInhibitor(
+  rules: readonly CompiledInhibition[],
+  alerts: Iterable<Inhibitable>,
+): (target: Inhibitable) => Inhibited | null {
+  const sources = rules.map(() => new Map<string, { fingerprint: string; isTarget: boolean }[]>())
+  const downChecks = new Map<string, string>()
+  for (const alert of alerts) {
+    if (!alert.isFiring) continue
+    for (const [index, rule] of rules.entries()) {
+      if (!matchesAll(rule.source, alert.labels)) continue
+      const key = keyOf(rule, alert.labels, alert.tenantId)
+      const list = sources[index]!.get(key) ?? []
+      // The first few of each kind are enough to answer for all the others.
+      const isTarget = matchesAll(rule.target, alert.labels)
+      if (list.filter((each) => each.isTarget === isTarget).length < 2) {
+        list.push({ fingerprint: alert.fingerprint, isTarget })
+      }
+      sources[index]!.set(key, list)
+    }
+    if (alert.labels.alertname !== 'CheckDown') continue
+    for (const name of [alert.labels.check, alert.labels.check_id]) {
+      if (name !== undefined && name !== '') downChecks.set(`${alert.tenantId}/${name}`, alert.fingerprint)
+    }
+  }
+
+  return (target) => {
+    for (const name of target.dependsOn) {
+      const by = downChecks.get(`${target.tenantId}/${name}`) ?? downChecks.get(`/${name}`)
+      if (by !== undefined && by !== target.fingerprint) return { by, rule: `depends on ${name}` }
+    }
+    for (const [index, rule] of rules.entries()) {
+      if (!matchesAll(rule.target, target.labels)) continue
+      const isSource = matchesAll(rule.source, target.labels)
+      for (const tenantId of new Set([target.tenantId, ''])) {
+        const found = sources[index]!.get(keyOf(rule, target.labels, tenantId))?.find(
+          (each) => each.fingerprint !== target.fingerprint && !(isSource && each.isTarget),
+        )
+        if (found !== undefined) return { by: found.fingerprint, rule: rule.name }
+      }
+    }
+    return null
+  }
+}
+
+/** A label that is missing and one that is empty are the same. */
+function keyOf({ equal }: CompiledInhibition, labels: Readonly<Record<string, string>>, tenantId: string): string {
+  return JSON.stringify([tenantId, ...equal.map((name) => labels[name] ?? '')])
+}

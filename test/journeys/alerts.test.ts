@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../harness/control.ts'
+import { startHub, type TestHub } from '../harness/hub.ts'
+
+let hub: TestHub
+beforeAll(async () => {
+  hub = await startHub()
+})
+afterAll(() => hub?.stop())
+
+const send = (path: string, body: unknown, headers: Record<string, string> = {}) =>
+  fetch(hub.url + path, {
+    ...{ method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) },
+  })
+const find = async (alertname: string, state = 'firing') =>
+  (await hub.admin('GET', `/api/alerts?state=${state}&filter=${encodeURIComponent(`alertname="${alertname}"`)}`)).data
+
+describe('alerts from outside', () => {
+  test('a token of its own posts in each sender’s words, by path, bearer or basic password; it is kept as a hash', async () => {
+    const { token } = await hub.admin('POST', '/api/alert-hooks', { name: 'prometheus' })
+    const basic = `Basic ${Buffer.from(`any:${token}`).toString('base64')}`
+    const v2 = await send('/api/v2/alerts', [{ labels: { alertname: 'FromPrometheus', severity: 'high' } }], {
+      authorization: `Bearer ${token}`,
+    })
+    expect([v2.status, await v2.text()]).toEqual([200, ''])
+    const webhook = {
+      ...{ version: '4', status: 'firing', groupKey: '{}:{}', receiver: 'r' },
+      alerts: [
+        {
+          status: 'firing',
+          labels: { alertname: 'FromWebhook' },
+          startsAt: new Date().toISOString(),
+          endsAt: '0001-01-01T00:00:00Z',
+        },
+      ],
+    }
+    expect(await (await send(`/api/hooks/alertmanager/${token}`, webhook)).json()).toEqual({ received: 1 })
+    const grafana = {
+      ...webhook,
+      alerts: [{ ...webhook.alerts[0], labels: { alertname: 'FromGrafana' }, values: { B: 1 } }],
+    }
+    expect((await send('/api/hooks/grafana', grafana, { authorization: basic })).status).toBe(200)
+    const kuma = (status: number) => ({
+      heartbeat: { status, msg: 'timeout' },
+      monitor: { id: 3, name: 'web' },
+      msg: '',
+    })
+    expect((await send(`/api/hooks/uptime-kuma/${token}`, kuma(0))).status).toBe(200)
+    for (const name of ['FromPrometheus', 'FromWebhook', 'FromGrafana', 'UptimeKumaMonitorDown']) {
+      await until(`${name} fires`, async () => (await find(name)).length === 1)
+    }
+    await send(`/api/hooks/uptime-kuma/${token}`, kuma(1))
+    await until('Kuma’s is over', async () => (await find('UptimeKumaMonitorDown', 'resolved')).length === 1)
+    expect(hub.lines.join('\n')).not.toContain(token)
+    expect((await hub.admin('GET', '/metrics').catch(() => '')) ?? '').not.toContain(token)
+  })
+
+  test('nobody posts without a credential, and of bad alerts the others are taken', async () => {
+    expect((await send('/api/v2/alerts', [{ labels: { alertname: 'X' } }])).status).toBe(401)
+    expect((await send('/api/hooks/grafana/ght_wrong', { alerts: [] })).status).toBe(401)
+    const headers = { authorization: `Bearer ${hub.adminKey}` }
+    const mixed = await send('/api/v2/alerts', [{ labels: {} }, { labels: { alertname: 'Good' } }], headers)
+    expect(mixed.status).toBe(400)
+    expect(((await mixed.json()) as { detail: string }).detail).toContain('[0]: an alert needs at least one label')
+    await until('the good one fires', async () => (await find('Good')).length === 1)
+  })
+
+  test('a silence is previewed, hides, is shown, and ends', async () => {
+    const headers = { authorization: `Bearer ${hub.adminKey}` }
+    await send('/api/v2/alerts', [{ labels: { alertname: 'Noisy', team: 'n' } }], headers)
+    await until('it fires', async () => (await find('Noisy')).length === 1)
+    const matchers = ['{team="n"}']
+    const preview = await hub.admin('POST', '/api/silences/preview', { matchers })
+    expect(preview).toMatchObject({ now: { count: 1 }, last_day: { firings: 1 } })
+    const ends_at = new Date(Date.now() + 3_600_000).toISOString()
+    const made = await hub.admin('POST', '/api/silences', { matchers, ends_at, comment: 'work' })
+    expect(await find('Noisy')).toMatchObject([{ state: 'suppressed', silenced_by: [made.id] }])
+    const v2 = await (await fetch(`${hub.url}/api/v2/alerts?filter=team=n`, { headers })).json()
+    expect(v2).toMatchObject([{ status: { state: 'suppressed', silencedBy: [made.id] } }])
+    await hub.admin('POST', `/api/silences/${made.id}/expire`)
+    expect(await find('Noisy')).toMatchObject([{ state: 'firing' }])
+    for (const bad of [{ matchers: ['a=~".*"'] }, { matchers: [] }]) {
+      await expect(hub.admin('POST', '/api/silences', { ...bad, ends_at, comment: 'x' })).rejects.toThrow(/400/)
+    }
+  })
+
+  test('routing is validated, stored, tried with the way that leads there, and given back to the file', async () => {
+    const route = { receiver: 'everybody', routes: [{ receiver: 'x', matchers: ['team="x"'], group_by: ['...'] }] }
+    const bad = await hub.admin('POST', '/api/alerts/routing/validate', { route: { routes: [{ matchers: ['('] }] } })
+    expect(bad).toMatchObject({ valid: false })
+    await hub.admin('PUT', '/api/alerts/routing', { route })
+    expect(await hub.admin('GET', '/api/alerts/routing')).toMatchObject({ source: 'stored', route })
+    const tried = await hub.admin('POST', '/api/alerts/routing/try', { labels: { alertname: 'A', team: 'x' } })
+    expect(tried.data).toMatchObject([
+      {
+        ...{ receiver: 'x', route: 'route.routes[0]', group_key: '{}/{team="x"}:{alertname="A", team="x"}' },
+        path: [
+          { route: 'route', matchers: '{}' },
+          { route: 'route.routes[0]', matchers: '{team="x"}' },
+        ],
+      },
+    ])
+    await hub.admin('DELETE', '/api/alerts/routing')
+    expect(await hub.admin('GET', '/api/alerts/routing')).toMatchObject({ source: 'file' })
+  })
+})
