@@ -9,6 +9,7 @@ import { joinUpgrades } from './http/upgrades.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
 import { fail } from './kernel/errors.ts'
 import { logAnnouncements } from './log-announcements.ts'
+import { keptFiles, snapshotBefore } from './migration-snapshot.ts'
 import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
 import type { LogControl } from './platform/log.ts'
@@ -33,8 +34,12 @@ export type HubOptions = {
   log?: LogControl
 }
 
+type HubSettings = Pick<Loaded, 'config'> & Partial<Pick<Loaded, 'file'>>
+
 /** The composition root: builds each part once, says who hears what, starts and stops them in order. */
-export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOptions = {}): Hub {
+export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
+  const { config } = loaded
+  const secretKey = options.secretKey ?? ''
   const clock = options.clock ?? systemClock
   const log = options.log ?? openLog(config.log)
   const closers: (() => Promise<unknown> | unknown)[] = []
@@ -46,15 +51,17 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
   async function start() {
     log.info('Starting Gatehouse', { version })
     log.scrubber.add(config.auth.oidc.client_secret)
-    const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey: options.secretKey ?? '' })
+    const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey })
     closers.push(() => platform.close())
     const { metrics, database, bus } = platform
 
     log.info('Running database migrations')
-    await migrate(database, migrations, { log, version })
+    const kept = keptFiles(loaded, secretKey)
+    const beforeFirst = snapshotBefore(config, { secrets: platform.secrets, version, log, ...kept })
+    await migrate(database, migrations, { log, version, beforeFirst })
 
     log.info('Initializing')
-    const rooms = buildRooms(platform, { config, clock, log, closers })
+    const rooms = buildRooms(platform, { config, clock, log, closers, ...kept })
     const { identity, gateway, usage, telemetry, risk, demo } = rooms
     const checks = rooms.health
     const configured = rooms.checks
@@ -74,6 +81,7 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       [() => telemetry.start(), () => telemetry.stop()],
       [() => rooms.sources.start(), () => rooms.sources.stop()],
       [() => configured.start(), () => configured.stop()],
+      [() => rooms.backups.start(), () => rooms.backups.stop()],
     ] as const) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(stop)

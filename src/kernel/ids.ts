@@ -28,6 +28,7 @@ export const idPrefixes = {
   deletionReceipt: 'del',
   finding: 'fnd',
   riskAction: 'act',
+  backup: 'bak',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -23,6 +23,7 @@ import { sourcesMigration } from './0021-sources.ts'
 import { checksMigration } from './0022-checks.ts'
 import { conversationsMigration } from './0023-conversations.ts'
 import { riskMigration } from './0024-risk.ts'
+import { backupsMigration } from './0025-backups.ts'
 
 export type { Migration }
 
@@ -52,4 +53,5 @@ export const migrations: readonly Migration[] = [
   checksMigration,
   conversationsMigration,
   riskMigration,
+  backupsMigration,
 ]

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import { audit } from './audit.ts'
+import { backup } from './backup.ts'
 import { checks } from './checks.ts'
 import { config } from './config.ts'
 import { demo } from './demo.ts'
@@ -23,5 +24,6 @@ export const commands: readonly Command[] = [
   demo,
   usage,
   audit,
+  backup,
   reset,
 ]
