@@ -45,13 +45,12 @@ function fileBeside(store: StoreAddress, file: string, path: string): Beside {
     async swapIn(stamp) {
       // A log beside the new file would be taken for its own: https://www.sqlite.org/howtocorrupt.html#_mispairing_database_files_and_hot_journals
       for (const tail of tails.slice(1)) rmSync(path + tail, { force: true })
-      const kept = readFileSize(file) === null ? '' : `${file}.before-${stamp}`
+      const kept = readFileSize(file) === null ? '' : freeName(`${file}.before-${stamp}`)
       if (kept !== '') {
         quiesce(file)
         // A second name first, and then one rename: at no moment is there no store.
         for (const tail of tails) {
           if (readFileSize(file + tail) === null) continue
-          rmSync(kept + tail, { force: true })
           linkSync(file + tail, kept + tail)
         }
         syncFile(dirname(file))
@@ -61,6 +60,14 @@ function fileBeside(store: StoreAddress, file: string, path: string): Beside {
       syncFile(dirname(file))
       return kept
     },
+  }
+}
+
+/** What was kept before is never written over. */
+function freeName(path: string): string {
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? path : `${path}-${number}`
+    if (readFileSize(name) === null) return name
   }
 }
 
