@@ -1,14 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import { z } from 'zod'
-import { consolePolicy } from './http/console-pages.ts'
+import { type ConsoleFiles, consolePolicy } from './http/console-pages.ts'
 import type { RequestContext } from './http/context.ts'
 import { createServer, type HubServer, type ServerOptions } from './http/listen.ts'
 import { type ControlAppOptions, createControlApp } from './http/mount.ts'
 import { reply } from './http/reply.ts'
 import type { Roles } from './http/roles.ts'
 import { defineRoute, type Route } from './http/route.ts'
+import { readTextIfPresent } from './platform/files.ts'
 
-export type AppParts = Omit<ControlAppOptions, 'routes'> &
+export type AppParts = Omit<ControlAppOptions, 'routes' | 'console'> &
   Omit<ServerOptions, 'dataPaths' | 'controlApp'> & {
     /** Of the rooms this process answers for, in the order of the OpenAPI document. */
     routes: readonly Route[]
@@ -23,9 +25,10 @@ export type AppParts = Omit<ControlAppOptions, 'routes'> &
  * calls to models, then the control app with each room's routes.
  */
 export async function createApp(parts: AppParts): Promise<HubServer> {
+  const files = parts.roles.has('console') ? readConsole() : null
   const controlApp = await createControlApp({
-    ...parts,
-    routes: [...parts.routes, ...ownRoutes(parts)],
+    ...{ ...parts, console: files },
+    routes: [...parts.routes, ...ownRoutes(parts, files)],
   })
   await controlApp.ready()
   return createServer({
@@ -36,7 +39,14 @@ export async function createApp(parts: AppParts): Promise<HubServer> {
   })
 }
 
-function ownRoutes({ version, metrics, openMetrics, roles, console }: AppParts): Route[] {
+/** What `npm run build` has made of `console/`; null where it was not run. */
+function readConsole(): ConsoleFiles | null {
+  const folder = join(import.meta.dirname, '..', 'console', 'dist')
+  const page = readTextIfPresent(join(folder, 'index.html'))
+  return page === null ? null : { page, folder }
+}
+
+function ownRoutes({ version, metrics, openMetrics, roles }: AppParts, files: ConsoleFiles | null): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -47,9 +57,9 @@ function ownRoutes({ version, metrics, openMetrics, roles, console }: AppParts):
       reply: z.object({ service: z.string(), status: z.string(), version: z.string() }),
       handle: ({ accept }) =>
         roles.has('console') && accept.includes('text/html')
-          ? reply(200, console?.page ?? welcome(version), {
+          ? reply(200, files?.page ?? welcome(version), {
               'content-type': 'text/html; charset=utf-8',
-              'content-security-policy': console ? consolePolicy : welcomePolicy,
+              'content-security-policy': files ? consolePolicy : welcomePolicy,
               // It names files by their contents: an old one would ask for what is gone.
               'cache-control': 'no-cache',
             })

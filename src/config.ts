@@ -9,6 +9,7 @@
 import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
 import { alertsConfig } from './alerts/config.ts'
+import { backupsConfig } from './backups/config.ts'
 import { type Environment, readEnvironment } from './config/environment.ts'
 import { explainIssue } from './config/explain.ts'
 import { checkFolder, checkSecrets, checkTogether } from './config/preflight.ts'
@@ -62,6 +63,7 @@ export const configSchema = z.strictObject({
   collectors: collectorsConfig,
   prometheus: prometheusConfig,
   sources: sourcesConfig,
+  backups: backupsConfig,
 })
 
 export type Config = z.infer<typeof configSchema>

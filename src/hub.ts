@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { createApp } from './app.ts'
 import type { Loaded } from './config.ts'
 import { createDemoServer, isDemo, isDemoPlugin } from './demo/index.ts'
@@ -12,9 +11,9 @@ import { type Clock, systemClock } from './kernel/clock.ts'
 import { fail } from './kernel/errors.ts'
 import type { Heartbeats } from './kernel/heartbeats.ts'
 import { logAnnouncements } from './log-announcements.ts'
+import { keptFiles, snapshotBefore } from './migration-snapshot.ts'
 import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
-import { readTextIfPresent } from './platform/files.ts'
 import type { LogControl } from './platform/log.ts'
 import { openFiles, openLog, openPlatform } from './platform/open.ts'
 import { buildRooms, logFolder, type Tables } from './rooms.ts'
@@ -41,8 +40,12 @@ export type HubOptions = {
   beforeListening?(): void
 }
 
+type HubSettings = Pick<Loaded, 'config'> & Partial<Pick<Loaded, 'file'>>
+
 /** The composition root: builds each part once, says who hears what, starts and stops them in order. */
-export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOptions = {}): Hub {
+export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
+  const { config } = loaded
+  const secretKey = options.secretKey ?? ''
   const clock = options.clock ?? systemClock
   const log = options.log ?? openLog(config.log)
   const closers: (() => Promise<unknown> | unknown)[] = []
@@ -56,15 +59,17 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     openFiles(log, config.log, logFolder(config), clock)
     log.info('Starting Gatehouse', { version })
     log.scrubber.add(config.auth.oidc.client_secret)
-    const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey: options.secretKey ?? '' })
+    const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey })
     closers.push(() => platform.close())
     const { metrics, database, bus } = platform
 
     log.info('Running database migrations')
-    await migrate(database, migrations, { log, version })
+    const kept = keptFiles(loaded, secretKey)
+    const beforeFirst = snapshotBefore(config, { secrets: platform.secrets, version, log, ...kept })
+    await migrate(database, migrations, { log, version, beforeFirst })
 
     log.info('Initializing')
-    const rooms = buildRooms(platform, { config, clock, log, closers, heartbeats: options.heartbeats })
+    const rooms = buildRooms(platform, { config, clock, log, closers, ...kept, heartbeats: options.heartbeats })
     const { identity, gateway, usage, telemetry, risk, demo } = rooms
     const checks = rooms.health
     const configured = rooms.checks
@@ -74,9 +79,9 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
     const plugins = rooms.services
     services = plugins
     logs = rooms.systemLogs
-    const [{ conversations, sources, alerts, incidents }, own] = [rooms, [usage, identity]]
+    const [{ conversations, sources, alerts, incidents, backups }, own] = [rooms, [usage, identity]]
     const others = [conversations, risk, gateway, plugins, checks, telemetry, sources, configured, alerts, incidents]
-    for (const room of [...own, ...others]) {
+    for (const room of [...own, ...others, backups]) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(() => room.stop())
       await room.start()
@@ -96,7 +101,6 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       access: createAccess(config.access, { metrics, log: http, clock }),
       accessLog: config.log.access ? createAccessLog(log.lines('access')) : undefined,
       isHttps: config.server.public_url.startsWith('https:'),
-      console: readConsole(),
       openMetrics: config.server.open_metrics,
       version,
       clock,
@@ -172,13 +176,6 @@ export function createHub({ config }: Pick<Loaded, 'config'>, options: HubOption
       await log.close()
     },
   }
-}
-
-/** What `npm run build` has made of `console/`; null where it was not run. */
-function readConsole() {
-  const folder = join(import.meta.dirname, '..', 'console', 'dist')
-  const page = readTextIfPresent(join(folder, 'index.html'))
-  return page === null ? null : { page, folder }
 }
 
 function notClaimed() {

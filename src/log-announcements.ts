@@ -63,4 +63,10 @@ export function logAnnouncements(bus: Bus, log: Log): void {
   bus.on('risk.closed', ({ findingId, rule, by }) =>
     log.info(`The finding ${findingId} of the rule ${rule} is closed: ${by}`),
   )
+  bus.on('backup.finished', ({ kind, backupId, bytes }) =>
+    log.info(`A backup ended well: ${kind} ${backupId}${bytes > 0 ? `, ${bytes} bytes` : ''}`),
+  )
+  bus.on('backup.failed', ({ kind, backupId, outcome, reason }) =>
+    log[outcome === 'failed' ? 'error' : 'warn'](`A backup ended ${outcome}: ${kind} ${backupId}: ${reason}`),
+  )
 }

@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { type AlertTables, createAlerts } from './alerts/index.ts'
+import { type BackupTables, createBackups } from './backups/index.ts'
 import type { Loaded } from './config.ts'
 import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
+import { createQuestions } from './drill-questions.ts'
 import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
 import { createPublicPaths } from './http/access/public-paths.ts'
@@ -16,6 +18,7 @@ import { fail, HubError } from './kernel/errors.ts'
 import { createHeartbeats, type Heartbeats } from './kernel/heartbeats.ts'
 import type { Principal } from './kernel/principal.ts'
 import { everything } from './kernel/scope.ts'
+import { migrations } from './migrations/index.ts'
 import { createUpstreams } from './platform/fetch.ts'
 import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
@@ -54,13 +57,17 @@ export type Tables = IdentityTables &
   ChecksTables &
   RiskTables &
   AlertTables &
-  IncidentsTables
+  IncidentsTables &
+  BackupTables
 
 export type RoomSettings = {
   config: Loaded['config']
   clock: Clock
   log: LogControl
   heartbeats?: Heartbeats | undefined
+  /** null where it is not known, as for a hub made in a test. */
+  configurationPath: string | null
+  masterKey: () => string | null
   /** What is opened here and closed with the hub, last opened first. */
   closers: (() => Promise<unknown> | unknown)[]
 }
@@ -70,7 +77,7 @@ export type Rooms = ReturnType<typeof buildRooms>
 /** Builds each room once, with what it uses as arguments; nothing has started yet. */
 export function buildRooms(
   { metrics, database, bus, counter, leases, secrets, upstreams, mailer, openCache, pingRedis }: Platform<Tables>,
-  { config, clock, log, closers, heartbeats: given }: RoomSettings,
+  { config, clock, log, closers, configurationPath, masterKey, heartbeats: given }: RoomSettings,
 ) {
   const db = database.kysely
   const roles = createRoles(config.server.roles)
@@ -253,6 +260,15 @@ export function buildRooms(
     },
     config.sources,
   )
+  const backups = createBackups(
+    {
+      ...{ db, secrets, bus, clock, log, metrics, heartbeats, migrations, version, configurationPath, masterKey },
+      address: { url: config.database.url, dataDir: config.data.dir },
+      smoke: createQuestions({ secrets, log }),
+      leases: leasesOf('worker'),
+    },
+    config.backups,
+  )
   const demo = createDemo({
     clock,
     providers: openSyntheticProviders({ db, clock }),
@@ -353,6 +369,7 @@ export function buildRooms(
       risk.routes,
       alerts.routes,
       incidents.routes,
+      backups.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -370,7 +387,7 @@ export function buildRooms(
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry, systemLogs },
-    ...{ sources, risk, alerts, incidents, demo, routes, roles },
+    ...{ sources, risk, alerts, incidents, backups, demo, routes, roles },
   }
 }
 

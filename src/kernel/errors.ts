@@ -73,6 +73,7 @@ export const errorCatalogue = {
     retry: false,
   },
   conflict: { status: 409, title: 'It already exists', titleZh: '资源已存在', retry: false },
+  backup_unusable: { status: 409, title: 'The backup cannot be used', titleZh: '备份不可用', retry: false },
   reserved_name: {
     status: 409,
     title: 'The hub needs that name for itself',

@@ -95,6 +95,10 @@ export type Announcements = {
   'alert.resolved': AlertTold
   /** An incident was opened or changed. */
   'incident.changed': { id: string; state: string; severity: string; tenantId: string; title: string }
+  /** A backup was taken and read back, verified, or restored in a drill that passed; `kind` says which. */
+  'backup.finished': { runId: string; kind: string; backupId: string; bytes: number }
+  /** It was not, or nobody can tell: `outcome` is failed or inconclusive. */
+  'backup.failed': { runId: string; kind: string; backupId: string; outcome: string; reason: string }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
 }

@@ -36,6 +36,7 @@ export const idPrefixes = {
   silence: 'sil',
   alertHook: 'hok',
   alertEnding: 'aen',
+  backup: 'bak',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -27,6 +27,7 @@ import { alertChannelsMigration } from './0025-alert-channels.ts'
 import { incidentsMigration } from './0026-incidents.ts'
 import { alertRulesMigration } from './0027-alert-rules.ts'
 import { alertPipelineMigration } from './0028-alert-pipeline.ts'
+import { backupsMigration } from './0029-backups.ts'
 
 export type { Migration }
 
@@ -60,4 +61,5 @@ export const migrations: readonly Migration[] = [
   incidentsMigration,
   alertRulesMigration,
   alertPipelineMigration,
+  backupsMigration,
 ]

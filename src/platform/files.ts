@@ -1,6 +1,7 @@
 import {
   closeSync,
   createWriteStream,
+  fsyncSync,
   globSync,
   linkSync,
   mkdirSync,
@@ -89,4 +90,14 @@ export function readDiskSpace(path: string): { freeBytes: number; totalBytes: nu
 /** Bytes of the file at `path`; null when there is none. */
 export function readFileSize(path: string): number | null {
   return statSync(path, { throwIfNoEntry: false })?.size ?? null
+}
+
+/** Brings a file, or the names in a folder, to the disk; returns when they are there. Throws when the disk refuses. */
+export function syncFile(path: string): void {
+  const handle = openSync(path, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
 }

@@ -26,11 +26,24 @@ const variable = 'GATEHOUSE_SECRET_KEY'
  */
 export function loadMasterKey(source: { secretKey: string; dataDir: string }): Buffer {
   if (source.secretKey !== '') return parseMasterKey(source.secretKey, variable)
-  const path = join(source.dataDir, 'secret.key')
+  const path = masterKeyPath(source.dataDir)
   const stored = readTextIfPresent(path)
   if (stored !== null) return parseMasterKey(stored, path)
   createPrivateFile(path, `${randomBytes(32).toString('base64')}\n`)
   return parseMasterKey(readTextIfPresent(path) ?? '', path)
+}
+
+/** The file of the master key, where no variable has it. */
+export function masterKeyPath(dataDir: string): string {
+  return join(dataDir, 'secret.key')
+}
+
+/** The same key where there is one already; null where the first start would create it. Changes nothing. */
+export function findMasterKey(source: { secretKey: string; dataDir: string }): Buffer | null {
+  if (source.secretKey !== '') return parseMasterKey(source.secretKey, variable)
+  const path = masterKeyPath(source.dataDir)
+  const stored = readTextIfPresent(path)
+  return stored === null ? null : parseMasterKey(stored, path)
 }
 
 function parseMasterKey(text: string, where: string): Buffer {

@@ -10,7 +10,7 @@ const layers: readonly (readonly string[])[] = [
     ...['identity', 'gateway', 'services', 'usage', 'sources', 'conversations', 'risk', 'telemetry'],
     ...['health', 'alerts', 'incidents', 'backups', 'migrations', 'demo'],
   ],
-  ['hub', 'rooms', 'log-announcements', 'app', 'config', 'version'],
+  ['hub', 'rooms', 'log-announcements', 'migration-snapshot', 'drill-questions', 'app', 'config', 'version'],
   ['cli'],
   ['main'],
 ]

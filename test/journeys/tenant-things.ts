@@ -55,6 +55,8 @@ export const makers: Record<string, Maker> = {
     const wish = { email: `bravo-${Math.random()}@example.com`, tenant_id: id }
     return { id: (await hub.admin('POST', '/api/invitations', wish)).id }
   },
+  // Of the whole hub: nobody but a super_admin sees one.
+  '/api/backups': async ({ hub }) => ({ id: (await hub.admin('POST', '/api/backups', { kind: 'full' })).id }),
   '/api/sources': async ({ hub }) => {
     const name = `bravo-${Math.random().toString(36).slice(2, 10)}`
     const made = await hub.admin('POST', '/api/sources', { name, dsn: 'sqlite:/nowhere/one-api.db', enabled: false })

@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts'
 import { alerts } from './alerts.ts'
 import { audit } from './audit.ts'
+import { backup } from './backup.ts'
 import { checks } from './checks.ts'
 import { config } from './config.ts'
 import { demo } from './demo.ts'
@@ -27,5 +28,6 @@ export const commands: readonly Command[] = [
   incidents,
   usage,
   audit,
+  backup,
   reset,
 ]

@@ -45,6 +45,12 @@ export async function openDatabase<Tables>(options: DatabaseOptions): Promise<Da
   )
 }
 
+/** The file of a store that is SQLite; null for PostgreSQL. */
+export function sqliteFileOf(url: string, dataDir: string): string | null {
+  if (url === '') return resolve(join(dataDir, 'gatehouse.db'))
+  return /^(sqlite|file):/i.test(url) ? sqliteFile(url) : null
+}
+
 function sqliteFile(url: string): string {
   const path = url.replace(/^(sqlite|file):(\/\/)?/i, '')
   if (path === '' || path.startsWith(':') || path.includes('?')) {

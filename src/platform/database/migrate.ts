@@ -14,6 +14,8 @@ export type MigrateOptions = {
   version?: string
   /** How long to wait for another process that migrates the same store. Default one minute. */
   lockWaitMs?: number
+  /** Called under the lock before a store that holds something is changed, with what is to be applied. */
+  beforeFirst?: (names: readonly string[]) => Promise<void>
 }
 
 export type MigrationState = {
@@ -47,6 +49,8 @@ export async function migrate(
     const before = await readApplied(db)
     assertNotNewer(migrations, before)
 
+    const pending = migrations.filter(({ name }) => !before.some((row) => row.name === name))
+    if (before.length > 0 && pending.length > 0) await options.beforeFirst?.(pending.map(({ name }) => name))
     const applied: string[] = []
     let previous = ''
     for (const migration of migrations) {

@@ -1,0 +1,24 @@
+/** A process that takes or restores a backup, for tests that kill it: `<verb> <store> <folder> <id> <wrap key in hex>`. */
+import { migrations } from '../migrations/index.ts'
+import { silentLog } from '../platform/database/testing-log.ts'
+import { restore } from './restore.ts'
+import { createGauge, load, take } from './work.ts'
+
+const [verb, url = '', folder = '', id = '', wrap = ''] = process.argv.slice(2)
+const own = { keyId: 'feedbeef', wrap: Buffer.from(wrap, 'hex') }
+const place = { kind: 'folder', path: `${folder}/backups` } as const
+const address = { url, dataDir: folder }
+process.stdout.write('begun\n')
+if (verb === 'take') {
+  await take({
+    ...{ id, kind: 'full', baseId: '', address, place, own, recoveryKey: '', version: '1.2.3', files: [] },
+    ...{ sentinel: '', gauge: createGauge() },
+  })
+} else {
+  await restore({
+    ...{ address, place, id, keys: { own, recoverySecret: null }, migrations, log: silentLog, version: '1.2.3' },
+    ...{ allowOlder: false, besideName: 'restoring', gauge: createGauge(), load, dataDir: `${folder}/data` },
+    ...{ hubKeyId: 'feedbeef', stamp: `${Date.now()}` },
+  })
+}
+process.stdout.write('done\n')

@@ -1,0 +1,161 @@
+import { z } from 'zod'
+import { reply } from '../http/reply.ts'
+import { defineRoute, type Route } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { fail } from '../kernel/errors.ts'
+import { toPage } from '../kernel/page.ts'
+import type { Desk } from './desk.ts'
+import { quarterOf, readQuarter, toMarkdown, writeReport } from './report.ts'
+import { backupReply, runReply, showRun } from './schema.ts'
+import type { BackupsStore } from './store.ts'
+
+const tag = 'backups'
+const access = 'super_admin'
+const byId = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) })
+const page = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(64).default(''),
+})
+const step = z.object({ step: z.string(), zh: z.string(), told: z.array(z.string()) })
+
+/** `/api/backups`: for super_admins, because a backup is of everybody's data. Restoring is for the command line: it stops the hub. */
+export function backupRoutes({ desk, store, clock }: { desk: Desk; store: BackupsStore; clock: Clock }): Route[] {
+  async function find(id: string) {
+    const found = (await desk.list()).find((each) => each.id === id)
+    if (found === undefined) throw fail('not_found', `There is no backup ${id} in ${desk.where}`)
+    return found
+  }
+
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/backups',
+      summary: 'Backups that are there, the newest first, and what is under way on this node.',
+      ...{ access, tag },
+      reply: z.object({
+        data: z.array(backupReply),
+        where: z.string(),
+        running: z
+          .object({
+            id: z.string(),
+            kind: z.string(),
+            rows: z.int(),
+            bytes: z.int().describe('Read so far.'),
+            written_bytes: z.int(),
+          })
+          .nullable(),
+      }),
+      async handle() {
+        const now = desk.progress()
+        const running = now && {
+          ...{ id: now.id, kind: now.kind, rows: now.rows, bytes: now.bytes, written_bytes: now.writtenBytes },
+        }
+        return { data: await desk.list(), where: desk.where, running }
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/api/backups',
+      summary:
+        'Takes a backup now and answers when it was read back. An increment becomes a full one where it can build on none.',
+      ...{ access, tag },
+      body: z.strictObject({ kind: z.enum(['full', 'increment']).default('full') }),
+      reply: runReply,
+      status: 201,
+      handle: async ({ body }) => showRun(await desk.take(body.kind)),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/backups/runs',
+      summary: 'What was done about backups, and how it ended; the newest first.',
+      ...{ access, tag },
+      query: page,
+      reply: z.object({ data: z.array(runReply), next_cursor: z.string().nullable() }),
+      async handle({ query }) {
+        const kinds = ['full', 'increment', 'migration', 'verify', 'drill'] as const
+        const runs = await store.list({ kinds, limit: query.limit + 1, before: query.cursor })
+        const { data, ...rest } = toPage(runs, query.limit, ({ id }) => id)
+        return { ...rest, data: data.map(showRun) }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/backups/drills',
+      summary: 'Drills, the newest first.',
+      ...{ access, tag },
+      query: page,
+      reply: z.object({ data: z.array(runReply), next_cursor: z.string().nullable() }),
+      async handle({ query }) {
+        const runs = await store.list({ kinds: ['drill'], limit: query.limit + 1, before: query.cursor })
+        const { data, ...rest } = toPage(runs, query.limit, ({ id }) => id)
+        return { ...rest, data: data.map(showRun) }
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/api/backups/drills',
+      summary:
+        'Restores the newest backup and a random older one beside the store, compares and asks them, and answers what it found.',
+      ...{ access, tag },
+      reply: runReply,
+      status: 201,
+      async handle() {
+        const { runId } = await desk.drill()
+        return showRun((await store.find(runId))!)
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/backups/drills/report',
+      summary:
+        'What the drills of a quarter showed, in the five steps of a recovery; as Markdown with Accept: text/markdown.',
+      ...{ access, tag },
+      query: z.strictObject({
+        quarter: z.string().max(10).default('').describe('Such as 2026-Q4; empty for this one.'),
+      }),
+      reply: z.object({
+        quarter: z.string(),
+        drills: z.int(),
+        passed: z.int(),
+        failed: z.int(),
+        inconclusive: z.int(),
+        steps: z.array(step),
+      }),
+      async handle({ query, accept }) {
+        const quarter = query.quarter || quarterOf(clock.now())
+        const span = readQuarter(quarter)
+        if (span === null) throw fail('invalid_request', 'A quarter is written 2026-Q4', { param: 'quarter' })
+        const runs = await store.list({ kinds: ['drill'], limit: 1000, since: span.from })
+        const report = writeReport(
+          quarter,
+          runs.filter(({ startedAt }) => startedAt < span.to),
+        )
+        if (!accept.includes('text/markdown')) return report
+        return reply(200, toMarkdown(report), { 'content-type': 'text/markdown; charset=utf-8' })
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/backups/:id',
+      summary: 'One backup.',
+      ...{ access, tag },
+      params: byId,
+      reply: backupReply,
+      handle: ({ params }) => find(params.id),
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/api/backups/:id/verify',
+      summary:
+        'Reads all of a backup and of what it builds on back; answers 409 with the cause when it is not what was written.',
+      ...{ access, tag },
+      params: byId,
+      reply: backupReply,
+      async handle({ params }) {
+        await find(params.id)
+        await desk.verify(params.id)
+        return find(params.id)
+      },
+    }),
+  ]
+}

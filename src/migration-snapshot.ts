@@ -1,0 +1,38 @@
+import { takeBeforeMigrations } from './backups/index.ts'
+import type { Loaded } from './config.ts'
+import { fail } from './kernel/errors.ts'
+import { readTextIfPresent } from './platform/files.ts'
+import type { Log } from './platform/log.ts'
+import { masterKeyPath, type Secrets } from './platform/secrets.ts'
+
+/** Where the configuration is, and how the master key's text is had: for backups that a recovery key opens. */
+export function keptFiles({ config, file }: Pick<Loaded, 'config'> & Partial<Pick<Loaded, 'file'>>, secretKey: string) {
+  return {
+    configurationPath: file ?? null,
+    masterKey: () => secretKey || readTextIfPresent(masterKeyPath(config.data.dir)),
+  }
+}
+
+type SnapshotParts = { secrets: Secrets; version: string; log: Log } & ReturnType<typeof keptFiles>
+
+/**
+ * A backup of a store that migrations are about to change. Rejects when it cannot be taken, and then nothing is changed:
+ * what goes wrong in a migration can only be taken back from here.
+ */
+export function snapshotBefore(config: Loaded['config'], parts: SnapshotParts) {
+  return async (names: readonly string[]): Promise<void> => {
+    if (config.backups.before_migrations === 0) return
+    parts.log.info('Taking a backup before the migrations', { count: names.length })
+    const address = { url: config.database.url, dataDir: config.data.dir }
+    try {
+      const id = await takeBeforeMigrations({ ...parts, address }, config.backups)
+      parts.log.info(`The store as it was is kept as ${id}`)
+    } catch (cause) {
+      throw fail(
+        'unavailable',
+        `No backup could be taken before the migrations, so none was run: ${(cause as Error).message}. Mend that, name another folder in backups.folder, or set backups.before_migrations = 0.`,
+        { cause },
+      )
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import type pg from 'pg'
+import Cursor from 'pg-cursor'
+import { fail } from '../../../kernel/errors.ts'
+import type { Dump } from './contract.ts'
+import { copiedTypes, openSession } from './postgres-session.ts'
+import { quoteName, type Row, type Shape, shapeOf, type Value } from './shape.ts'
+
+const mostRows = 2000
+const batchBytes = 1_000_000
+
+/** One transaction that sees one moment: https://www.postgresql.org/docs/current/transaction-iso.html#XACT-REPEATABLE-READ */
+export async function openPostgresDump(url: string): Promise<Dump> {
+  const client = await openSession(url)
+  try {
+    await client.query('begin transaction isolation level repeatable read read only')
+    const tables = await readShapes(client)
+    return { engine: 'postgres', tables, rows: (shape) => readRows(client, shape), close: () => client.end() }
+  } catch (error) {
+    await client.end().catch(() => {})
+    throw error
+  }
+}
+
+type ColumnRow = { table: string; name: string; type: string; key: number }
+
+export async function readShapes(client: pg.Client): Promise<Shape[]> {
+  const { rows } = await client.query<ColumnRow>(`
+    select c.relname as table, a.attname as name, t.typname as type,
+           coalesce(array_position(i.indkey::int2[], a.attnum), -1) + 1 as key
+      from pg_class c
+      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      join pg_type t on t.oid = a.atttypid
+      left join pg_index i on i.indrelid = c.oid and i.indisprimary
+     where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace
+     order by c.relname collate "C", a.attnum`)
+  const foreign = rows.find(({ type }) => !copiedTypes.has(type))
+  if (foreign !== undefined) {
+    throw fail(
+      'invalid_request',
+      `The column ${foreign.table}.${foreign.name} has the type ${foreign.type}, which the hub does not use: its schema must hold tables of the hub alone. Move the table ${foreign.table} into another schema.`,
+      { param: 'database.url' },
+    )
+  }
+  return [...Map.groupBy(rows, ({ table }) => table)].map(([table, columns]) => shapeOf(table, columns))
+}
+
+async function* readRows(client: pg.Client, { table, columns, keys }: Shape): AsyncIterable<readonly Row[]> {
+  const names = columns.map(quoteName)
+  const order = keys > 0 ? `order by ${names.slice(0, keys).join(', ')}` : ''
+  const text = `select ${names.join(', ')} from ${quoteName(table)} ${order}`
+  // Rows as lists: two columns may not be told apart by a name that is a number.
+  const Rows = Cursor as unknown as new (sql: string, values: unknown[], config: object) => Cursor<Value[]>
+  const cursor = client.query(new Rows(text, [], { rowMode: 'array' }) as never) as unknown as Cursor<Value[]>
+  try {
+    for (let count = 50; ; ) {
+      const rows = await cursor.read(count)
+      if (rows.length > 0) yield rows
+      if (rows.length < count) return
+      const bytes = bytesOf(rows)
+      if (bytes > batchBytes) count = Math.max(1, Math.floor(count / 2))
+      else if (bytes < batchBytes / 3) count = Math.min(mostRows, count * 2)
+    }
+  } finally {
+    await cursor.close()
+  }
+}
+
+function bytesOf(rows: readonly Row[]): number {
+  let bytes = 0
+  for (const row of rows) {
+    for (const value of row) bytes += typeof value === 'string' ? value.length : (value as Uint8Array)?.byteLength || 8
+  }
+  return bytes
+}
