@@ -1,4 +1,5 @@
 import type { Component } from 'vue'
+import type { Resource } from './resources/resource.ts'
 import type { Role } from './session.ts'
 
 export const groups = ['watch', 'gateway', 'money', 'people', 'operate'] as const
@@ -22,6 +23,8 @@ export type Page<T extends { title: string } = { title: string }> = {
   /** An icon of @element-plus/icons-vue. */
   icon: Component
   component: () => Promise<{ default: Component }>
+  /** The list that `component` shows, where it is the one for lists. */
+  resource?: Resource
   texts: Texts<T>
   /** Below another page: in no menu. */
   isHidden?: boolean
@@ -29,4 +32,15 @@ export type Page<T extends { title: string } = { title: string }> = {
 
 export function definePage<const T extends { title: string }>(page: Page<T>): Page<T> {
   return page
+}
+
+/** A page that is a list of the control API. */
+export function defineList<const T extends { title: string }>(
+  page: Omit<Page<T>, 'component' | 'resource'> & { resource: Omit<Resource, 'name'> },
+): Page<T> {
+  return {
+    ...page,
+    component: () => import('./resources/resource-page.vue'),
+    resource: { ...page.resource, name: page.name },
+  }
 }

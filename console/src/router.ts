@@ -16,7 +16,12 @@ const routes: RouteRecordRaw[] = [
   { path: '/', redirect: '/overview' },
   { path: '/login', component: () => import('./pages/login/login.vue'), meta: { isPublic: true } },
   { path: '/set-up', component: () => import('./pages/set-up/set-up.vue'), meta: { isPublic: true } },
-  ...pages.map((page) => ({ path: page.path, component: page.component, meta: { page } })),
+  ...pages.map((page) => ({
+    path: page.path,
+    component: page.component,
+    props: page.resource === undefined ? {} : { resource: page.resource },
+    meta: { page },
+  })),
   { path: '/:rest(.*)*', component: () => import('./pages/not-found/not-found.vue') },
 ]
 

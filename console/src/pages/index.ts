@@ -1,5 +1,53 @@
 import type { Page } from '../page.ts'
+import { audit } from './audit/index.ts'
+import { budgets } from './budgets/index.ts'
+import { calls } from './calls/index.ts'
+import { channels } from './channels/index.ts'
+import { checks } from './checks/index.ts'
+import { conversations } from './conversations/index.ts'
+import { deliveries } from './deliveries/index.ts'
+import { findings } from './findings/index.ts'
+import { heatMap } from './heat-map/index.ts'
+import { keys } from './keys/index.ts'
+import { limits } from './limits/index.ts'
+import { metrics } from './metrics/index.ts'
+import { models } from './models/index.ts'
 import { overview } from './overview/index.ts'
+import { playground } from './playground/index.ts'
+import { prices } from './prices/index.ts'
+import { providers } from './providers/index.ts'
+import { rankings } from './rankings/index.ts'
+import { riskActions } from './risk-actions/index.ts'
+import { routes } from './routes/index.ts'
+import { services } from './services/index.ts'
+import { sources } from './sources/index.ts'
+import { tenants } from './tenants/index.ts'
+import { users } from './users/index.ts'
 
 /** Every page, in the order of the menu. */
-export const pages: readonly Page[] = [overview]
+export const pages: readonly Page[] = [
+  overview,
+  calls,
+  conversations,
+  findings,
+  riskActions,
+  checks,
+  metrics,
+  providers,
+  models,
+  routes,
+  services,
+  playground,
+  rankings,
+  heatMap,
+  budgets,
+  limits,
+  prices,
+  sources,
+  keys,
+  users,
+  tenants,
+  channels,
+  deliveries,
+  audit,
+]

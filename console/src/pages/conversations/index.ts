@@ -1,0 +1,36 @@
+import { ChatDotRound } from '@element-plus/icons-vue'
+import { defineList, defineTexts } from '../../page.ts'
+
+export const conversations = defineList({
+  ...{ name: 'conversations', path: '/conversations', group: 'watch', role: 'user', icon: ChatDotRound },
+  resource: {
+    list: 'api/sessions',
+    writer: 'user',
+    filters: [{ name: 'user_id' }, { name: 'session_id' }],
+    columns: [
+      { key: 'session_id', show: 'mono' },
+      { key: 'model' },
+      { key: 'user_id', show: 'mono' },
+      { key: 'calls', show: 'count' },
+      { key: 'failures', show: 'count' },
+      { key: 'cost_nano_usd', show: 'money' },
+      { key: 'last_at', show: 'moment' },
+    ],
+    remove: { path: '/api/sessions/{id}' },
+    acts: [{ title: 'messages', method: 'GET', path: ({ id }) => `api/sessions/${id}/messages`, isAnswerShown: true }],
+  },
+  texts: defineTexts(
+    {
+      title: 'Conversations',
+      about: 'Calls of one session together. What was said is kept only where somebody chose so.',
+      empty: 'No call carried a session id.',
+      messages: 'What was said',
+    },
+    {
+      title: '会话',
+      about: '同一会话的调用归在一起；内容仅在选择保存时保留。',
+      empty: '还没有带会话编号的调用。',
+      messages: '内容',
+    },
+  ),
+})
