@@ -5,7 +5,7 @@ export const owner = { email: 'owner@example.com', password: 'correct horse batt
 /** The one-time token that the hub's log shows at its first start. */
 export function setupTokenOf({ lines }: Pick<TestHub, 'lines'>): string {
   for (const line of lines) {
-    const found = /"setupToken":"([^"]+)"/.exec(line)
+    const found = /"setup_token":"([^"]+)"/.exec(line)
     if (found !== null) return found[1]!
   }
   throw new Error('the log has shown no set-up token')

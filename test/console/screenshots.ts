@@ -1,21 +1,14 @@
 /** `npm run screenshots [page …]`: every page of the console of a demo hub, in both languages and themes, and on a phone. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { startHub } from '../harness/hub.ts'
 import { menuOf, openBrowser, overflow, signIn } from './browser.ts'
+import { owner, startOwnedHub } from './owner.ts'
 
 const folder = join(import.meta.dirname, '../../console/screenshots')
 mkdirSync(folder, { recursive: true })
 const wanted = process.argv.slice(2)
-const hub = await startHub({ demo: true, settings: { 'auth.admin_key': '' } })
+const hub = await startOwnedHub({ demo: true })
 const browser = await openBrowser()
-const owner = { email: 'owner@example.com', password: 'correct horse battery staple' }
-const token = hub.lines.map((line) => /"setupToken":"([^"]+)"/.exec(line)?.[1]).find((found) => found !== undefined)
-await fetch(`${hub.url}/api/auth/setup`, {
-  method: 'POST',
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify({ token, ...owner, name: 'Owner' }),
-})
 try {
   for (const language of ['en', 'zh-CN'] as const) {
     for (const [theme, width] of [

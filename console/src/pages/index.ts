@@ -1,15 +1,21 @@
 import type { Page } from '../page.ts'
+import { alertRules } from './alert-rules/index.ts'
+import { alerts } from './alerts/index.ts'
 import { audit } from './audit/index.ts'
+import { backups } from './backups/index.ts'
 import { budgets } from './budgets/index.ts'
 import { calls } from './calls/index.ts'
 import { channels } from './channels/index.ts'
 import { checks } from './checks/index.ts'
 import { conversations } from './conversations/index.ts'
 import { deliveries } from './deliveries/index.ts'
+import { drills } from './drills/index.ts'
 import { findings } from './findings/index.ts'
 import { heatMap } from './heat-map/index.ts'
+import { incidents } from './incidents/index.ts'
 import { keys } from './keys/index.ts'
 import { limits } from './limits/index.ts'
+import { logs } from './logs/index.ts'
 import { metrics } from './metrics/index.ts'
 import { models } from './models/index.ts'
 import { overview } from './overview/index.ts'
@@ -17,9 +23,12 @@ import { playground } from './playground/index.ts'
 import { prices } from './prices/index.ts'
 import { providers } from './providers/index.ts'
 import { rankings } from './rankings/index.ts'
+import { receivers } from './receivers/index.ts'
 import { riskActions } from './risk-actions/index.ts'
 import { routes } from './routes/index.ts'
+import { runbooks } from './runbooks/index.ts'
 import { services } from './services/index.ts'
+import { silences } from './silences/index.ts'
 import { sources } from './sources/index.ts'
 import { tenants } from './tenants/index.ts'
 import { users } from './users/index.ts'
@@ -47,7 +56,16 @@ export const pages: readonly Page[] = [
   keys,
   users,
   tenants,
+  alerts,
+  incidents,
+  runbooks,
+  alertRules,
+  silences,
+  receivers,
   channels,
   deliveries,
+  backups,
+  drills,
+  logs,
   audit,
 ]

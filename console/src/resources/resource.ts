@@ -48,6 +48,8 @@ export type Resource = {
   edit?: { path: string; first?: readonly string[]; without?: readonly string[]; method?: 'PATCH' | 'PUT' }
   remove?: { path: string }
   acts?: readonly Act[]
+  /** What can be done that is of no one row. */
+  pageActs?: readonly Act[]
   /** Read again every so often. */
   refreshMs?: number
   /** Who may change things here; `super_admin` unless said otherwise. */

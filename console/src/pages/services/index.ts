@@ -23,12 +23,12 @@ export const services = defineList({
   texts: defineTexts(
     {
       title: 'Plugin services',
-      about: 'Services that registered, their instances and how each is. Callers reach them below /api/<name>.',
+      about: 'Services that registered, their instances and how each is. Callers reach them below /api/NAME.',
       empty: 'No service has registered.',
     },
     {
       title: '插件服务',
-      about: '已注册的服务、其实例与状态；调用方经 /api/<服务名> 访问。',
+      about: '已注册的服务、其实例与状态；调用方经 /api/服务名 访问。',
       empty: '还没有服务注册。',
     },
   ),
