@@ -97,7 +97,7 @@ describe('variables', () => {
     expect(config.redis.url).toBe('redis://cache:6379/0')
     expect(config.auth.admin_key).toBe('k3y-with-enough-random-letters')
     expect(config.server.cors_origins).toEqual(['https://a.example', 'https://b.example'])
-    expect(config.log.level).toBe('info')
+    expect(config.log.level).toBe('INFO')
     expect(origins.get('database.url')).toEqual({ source: 'env', where: 'DATABASE_URL' })
   })
 

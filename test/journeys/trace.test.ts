@@ -156,7 +156,7 @@ test('what the log says of a request has its trace, when something breaks', asyn
   expect([answer.status, ((await answer.json()) as Json).trace_id]).toEqual([502, traceId])
   await until('the log has told of it', () => stage.hub.lines.some((line) => line.includes(traceId)))
   const line = stage.hub.lines.find((each) => each.includes(traceId))!
-  expect(JSON.parse(line)).toMatchObject({ traceId, message: expect.stringContaining('breaker') })
+  expect(JSON.parse(line)).toMatchObject({ trace_id: traceId, msg: expect.stringContaining('breaker') })
   const spans = await collector.trace(traceId, 'GET /api/breaker/*')
   const tries = spans.filter(({ name }) => name === 'GET breaker')
   expect(tries.map(({ status }) => status.code)).toEqual([2, 2])
