@@ -116,6 +116,15 @@ export const incidentsConfig = z
       .default(['im', 'mail', 'ticket'])
       .describe('Channels that P2 and P3 are told by, where no escalation policy says otherwise.')
       .meta({ zh: 'P2、P3 的默认通知渠道。' }),
+    page_wait_seconds: z
+      .number()
+      .min(0)
+      .max(300)
+      .default(10)
+      .describe(
+        'The first page about an incident of alerts waits so long: it says what else broke, and what ends meanwhile wakes nobody.',
+      )
+      .meta({ zh: '告警故障单首次呼叫前的等待时间（秒）：便于合并受影响项，期间恢复则不再呼叫。' }),
     digest_channels: channels
       .default([])
       .describe('Channels that get the weekly digest, Mondays at nine; [] for none.')

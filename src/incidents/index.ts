@@ -23,7 +23,7 @@ import { createRules } from './open.ts'
 import { type AlertSource, createReconciler } from './reconcile.ts'
 import { createReports } from './report/reports.ts'
 import { incidentRoutes } from './routes.ts'
-import type { Change } from './schema.ts'
+import type { Change, ToldAlert } from './schema.ts'
 import { createIncidentsStore } from './store.ts'
 import type { IncidentsTables } from './tables.ts'
 import { createTimelineChain } from './timeline/chain.ts'
@@ -65,6 +65,8 @@ export type IncidentsRoomParts = AlertSource & {
 
 const blastMinutes = 15
 const pageEveryMs = 2000
+/** More than these that wait are left to the next comparison. */
+const mostHeard = 10_000
 
 export function createIncidentsRoom(parts: IncidentsRoomParts, config: IncidentsConfig): IncidentsRoom {
   const { secrets, bus, clock, leases, metrics } = parts
@@ -90,7 +92,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
   const reconciler = createReconciler({ source: parts, intake, store, openAt: config.open_at_severity, clock })
   const delivery = createDelivery({
     ...{ store, incidents, tell: parts.tell, links, publicUrl: parts.publicUrl, clock, log, metrics },
-    linkMs: config.link_hours * 3_600_000,
+    ...{ linkMs: config.link_hours * 3_600_000, language: config.language },
   })
   const reports = createReports({ store, chain, calendars, zone, clock, config })
   const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
@@ -98,7 +100,8 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
     ...(['severity', 'state'] as const),
   ])
   const offs: (() => void)[] = []
-  const hearing = new Set<Promise<void>>()
+  let heard: { name: 'alert.fired' | 'alert.resolved'; alert: ToldAlert }[] = []
+  let hearing: Promise<void> | null = null
   let counts: { labels: { severity: string; state: string }; value: number }[] = []
   metrics.beforeRender(() => standing.replace('incidents', counts))
 
@@ -111,12 +114,32 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
     counts = (await store.counts()).map(({ severity, state, count }) => ({ labels: { severity, state }, value: count }))
   }
 
-  /** What is heard is only quicker: who misses it reads it in the next comparison. */
-  function hear(name: string, work: () => Promise<void>): void {
-    const done = work()
-      .catch((error: unknown) => log.warn(`${name} is taken up at the next comparison`, { error }))
-      .finally(() => hearing.delete(done))
-    hearing.add(done)
+  /**
+   * What is heard is only quicker: who misses it reads it in the next comparison. One after the other, in the order in which
+   * it was said: what explains another has its incident before that one asks for it.
+   */
+  function hear(name: 'alert.fired' | 'alert.resolved', alert: ToldAlert): void {
+    // It depends on what is down and was not heard of yet: the comparison sees both.
+    if (name === 'alert.fired' && alert.inhibitedBy === '' && (alert.annotations.depends_on ?? '') !== '') return
+    if (heard.length >= mostHeard) return
+    heard.push({ name, alert })
+    hearing ??= takeHeard().finally(() => {
+      hearing = null
+    })
+  }
+
+  async function takeHeard(): Promise<void> {
+    // Those that are said together are taken together.
+    await Promise.resolve()
+    while (heard.length > 0) {
+      const { name } = heard[0]!
+      const end = heard.findIndex((each) => each.name !== name)
+      const alerts = heard.slice(0, end === -1 ? undefined : end).map(({ alert }) => alert)
+      heard = heard.slice(alerts.length)
+      await (name === 'alert.fired' ? intake.began(alerts) : intake.ended(alerts)).catch((error: unknown) =>
+        log.warn('Alerts that were heard of are taken up at the next comparison', { error, count: alerts.length }),
+      )
+    }
   }
 
   return {
@@ -125,7 +148,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
       ...{ namesOf: parts.namesOf, tenantIdOf: parts.tenantIdOf },
     }),
     async tick(signal) {
-      await Promise.all(hearing)
+      await hearing
       await look(signal)
       await delivery.deliver(signal)
     },
@@ -133,8 +156,8 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
       await onCall.ready()
       await noteDeploy()
       offs.push(
-        bus.on('alert.fired', (alert) => hear('A new alert', () => intake.began([{ ...alert }]))),
-        bus.on('alert.resolved', (alert) => hear('The end of an alert', () => intake.ended([alert]))),
+        bus.on('alert.fired', (alert) => hear('alert.fired', alert)),
+        bus.on('alert.resolved', (alert) => hear('alert.resolved', alert)),
       )
       schedule.every('incidents', config.reconcile_seconds * 1000, look, { onOneNode: true, firstDelayMs: 1000 })
       schedule.every('incident-pages', pageEveryMs, async (signal) => void (await delivery.deliver(signal)), {
@@ -147,7 +170,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
     },
     async stop() {
       for (const off of offs.splice(0)) off()
-      await Promise.all([...hearing, schedule.stop()])
+      await Promise.all([hearing, schedule.stop()])
       onCall.stop()
     },
   }

@@ -42,6 +42,8 @@ export type LifeRules = {
   mostReopens: number
   closeAfterMs: number
   normalChannels: readonly string[]
+  /** What alerts opened waits so long for its first page, which then says what else broke. */
+  pageWaitMs: number
 }
 
 export type Declaration = {
@@ -240,9 +242,10 @@ export function settleQuiet(incident: Incident, turn: Turn): void {
 export function beginEscalation(incident: Incident, turn: Turn): void {
   const { cycle, told } = incident.escalation
   const first = turn.rules.policyOf(incident.severity).steps[0]!
+  const waitMs = cycle === 0 && incident.origin === 'alerts' ? turn.rules.pageWaitMs : 0
   incident.escalation = {
     ...{ cycle: cycle + 1, round: 0, step: 0, told },
-    nextAt: turn.now + first.after_minutes * 60_000,
+    nextAt: turn.now + first.after_minutes * 60_000 + waitMs,
   }
 }
 

@@ -85,7 +85,7 @@ export function createRules(config: IncidentsConfig) {
   })
   const calendars = { always: alwaysCalendar, working }
   const life: Omit<LifeRules, 'policyOf' | 'onCall'> = {
-    ...{ calendars, normalChannels: config.normal_channels },
+    ...{ calendars, normalChannels: config.normal_channels, pageWaitMs: config.page_wait_seconds * 1000 },
     ...{ quietMs: config.quiet_minutes * 60_000, reopenMs: config.reopen_minutes * 60_000 },
     ...{ mostReopens: config.most_reopens, closeAfterMs: config.close_after_days * 86_400_000 },
   }

@@ -280,6 +280,33 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
         .executeTakeFirst()
       return row?.at ?? 0
     },
+    /** What fires and is explained by another of its alerts: names for people, at most `limit`. */
+    async explained(incidentId: string, limit: number): Promise<string[]> {
+      const rows = await db
+        .selectFrom('incident_alerts')
+        .select('labels')
+        .where('incident_id', '=', incidentId)
+        .where('ended_at', 'is', null)
+        .where('inhibited_by', '!=', '')
+        .orderBy('starts_at')
+        .orderBy('fingerprint')
+        .limit(limit)
+        .execute()
+      return rows.map(({ labels }) => {
+        const {
+          alertname = 'alert',
+          check,
+          service,
+          instance,
+          model,
+          provider,
+        } = JSON.parse(labels) as {
+          [name: string]: string | undefined
+        }
+        const about = check ?? service ?? instance ?? model ?? provider
+        return about === undefined ? alertname : `${alertname} ${about}`
+      })
+    },
     alertsOf: async (incidentId: string, limit: number): Promise<IncidentAlert[]> =>
       (
         await db

@@ -94,7 +94,7 @@ export async function openNode(
       ...{ publicUrl: 'https://hub.example', version: '1.0.0', ...options.parts },
       ...(options.tell && { tell: options.tell }),
     },
-    incidentsConfig.parse(options.settings ?? {}),
+    incidentsConfig.parse({ page_wait_seconds: 0, ...options.settings }),
   )
   await room.start()
   return {

@@ -6,6 +6,9 @@ import { headerMap, signingSecret, webhookUrl } from '../writing/fields.ts'
 import { fitsBytes, shorten } from '../writing/shorten.ts'
 import { defineChannel, delivered, describeBody, isPage, judgeStatus, lies, type Message, postJson } from './channel.ts'
 
+/** Of what is hidden behind these so many are named; all are counted. */
+const mostHidden = 20
+
 /** Words of Alertmanager for why somebody is told. */
 const reasonWords = {
   first: 'first notification',
@@ -102,6 +105,7 @@ function toWebhook({ notification, url, traceId, id }: Message, kept: number): R
     alerts: alerts.slice(0, kept).map(toWebhookAlert),
     // Ours: Alertmanager's own readers leave alone what they do not know.
     ...{ notificationId: id, traceId, hiddenAlerts: notification.hidden.length },
+    hidden: notification.hidden.slice(0, mostHidden).map(({ fingerprint, labels }) => ({ fingerprint, labels })),
   }
 }
 

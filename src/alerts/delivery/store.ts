@@ -120,6 +120,8 @@ export function createDeliveryStore(db: Kysely<DeliveryTables>) {
     db.transaction().execute(async (trx) => {
       const result = await work(trx)
       await bumpRevision(trx, 'channels')
+      // Whoever routes reads anew who there is to be told.
+      await bumpRevision(trx, 'alerts')
       return result
     })
 

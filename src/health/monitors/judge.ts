@@ -82,7 +82,8 @@ export function judge(
     ...before,
     ...{ reason, observed: found.observed, checkedAt: at.now, isWarning: outcome === 'warn' },
     message: doubted ? `${message} Nothing else answers either: the hub doubts its own network.` : message,
-    latencyMs: found.latencyMs ?? at.latencyMs,
+    // The store keeps whole milliseconds; what the hub's own checks measure has fractions.
+    latencyMs: Math.round(found.latencyMs ?? at.latencyMs),
   }
   let counted: Counted
   if (outcome === 'unknown' || doubted) counted = 'inconclusive'

@@ -7,6 +7,7 @@ import type { Incidents } from '../incidents.ts'
 import { hubActor, type Page } from '../schema.ts'
 import type { IncidentsStore } from '../store.ts'
 import type { AckLinks } from './links.ts'
+import { sayHidden } from './messages.ts'
 
 /** Sends one message by all channels that are named; tells whether any of them took it. The same key is one message. */
 export type Tell = (message: {
@@ -21,6 +22,7 @@ export type Tell = (message: {
 
 const mostTries = 8
 const atOnce = 10
+const mostHidden = 100
 const severityOf = { P0: 'critical', P1: 'critical', P2: 'high', P3: 'warning' } as const
 
 /** Sends what is to be told. It was written down before, and what came of it is after: whoever goes on repeats at most one. */
@@ -32,11 +34,12 @@ export function createDelivery(parts: {
   /** Where people reach the hub; '' when it does not know: then there are no links. */
   publicUrl: string
   linkMs: number
+  language: 'en' | 'zh'
   clock: Clock
   log: Log
   metrics: Metrics
 }) {
-  const { store, incidents, tell, links, publicUrl, linkMs, clock, log } = parts
+  const { store, incidents, tell, links, publicUrl, linkMs, language, clock, log } = parts
   const counted = parts.metrics.counter(
     'gatehouse_incidents_pages_total',
     'Messages about incidents, by why and by what came of them.',
@@ -52,13 +55,14 @@ export function createDelivery(parts: {
     return `${base}/acknowledge?token=${token}`
   }
 
-  async function send(page: Page): Promise<void> {
+  async function send(page: Page, hidden: readonly string[]): Promise<void> {
     const url = urlOf(page)
     let result: 'delivered' | 'failed' | 'later'
     let why = ''
     try {
+      const text = hidden.length === 0 ? page.text : `${page.text}\n${sayHidden(hidden, language)}`
       result = await tell({
-        ...{ channels: [...page.channels], title: page.title, text: page.text, ...(url !== undefined && { url }) },
+        ...{ channels: [...page.channels], title: page.title, text, ...(url !== undefined && { url }) },
         severity: page.reason === 'resolved' || page.reason === 'digest' ? 'info' : severityOf[page.severity],
         traceId: createHash('sha256').update(page.id).digest('hex').slice(0, 32),
         dedupeKey: page.id,
@@ -98,7 +102,11 @@ export function createDelivery(parts: {
       let count = 0
       while (!signal?.aborted) {
         const pages = await store.duePages(clock.now(), atOnce)
-        const ended = await Promise.allSettled(pages.map(send))
+        const hidden: string[][] = []
+        for (const { reason, incidentId } of pages) {
+          hidden.push(reason === 'escalation' ? await store.explained(incidentId, mostHidden) : [])
+        }
+        const ended = await Promise.allSettled(pages.map((page, index) => send(page, hidden[index]!)))
         const broken = ended.find((each) => each.status === 'rejected')
         if (broken !== undefined) throw broken.reason
         count += pages.length

@@ -4,6 +4,8 @@ import { readClocks } from '../sla/clocks.ts'
 import { type Calendars, writeAmount } from '../sla/targets.ts'
 import { writeWall, type Zone } from '../zone.ts'
 
+const mostHidden = 20
+
 const words = {
   en: {
     escalation: 'Nobody has acknowledged it yet',
@@ -11,6 +13,7 @@ const words = {
     breached: 'A target was missed',
     resolved: 'It is resolved',
     ...{ state: 'State', severity: 'Severity', cause: 'Cause', since: 'Since', why: 'Why', suspect: 'First suspect' },
+    hidden: 'Hidden behind it',
     ...{
       response: 'response',
       handling: 'handling',
@@ -23,9 +26,16 @@ const words = {
   zh: {
     ...{ escalation: '尚无人确认', at_risk: 'SLA 即将超时', breached: 'SLA 已超时', resolved: '故障已解决' },
     ...{ state: '状态', severity: '级别', cause: '原因', since: '开始时间', why: '定级依据', suspect: '首要可疑变更' },
+    hidden: '被其抑制的告警',
     ...{ response: '响应', handling: '处理', recovery: '恢复', due: '截止', late: '已超时，自', done: '达标' },
   },
 } as const
+
+/** What else broke by it, as the last line of a message. */
+export function sayHidden(names: readonly string[], language: 'en' | 'zh'): string {
+  const shown = names.slice(0, mostHidden).join(', ')
+  return `${words[language].hidden} (${names.length}): ${shown}${names.length > mostHidden ? ' …' : ''}`
+}
 
 export type MessageParts = { language: 'en' | 'zh'; zone: Zone; calendars: Calendars }
 
