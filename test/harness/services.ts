@@ -48,6 +48,22 @@ export async function provideNginx(): Promise<Provided<string>> {
   })
 }
 
+/** The path of a Caddy that can be started; nothing is started here. */
+export async function provideCaddy(): Promise<Provided<string>> {
+  return provide('Caddy', 'GATEHOUSE_TEST_CADDY', async () => {
+    const named = process.env.GATEHOUSE_TEST_CADDY
+    return named ?? findOrInstall(() => findProgram('caddy', ['/usr/local/bin']), 'caddy')
+  })
+}
+
+/** The path of systemd's own judge of units, which needs no systemd that runs. */
+export async function provideSystemd(): Promise<Provided<string>> {
+  return provide('systemd-analyze', 'GATEHOUSE_TEST_SYSTEMD_ANALYZE', async () => {
+    const named = process.env.GATEHOUSE_TEST_SYSTEMD_ANALYZE
+    return named ?? findOrInstall(() => findProgram('systemd-analyze', []), 'systemd')
+  })
+}
+
 /** The path of a Python 3 that can be started. */
 export async function providePython(): Promise<Provided<string>> {
   return provide('Python', 'GATEHOUSE_TEST_PYTHON', async () => {
