@@ -497,7 +497,6 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
     for (const [fingerprint, { by, byId }] of reasons) {
       if (group.noted.get(fingerprint) === `${by}:${byId}`) continue
       if (group.members.has(fingerprint)) group.noted.set(fingerprint, `${by}:${byId}`)
-      metrics.suppressed(by)
       ledger.push({ fingerprint, receiver: group.receiver, groupKey: group.key, by, byId, at })
     }
   }

@@ -14,11 +14,6 @@ export function createPipelineMetrics(metrics: Metrics) {
   const notifications = metrics.counter('gatehouse_alerts_notifications_total', 'Notifications decided and handed on', [
     ...(['receiver', 'reason', 'result'] as const),
   ])
-  const suppressed = metrics.counter(
-    'gatehouse_alerts_suppressed_total',
-    'Alerts a receiver was not told of, and why',
-    ['by'],
-  )
   const queue = metrics.gauge('gatehouse_alerts_queue_notifications', 'Notifications under way or waiting')
   const inbox = metrics.gauge('gatehouse_alerts_inbox_alerts', 'Posted alerts that are not read yet, as last counted')
   return {
@@ -34,7 +29,6 @@ export function createPipelineMetrics(metrics: Metrics) {
     },
     notified: (receiver: string, reason: string, result: string) =>
       notifications.with({ receiver, reason, result }).inc(),
-    suppressed: (by: string) => suppressed.with({ by }).inc(),
     queue: (count: number) => queue.with({}).set(count),
     inbox: (count: number) => inbox.with({}).set(count),
   }
