@@ -57,7 +57,9 @@ export async function lookAtRedis(url: string, clock: Clock, timeoutMs = 4000): 
   })
   try {
     await redis.connect()
-    return await readFacts(redis, where, clock)
+    const facts = await readFacts(redis, where, clock)
+    // A database that is not there is told beside the connection, which goes on with database 0.
+    return told === null ? facts : fault(faultOf((told as Error).message), (told as Error).message)
   } catch (error) {
     const { message } = told ?? (error as Error)
     return fault(faultOf(message), message)
