@@ -5,6 +5,8 @@ import { type BackupTables, createBackups } from './backups/index.ts'
 import type { Loaded } from './config.ts'
 import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
+import { type DoctorTables, doctorRoutes } from './doctor/index.ts'
+import { doctorParts } from './doctor-parts.ts'
 import { createQuestions } from './drill-questions.ts'
 import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
@@ -19,6 +21,7 @@ import { createHeartbeats, type Heartbeats } from './kernel/heartbeats.ts'
 import type { Principal } from './kernel/principal.ts'
 import { everything } from './kernel/scope.ts'
 import { migrations } from './migrations/index.ts'
+import type { Database } from './platform/database/index.ts'
 import { createUpstreams } from './platform/fetch.ts'
 import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
@@ -359,6 +362,16 @@ export function buildRooms(
     },
   )
   closers.push(() => serviceProxy.stop())
+  const doctor = doctorRoutes(
+    doctorParts({
+      ...{ loaded: { config }, env: process.env, secretKey: masterKey() ?? '', clock, isHub: true },
+      openStore: async () => ({
+        database: database as unknown as Database<DoctorTables>,
+        close: async () => {},
+      }),
+      openUpstreams: () => ({ upstreams, close: async () => {} }),
+    }),
+  )
   const all = {
     core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
       telemetry.routes,
@@ -370,6 +383,7 @@ export function buildRooms(
       alerts.routes,
       incidents.routes,
       backups.routes,
+      doctor,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),

@@ -1,6 +1,10 @@
 import { createRequire } from 'node:module'
 
 const read = createRequire(import.meta.url)
+const manifest = read('../package.json') as { version: string; dependencies: Record<string, string> }
 
 /** The version of package.json. */
-export const version: string = (read('../package.json') as { version: string }).version
+export const version: string = manifest.version
+
+/** What package.json needs at run time. */
+export const packages: readonly string[] = Object.keys(manifest.dependencies)

@@ -5,6 +5,7 @@
  * only the responses that their callers ask to go on from.
  */
 
+export { openProviderQuestions } from './control/ask-providers.ts'
 export { openSyntheticProviders, type SyntheticProviders } from './control/synthetic.ts'
 export { createGateway, type Gateway, type GatewayParts } from './gateway.ts'
 export type { PinnedTables } from './operations/pinned/store.ts'

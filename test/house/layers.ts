@@ -8,9 +8,19 @@ const layers: readonly (readonly string[])[] = [
   ['http'],
   [
     ...['identity', 'gateway', 'services', 'usage', 'sources', 'conversations', 'risk', 'telemetry'],
-    ...['health', 'alerts', 'incidents', 'backups', 'migrations', 'demo'],
+    ...['health', 'alerts', 'incidents', 'backups', 'migrations', 'demo', 'doctor'],
   ],
-  ['hub', 'rooms', 'log-announcements', 'migration-snapshot', 'drill-questions', 'app', 'config', 'version'],
+  [
+    'hub',
+    'rooms',
+    'log-announcements',
+    'migration-snapshot',
+    'drill-questions',
+    'doctor-parts',
+    'app',
+    'config',
+    'version',
+  ],
   ['cli'],
   ['main'],
 ]

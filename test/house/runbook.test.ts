@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { findings } from '../../src/doctor/index.ts'
 import { checks } from '../../src/health/checks/index.ts'
 import { reasons } from '../../src/health/probes/probe.ts'
 import { repository } from './imports.ts'
@@ -18,4 +19,11 @@ test('every reason that a check gives has its section in the runbook, in both la
 test.each(checks.map(({ name }) => name))('the check %s of the hub itself has its page in the runbook', (name) => {
   expect(page(name)).toMatch(new RegExp(`^# ${name}\\n`))
   expect(page(name)).toContain('## 中文')
+})
+
+test('every finding of the doctor has its section in the runbook, in both languages, and no other has one', () => {
+  const [english, chinese] = page('doctor').split('\n# 中文\n') as [string, string]
+  expect([...english.matchAll(/^## (\w+)$/gm)].map(([, id]) => id)).toEqual(findings.map(({ id }) => id))
+  expect(new Set(findings.map(({ id }) => id)).size).toBe(findings.length)
+  for (const { id } of findings) expect(chinese).toContain(`**\`${id}\`**`)
 })

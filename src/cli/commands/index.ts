@@ -5,6 +5,7 @@ import { backup } from './backup.ts'
 import { checks } from './checks.ts'
 import { config } from './config.ts'
 import { demo } from './demo.ts'
+import { doctor } from './doctor.ts'
 import { incidents } from './incidents.ts'
 import { keys } from './keys.ts'
 import { migrate } from './migrate.ts'
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   serve,
   migrate,
   config,
+  doctor,
   keys,
   services,
   sources,

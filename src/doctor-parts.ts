@@ -1,0 +1,67 @@
+import { listBackups, placePath } from './backups/index.ts'
+import type { Loaded } from './config.ts'
+import type { DoctorParts, DoctorTables } from './doctor/index.ts'
+import { type GatewayTables, openProviderQuestions } from './gateway/index.ts'
+import { type IdentityTables, verifyAudit } from './identity/index.ts'
+import type { Clock } from './kernel/clock.ts'
+import { migrations } from './migrations/index.ts'
+import { type Database, migrationStatus } from './platform/database/index.ts'
+import type { Upstreams } from './platform/fetch.ts'
+import { createSecrets, findMasterKey } from './platform/secrets.ts'
+import { packages } from './version.ts'
+
+type Around = {
+  loaded: Pick<Loaded, 'config'> & Partial<Pick<Loaded, 'origins' | 'warnings'>>
+  env: DoctorParts['env']
+  secretKey: string
+  clock: Clock
+  isHub: boolean
+  openStore: DoctorParts['openStore']
+  openUpstreams(): { upstreams: Upstreams; close(): Promise<void> }
+}
+
+/** What the doctor is given of a hub whose configuration can be read, from inside it or from the command line. */
+export function doctorParts({
+  loaded: { config, origins, warnings },
+  env,
+  secretKey,
+  clock,
+  isHub,
+  openStore,
+  openUpstreams,
+}: Around): Omit<DoctorParts, 'isOffline'> {
+  const secretsOf = () => {
+    const masterKey = findMasterKey({ secretKey, dataDir: config.data.dir })
+    return masterKey === null ? null : createSecrets(masterKey)
+  }
+  return {
+    ...{ settings: config, complaints: warnings ?? [], env, clock, isHub, packages, openStore },
+    whereOf: (setting) => origins?.get(setting)?.where ?? 'default',
+    migrationStates: (database) => migrationStatus(database, migrations),
+    masterKeyId: () => secretsOf()?.keyId ?? null,
+    listBackups: () => listBackups(placePath(config.backups, config.data.dir)),
+    async verifyAudit(database) {
+      const secrets = secretsOf()
+      if (secrets === null) throw new Error('There is no master key, and the chain is sealed with it')
+      const { isWhole, rows, firstBreak } = await verifyAudit(
+        { db: asTables<IdentityTables>(database).kysely, secrets },
+        { from: undefined, to: undefined, anchor: undefined },
+      )
+      return { isWhole, rows, told: firstBreak === null ? '' : `${firstBreak.reason}: ${firstBreak.message}` }
+    },
+    async openProviders(database) {
+      const secrets = secretsOf()
+      if (secrets === null) throw new Error('There is no master key, and the keys of providers are sealed with it')
+      const { upstreams, close } = openUpstreams()
+      const providers = await openProviderQuestions({
+        ...{ db: asTables<GatewayTables>(database).kysely, secrets, upstreams, clock },
+      })
+      return { providers, close }
+    },
+  }
+}
+
+// One store holds the tables of every room; each names its own.
+function asTables<Tables>(database: Database<DoctorTables>): Database<Tables> {
+  return database as unknown as Database<Tables>
+}

@@ -1,0 +1,100 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { freemem, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { readTextIfPresent } from '../files.ts'
+
+/** Owner and permissions of what is at `path`; null when there is nothing, or nobody may look. */
+export function readMode(path: string): { mode: number; uid: number; isFolder: boolean } | null {
+  try {
+    const stat = statSync(path)
+    return { mode: stat.mode & 0o7777, uid: stat.uid, isFolder: stat.isDirectory() }
+  } catch {
+    return null
+  }
+}
+
+/** Takes every right on `path` from everybody but its owner. */
+export function makeOwnersOnly(path: string): void {
+  const found = readMode(path)
+  if (found !== null) chmodSync(path, found.mode & 0o700)
+}
+
+/** Makes a folder for its owner alone. */
+export function makeOwnFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+}
+
+/** Files that a process left half written when it died, and that no living one writes: `name.<pid>.draft`, `.probe-<pid>`. */
+export function listLeftovers(folder: string): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .filter((name) => {
+      const pid = /\.(\d+)\.draft$/.exec(name)?.[1] ?? /^\.probe-(\d+)$/.exec(name)?.[1]
+      return pid !== undefined && !isAlive(Number(pid))
+    })
+    .map((name) => join(folder, name))
+}
+
+/** Removes one of them. */
+export function removeLeftover(path: string): void {
+  rmSync(path, { force: true })
+}
+
+/** Open files of process `pid` and how many it may have; null where /proc does not tell. */
+export function readOpenFiles(pid: number | 'self'): { open: number; limit: number } | null {
+  try {
+    const limit = /^Max open files\s+(\d+|unlimited)/m.exec(readTextIfPresent(`/proc/${pid}/limits`) ?? '')?.[1]
+    if (limit === undefined) return null
+    return { open: readdirSync(`/proc/${pid}/fd`).length, limit: limit === 'unlimited' ? Infinity : Number(limit) }
+  } catch {
+    return null
+  }
+}
+
+/** Memory that this machine, or the container around us, can still give. */
+export function readMemory(): { availableBytes: number; totalBytes: number; of: 'machine' | 'container' } {
+  const available = /^MemAvailable:\s+(\d+) kB/m.exec(readTextIfPresent('/proc/meminfo') ?? '')?.[1]
+  const machine = {
+    availableBytes: available === undefined ? freemem() : Number(available) * 1024,
+    totalBytes: totalmem(),
+    of: 'machine' as const,
+  }
+  // https://docs.kernel.org/admin-guide/cgroup-v2.html: "max" where there is no limit.
+  const limit = Number(readText('/sys/fs/cgroup/memory.max'))
+  const used = Number(readText('/sys/fs/cgroup/memory.current'))
+  if (!(limit > 0 && limit < machine.totalBytes)) return machine
+  return { availableBytes: Math.min(machine.availableBytes, limit - used), totalBytes: limit, of: 'container' }
+}
+
+/** Which of the packages `names` cannot be loaded from where the hub is, each with the reason. */
+export function listMissingPackages(names: readonly string[]): { name: string; reason: string }[] {
+  const require = createRequire(import.meta.url)
+  return names.flatMap((name) => {
+    try {
+      require.resolve(name)
+      return []
+    } catch (error) {
+      const { code = '', message } = error as NodeJS.ErrnoException
+      // Packages without a way in for `require` are there all the same.
+      return code === 'ERR_PACKAGE_PATH_NOT_EXPORTED' ? [] : [{ name, reason: `${code} ${message.split('\n')[0]}` }]
+    }
+  })
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return (readTextIfPresent(path) ?? '').trim()
+  } catch {
+    return ''
+  }
+}
