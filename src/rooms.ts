@@ -313,7 +313,7 @@ export function buildRooms(
   const alerts = createAlerts(
     {
       ...{ db, secrets, bus, clock, log, metrics, mailer, telemetry, heartbeats, leases: leasesOf('worker') },
-      ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url, version },
+      ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url, version, verdicts: health.verdicts },
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
     },
     config.alerts,

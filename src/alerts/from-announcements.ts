@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock.ts'
+import { HubError } from '../kernel/errors.ts'
 import type { Announcements } from '../kernel/events.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Log } from '../platform/log.ts'
@@ -22,6 +23,16 @@ const dayMs = 24 * hourMs
 /** A breaker tries again after its time; what comes of it may be told late. */
 const breakerGraceMs = hourMs
 
+/** How long what a check of the hub found holds, unless it is found again. */
+const standingMs = 5 * 60_000
+/** Announcements that wait for the store; the oldest go first. */
+const mostHeld = 2000
+/** Short of that it is a hiccup, and the pipeline tells in its own way. */
+const directAfterMs = 5000
+const standingEveryMs = 30_000
+/** Messages in one turn: a store that is away is one fault, not a storm. */
+const mostDirect = 10
+
 /**
  * What rooms announce, as alerts: one reader for each announcement. Labels say what it is and never how it stands, so that
  * the end of a thing is known as the end of that thing.
@@ -33,12 +44,15 @@ const readers: { [N in keyof Announcements]?: (news: Announcements[N]) => Said |
     if (!isDown && !isOver && to !== 'degraded') return null
     return {
       labels: {
-        ...{ alertname: 'CheckDown', severity: severityOfLevel(configured?.level), source: 'checks', check },
-        ...(configured === undefined ? {} : { check_id: configured.id }),
+        ...{ alertname: 'CheckDown', severity: severityOfLevel(configured?.level), source: 'checks' },
+        // The configured check of one of the hub's own is called like that: what is the same is hidden behind its own.
+        ...(configured === undefined ? { check: `hub: ${check}` } : { check, check_id: configured.id }),
       },
       en: `The check ${check} is ${to}: ${message}`,
       zh: `检查 ${check} 状态为 ${to}：${message}`,
       ...{ isOver, tenantId: configured?.tenantId ?? '', dependsOn: configured?.suppressedBy ?? '' },
+      // Said again while it holds, so that one whose end nobody heard, or whose node died, does not stay for ever.
+      ...(configured === undefined ? { holdsMs: standingMs } : {}),
     }
   },
   'check.doubted': ({ isDoubting }) => ({
@@ -105,6 +119,20 @@ const readers: { [N in keyof Announcements]?: (news: Announcements[N]) => Said |
     zh: `服务 ${service} 的新接口文档不兼容：${breaks.slice(0, 3).join('；')}`,
     ...{ isOver: false, tenantId, holdsMs: dayMs },
   }),
+  'backup.failed': ({ kind, backupId, outcome, reason }) => ({
+    labels: { alertname: 'BackupFailed', severity: 'high', source: 'backups', kind, outcome },
+    en: `The ${kind} of backup ${backupId} ended ${outcome}: ${reason}`,
+    zh: `备份任务（${kind}，${backupId}）结果为 ${outcome}：${reason}`,
+    // The next one tells whether it is over.
+    ...{ isOver: false, holdsMs: dayMs },
+  }),
+  'channel.changed': ({ channelId, name, type, tenantId, to, message }) => ({
+    // One alert for both ways of not working: either ends with `ok`.
+    labels: { alertname: 'ChannelBroken', severity: 'high', source: 'channels', channel: name, channel_id: channelId },
+    en: `The channel ${name} (${type}) is ${to}: ${message}`,
+    zh: `告警渠道 ${name}（${type}）状态为 ${to}：${message}`,
+    ...{ isOver: to === 'ok', tenantId },
+  }),
   'risk.found': (news) => risk(news, false),
   'risk.closed': (news) => risk(news, true),
 }
@@ -146,27 +174,112 @@ function toPosted({ labels, en, zh, isOver, tenantId = '', dependsOn = '', holds
   }
 }
 
+/** A check of the hub and how it stands. */
+export type StandingVerdict = { check: string; state: string; message: string; remedy: string }
+
+export type Listening = {
+  /** Says again what stands, and posts what could not be; call it again and again. */
+  turn(): Promise<void>
+  stop(): void
+}
+
 /**
- * Posts what rooms announce. Every node that hears an announcement may post it: the same alert said twice is one. Returns
- * the verb that stops listening.
+ * Posts what rooms announce. Every node that hears an announcement may post it: the same alert said twice is one. While the
+ * store is away they wait in memory, in their order, and are told directly: that the store is away is what people must hear.
  */
 export function alertsFromAnnouncements(parts: {
   bus: Bus
   clock: Clock
   log: Log
   post(alerts: readonly PostedAlert[]): Promise<void>
-}): () => void {
-  const { bus, clock, log, post } = parts
+  /** Tells receivers without the pipeline. */
+  tellDirectly(alert: PostedAlert): Promise<void>
+  verdicts(): readonly StandingVerdict[]
+}): Listening {
+  const { bus, clock, log, post, tellDirectly } = parts
+  let held: { name: string; alert: PostedAlert; at: number; isTold: boolean }[] = []
+  const openDirectly = new Set<string>()
+  const endings: PostedAlert[] = []
+  const keyOf = ({ labels, tenantId }: PostedAlert) => JSON.stringify([tenantId, Object.entries(labels)])
+  const tell = (alert: PostedAlert) =>
+    tellDirectly(alert).catch((error: unknown) =>
+      log.error(`The store is away, and nobody could be told without it: ${alert.annotations.summary}`, { error }),
+    )
+  let isPosting = false
+  let isAway = false
+  let saidAt = Number.NEGATIVE_INFINITY
+
+  function take(name: string, said: Said | null): void {
+    if (said === null) return
+    const alert = toPosted(said, clock.now())
+    held.push({ name, alert, at: clock.monotonic(), isTold: false })
+    // Whoever was told of the beginning hears of the end on the same way, whether the store is back or not.
+    if (alert.endsAt !== null && openDirectly.delete(keyOf(alert))) endings.push(alert)
+    if (held.length > mostHeld) {
+      held.shift()
+      log.error('Too many announcements wait for the store: the oldest becomes no alert', { count: mostHeld })
+    }
+    void postHeld()
+  }
+
+  /** One at a time and in order: an end never comes before its beginning. */
+  async function postHeld(): Promise<void> {
+    if (isPosting) return
+    isPosting = true
+    try {
+      for (let first = held[0]; first !== undefined; first = held[0]) {
+        await post([first.alert]).catch((error: unknown) => {
+          if (!(error instanceof HubError && error.code === 'invalid_request')) throw error
+          // No later try makes it better.
+          log.error(`The announcement ${first!.name} could not become an alert`, { error })
+        })
+        held = held.filter((each) => each !== first)
+      }
+    } catch (error) {
+      if (!isAway) log.warn('Announcements wait in memory until they can become alerts', { error })
+      isAway = true
+      return
+    } finally {
+      isPosting = false
+    }
+    if (isAway) log.info('Announcements became alerts')
+    isAway = false
+  }
+
+  function sayAgain(): void {
+    if (clock.monotonic() - saidAt < standingEveryMs) return
+    saidAt = clock.monotonic()
+    for (const { check, state, message, remedy } of parts.verdicts()) {
+      if (state !== 'failed' && state !== 'degraded') continue
+      if (held.some(({ alert }) => alert.labels.check === `hub: ${check}`)) continue
+      const told = remedy === '' ? message : `${message} ${remedy}`
+      take('check.changed', readers['check.changed']!({ check, from: state, to: state, message: told }))
+    }
+  }
+
   const listen = <N extends keyof Announcements>(name: N): (() => void) =>
-    bus.on(name, (news) => {
-      const said = readers[name]!(news)
-      if (said === null) return
-      post([toPosted(said, clock.now())]).catch((error: unknown) =>
-        log.error(`The announcement ${name} could not become an alert`, { error }),
-      )
-    })
+    bus.on(name, (news) => take(name, readers[name]!(news)))
   const stops = (Object.keys(readers) as (keyof Announcements)[]).map((name) => listen(name))
-  return () => {
-    for (const stop of stops) stop()
+  return {
+    async turn() {
+      sayAgain()
+      void postHeld()
+      for (const alert of endings.splice(0)) await tell(alert)
+      const due = held.filter(({ alert, at, isTold }) => {
+        return alert.endsAt === null && !isTold && clock.monotonic() - at >= directAfterMs
+      })
+      for (const each of due.slice(0, mostDirect)) {
+        each.isTold = true
+        await tell(each.alert)
+        const key = keyOf(each.alert)
+        const after = held.slice(held.indexOf(each) + 1)
+        const end = after.find(({ alert }) => alert.endsAt !== null && keyOf(alert) === key)
+        if (end === undefined) openDirectly.add(key)
+        else endings.push(end.alert)
+      }
+    },
+    stop() {
+      for (const stop of stops) stop()
+    },
   }
 }

@@ -5,11 +5,20 @@
  * (incidents), and how anything is measured (telemetry, health).
  */
 import type { Route } from '../http/route.ts'
+import { createId } from '../kernel/ids.ts'
+import { beginTrace } from '../kernel/trace.ts'
 import { createSchedule } from '../platform/schedule.ts'
-import type { Alert } from './alert.ts'
+import type { Alert, PostedAlert } from './alert.ts'
 import type { AlertsConfig } from './config.ts'
-import { createDelivery, type Delivery, type DeliveryParts, type DeliveryTables } from './delivery/index.ts'
-import { alertsFromAnnouncements } from './from-announcements.ts'
+import {
+  createDelivery,
+  type Decided,
+  type DeliveryParts,
+  type DeliveryTables,
+  type Telling,
+} from './delivery/index.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import { alertsFromAnnouncements, type StandingVerdict } from './from-announcements.ts'
 import { createPipeline, type PipelineParts, type PipelineTables } from './pipeline/index.ts'
 import { createRules, type RulesParts } from './rules/index.ts'
 import type { AlertRuleTables } from './rules/store.ts'
@@ -20,7 +29,10 @@ export type AlertTables = DeliveryTables & AlertRuleTables & PipelineTables
 
 export type AlertsParts = DeliveryParts &
   Omit<RulesParts, 'post'> &
-  Omit<PipelineParts, 'deliver' | 'suppressed' | 'receivers'>
+  Omit<PipelineParts, 'deliver' | 'suppressed' | 'receivers'> & {
+    /** How the hub's own checks stand. */
+    verdicts(): readonly StandingVerdict[]
+  }
 
 export type Alerts = {
   routes: Route[]
@@ -28,7 +40,11 @@ export type Alerts = {
   active(): Promise<readonly (Alert & { inhibitedBy: string })[]>
   /** What was seen to end since `sinceMs`, oldest first. */
   endedSince(sinceMs: number): Promise<readonly Alert[]>
-  tell: Delivery['tell']
+  /**
+   * Tells by those of the named channels that there are; by those of the default receiver where there is none of them, and
+   * `nobody` where that has none either.
+   */
+  tell(telling: Telling): Promise<Decided | 'nobody'>
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -48,12 +64,51 @@ export function createAlerts(parts: AlertsParts, config: AlertsConfig): Alerts {
   const rules = createRules({ ...parts, post: pipeline.post }, config)
   const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
   let stopListening = () => {}
+  const stopping = new AbortController()
+  /** What was complained of already: settings name a few. */
+  const unreachable = new Set<string>()
+  /** Each receiver hears the beginning and the end of one alert, in a conversation of its own. */
+  async function tellDirectly(posted: PostedAlert): Promise<void> {
+    const { expiresAt: _, ...told } = posted
+    const alert: Alert = { ...told, fingerprint: fingerprintOf(posted.labels) }
+    const now = clock.now()
+    const isOver = alert.endsAt !== null
+    const notification = {
+      ...{ groupKey: `direct:${alert.fingerprint}`, groupLabels: { alertname: alert.labels.alertname ?? '' } },
+      ...{
+        reason: isOver ? ('all_resolved' as const) : ('first' as const),
+        status: isOver ? ('resolved' as const) : ('firing' as const),
+      },
+      ...{ alerts: [alert], truncated: 0, hidden: [], traceId: beginTrace().traceId, at: now },
+    } as const
+    for (const receiver of pipeline.receiversOf(alert.labels)) {
+      const id = createId('notification', now)
+      await delivery.deliver({ ...notification, id, receiver }, { signal: stopping.signal })
+    }
+  }
   return {
     routes: [...rules.routes, ...pipeline.routes, ...delivery.routes],
-    ...{ active: pipeline.active, endedSince: pipeline.endedSince, tell: delivery.tell },
+    ...{ active: pipeline.active, endedSince: pipeline.endedSince },
+    async tell(telling) {
+      const instead = await pipeline.defaultReceiver()
+      const channels = delivery.channelsOf(telling.channels, instead)
+      if (channels.length > 0) return delivery.tell({ ...telling, channels })
+      const named = telling.channels.join(', ')
+      if (!unreachable.has(named)) {
+        unreachable.add(named)
+        log.error('Nobody can be told: make a channel of one of these names, or the default receiver', {
+          ...{ channels: telling.channels, receiver: instead, traceId: telling.traceId },
+        })
+      }
+      return 'nobody'
+    },
     async start() {
       await delivery.start()
-      stopListening = alertsFromAnnouncements({ bus, clock, log, post: pipeline.post })
+      const listening = alertsFromAnnouncements({
+        ...{ bus, clock, log, post: pipeline.post, tellDirectly, verdicts: parts.verdicts },
+      })
+      stopListening = listening.stop
+      schedule.every('alerts-announced', 2000, listening.turn, { onOneNode: false, firstDelayMs: 1000 })
       schedule.every('alerts', 1000, () => pipeline.tick(), { onOneNode: true, firstDelayMs: 100 })
       schedule.every('alerts-tidy', 600_000, () => pipeline.tidy(), { onOneNode: true, firstDelayMs: 60_000 })
       await rules.start()
@@ -61,6 +116,7 @@ export function createAlerts(parts: AlertsParts, config: AlertsConfig): Alerts {
     async stop() {
       await rules.stop()
       stopListening()
+      stopping.abort()
       await schedule.stop()
       await pipeline.stop()
       await delivery.stop()

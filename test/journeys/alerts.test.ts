@@ -88,6 +88,12 @@ describe('alerts from outside', () => {
     const route = { receiver: 'everybody', routes: [{ receiver: 'x', matchers: ['team="x"'], group_by: ['...'] }] }
     const bad = await hub.admin('POST', '/api/alerts/routing/validate', { route: { routes: [{ matchers: ['('] }] } })
     expect(bad).toMatchObject({ valid: false })
+    await expect(hub.admin('PUT', '/api/alerts/routing', { route })).rejects.toThrow(/there is no receiver everybody/)
+    const parameters = { url: 'http://127.0.0.1:9/hook' }
+    const channel = await hub.admin('POST', '/api/channels', { name: 'hook', type: 'webhook', parameters })
+    for (const name of ['everybody', 'x']) {
+      await hub.admin('POST', '/api/receivers', { name, targets: [{ channel_id: channel.id }] })
+    }
     await hub.admin('PUT', '/api/alerts/routing', { route })
     expect(await hub.admin('GET', '/api/alerts/routing')).toMatchObject({ source: 'stored', route })
     const tried = await hub.admin('POST', '/api/alerts/routing/try', { labels: { alertname: 'A', team: 'x' } })

@@ -26,6 +26,8 @@ async function listRoutes(hub: TestHub): Promise<Listed[]> {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods)
       .filter(([, operation]) => operation.security !== undefined || path.startsWith('/api/registry/'))
+      // Pages of the documentation: the same for everybody.
+      .filter(() => path !== '/api/runbooks/{name}')
       .map(([method, { parameters = [], requestBody }]) => ({
         ...{ method: method.toUpperCase(), path, params: [...path.matchAll(/\{(\w+)\}/g)].map((found) => found[1]!) },
         named: [

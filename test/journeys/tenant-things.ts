@@ -164,7 +164,6 @@ export const makers: Record<string, Maker> = {
     await hub.admin('POST', `/api/incidents/${made.id}/close`, {})
     return { id: made.id }
   },
-  '/api/runbooks': async () => ({ name: 'redis' }),
   '/api/on-call/schedules': async ({ hub }) => {
     const members = [{ name: 'bravo', channels: ['phone'] }]
     const name = `bravo-${Math.random().toString(36).slice(2, 10)}`

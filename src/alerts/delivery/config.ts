@@ -25,7 +25,7 @@ export const deliverySettings = {
     .default(10)
     .describe('How long one attempt to deliver may take.')
     .meta({ zh: '单次投递的超时时间（秒）。' }),
-  max_waiting: z
+  channel_max_waiting: z
     .int()
     .min(1)
     .max(100_000)

@@ -278,7 +278,8 @@ export function createDeliver(own: {
   }
 
   // When nobody can say, it is told: once too often is better than never.
-  const wasTold = (channelId: string, groupKey: string) => store.wasTold(channelId, groupKey).catch(() => true)
+  const wasTold = async (channelId: string, groupKey: string) =>
+    ledger.wasJustTold(channelId, groupKey) || store.wasTold(channelId, groupKey).catch(() => true)
 
   async function toTarget(target: Target, notification: Notification, options: DeliverOptions): Promise<Decided> {
     const channel = own.channel(target.channelId)

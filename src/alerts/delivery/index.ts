@@ -53,7 +53,7 @@ export type DeliveryParts = {
 /** Members of `[alerts]` that delivery reads. */
 export type DeliveryConfig = {
   attempt_timeout_seconds: number
-  max_waiting: number
+  channel_max_waiting: number
   broken_after: number
   proof_hour: number
   max_channels: number
@@ -89,6 +89,8 @@ export type Delivery = {
   /** Writes down what was not said, and what held it back. Never rejects. */
   suppressed(found: Suppression | readonly Suppression[]): Promise<void>
   receivers(): Promise<readonly Pick<Receiver, 'name' | 'tenantId'>[]>
+  /** Which of these channels of the hub there are, by id or name; where there is none, those of its receiver `instead`. */
+  channelsOf(written: readonly string[], instead: string): string[]
   start(): Promise<void>
   stop(): Promise<void>
   /** What is due now: proofs, rows that wait for the store, rows nobody is at. For schedules and tests. */
@@ -133,7 +135,7 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
       return named.find((each) => each.tenantId === tenantId) ?? named.find((each) => each.tenantId === '')
     },
     timeoutMs: config.attempt_timeout_seconds * 1000,
-    mostWaiting: config.max_waiting,
+    mostWaiting: config.channel_max_waiting,
   })
   const broken = metrics.gauge('gatehouse_alerts_channels_broken', 'Channels that failed several times in a row.')
   const waiting = metrics.gauge('gatehouse_alerts_waiting', "Messages that wait for a vendor's rate limit.")
@@ -258,6 +260,15 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
     suppressed: (found) => ledger.suppress((Array.isArray(found) ? found : [found]) as readonly Suppression[]),
     async receivers() {
       return snapshot.get().receivers.map(({ name, tenantId }) => ({ name, tenantId }))
+    },
+    channelsOf(written, instead) {
+      const held = [...snapshot.get().channels.values()]
+      const isThere = (name: string) =>
+        held.some(({ id, name: own, tenantId }) => id === name || (own === name && tenantId === ''))
+      const found = written.filter(isThere)
+      if (found.length > 0) return found
+      const receiver = snapshot.get().receivers.find(({ name, tenantId }) => name === instead && tenantId === '')
+      return (receiver?.targets ?? []).map(({ channelId }) => channelId).filter(isThere)
     },
     turn,
     configure,

@@ -30,6 +30,8 @@ export type Ledger = {
   /** Writes down how it stands. Never rejects. */
   save(entry: Entry): Promise<void>
   suppress(found: readonly (Suppression & { channelId?: string; channelName?: string })[]): Promise<void>
+  /** Whether what waits for the store has it that this channel was told of this group. */
+  wasJustTold(channelId: string, groupKey: string): boolean
   /** Writes what waits; says how much still does. */
   flush(): Promise<number>
 }
@@ -97,6 +99,11 @@ export function createLedger(own: { store: DeliveryStore; clock: Clock; log: Log
 
   return {
     save,
+    wasJustTold: (channelId, groupKey) =>
+      [...backlog.keys()].some((id) => {
+        const row = known.peek(id)?.row
+        return row?.channel_id === channelId && row.group_key === groupKey && row.state === 'delivered'
+      }),
     async open(entry) {
       const { id } = entry.row
       const here = known.get(id)

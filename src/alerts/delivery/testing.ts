@@ -24,7 +24,7 @@ export const testStart = Date.UTC(2026, 0, 5, 10)
 const config: DeliveryConfig = {
   ...{
     attempt_timeout_seconds: 2,
-    max_waiting: 200,
+    channel_max_waiting: 200,
     broken_after: 3,
     proof_hour: 3,
     max_channels: 500,

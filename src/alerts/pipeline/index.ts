@@ -20,6 +20,7 @@ import { toAlert } from './merge.ts'
 import { createPipelineMetrics } from './metrics.ts'
 import { createPosts } from './posts.ts'
 import { pipelineRoutes } from './routes.ts'
+import type { Routing } from './routing.ts'
 import { createRoutingSettings } from './routing-settings.ts'
 import { createSilences } from './silence-book.ts'
 import { compileSilence } from './silences.ts'
@@ -51,6 +52,10 @@ export type Pipeline = {
   active(): Promise<readonly (Alert & { inhibitedBy: string })[]>
   /** What was seen to end since `sinceMs`, oldest first, at most ten thousand. */
   endedSince(sinceMs: number): Promise<readonly Alert[]>
+  /** Who is told of what no route names. */
+  defaultReceiver(): Promise<string>
+  /** Who is to be told of these labels by the routing as it was last read: for when the store is away. */
+  receiversOf(labels: Readonly<Record<string, string>>): string[]
   /** One turn of the node that holds the lease. */
   tick(): Promise<void>
   /** Resolves when no delivery is under way. */
@@ -72,6 +77,7 @@ export function createPipeline(parts: PipelineParts, config: PipelineConfig): Pi
   const metrics = createPipelineMetrics(parts.metrics)
   const startedAt = clock.now()
   let mutedEnds = new Set<string>()
+  let lastRouting: Routing | null = null
   let tickedAt = Number.NEGATIVE_INFINITY
 
   const routing = createRoutingSettings({ store, receivers: parts.receivers, clock, log }, config)
@@ -88,6 +94,7 @@ export function createPipeline(parts: PipelineParts, config: PipelineConfig): Pi
           store.silences(clock.now()),
           parts.receivers(),
         ])
+        lastRouting = compiled
         mutedEnds = new Set((receivers ?? []).flatMap(({ name, sendsResolved }) => (sendsResolved ? [] : [name])))
         return { routing: compiled, silences: rows.map(compileSilence) }
       },
@@ -128,6 +135,8 @@ export function createPipeline(parts: PipelineParts, config: PipelineConfig): Pi
     async endedSince(sinceMs) {
       return (await store.endedSince(sinceMs, mostEnded)).map((row) => toAlert(toActive(row), row.seen_at))
     },
+    receiversOf: (labels) => [...new Set((lastRouting?.find(labels) ?? []).map(({ node }) => node.receiver))],
+    defaultReceiver: async () => (await routing.compiled()).root.receiver,
     async tick() {
       tickedAt = clock.monotonic()
       await engine.tick()

@@ -31,6 +31,12 @@ const derived: readonly InhibitionSettings[] = [
     target_matchers: ['alertname=~"CheckDown|ServiceInstanceDown"'],
   },
   {
+    name: "the hub's own check of the same",
+    source_matchers: ['alertname="CheckDown"', 'check_id=""'],
+    target_matchers: ['alertname="CheckDown"', 'check_id!=""', 'check=~"hub: .+"'],
+    equal: ['check'],
+  },
+  {
     name: 'so many instances fell silent that the hub doubts itself',
     source_matchers: ['alertname="ServicesProtected"'],
     target_matchers: ['alertname="ServiceInstanceDown"'],

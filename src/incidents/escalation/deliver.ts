@@ -9,7 +9,10 @@ import type { IncidentsStore } from '../store.ts'
 import type { AckLinks } from './links.ts'
 import { sayHidden } from './messages.ts'
 
-/** Sends one message by all channels that are named; tells whether any of them took it. The same key is one message. */
+/**
+ * Sends one message by all channels that are named; tells whether any of them took it, or that there is none of them and
+ * nobody stands in. The same key is one message.
+ */
 export type Tell = (message: {
   channels: string[]
   title: string
@@ -18,7 +21,7 @@ export type Tell = (message: {
   severity: 'critical' | 'high' | 'warning' | 'info'
   traceId: string
   dedupeKey: string
-}) => Promise<'delivered' | 'failed'>
+}) => Promise<'delivered' | 'failed' | 'nobody'>
 
 const mostTries = 8
 const atOnce = 10
@@ -57,7 +60,7 @@ export function createDelivery(parts: {
 
   async function send(page: Page, hidden: readonly string[]): Promise<void> {
     const url = urlOf(page)
-    let result: 'delivered' | 'failed' | 'later'
+    let result: 'delivered' | 'failed' | 'nobody' | 'later'
     let why = ''
     try {
       const text = hidden.length === 0 ? page.text : `${page.text}\n${sayHidden(hidden, language)}`
@@ -75,20 +78,32 @@ export function createDelivery(parts: {
     counted.with({ reason: page.reason, result }).inc()
     const tries = page.tries + 1
     const dueAt = clock.now() + (result === 'later' ? Math.min(5000 * 2 ** page.tries, 300_000) : 0)
-    const moved = { state: result === 'later' ? ('intended' as const) : result, tries, dueAt }
+    const state = result === 'later' ? 'intended' : result === 'nobody' ? 'failed' : result
+    const moved = { state, tries, dueAt } as const
     if (page.incidentId === '' || result === 'later') {
       await store.transaction((trx) => store.movePage(trx, page.id, moved))
       return
     }
+    const isUnheard = ({ kind }: { kind: string }) => kind === 'nobody_told'
+    const wasSaid = result === 'nobody' && (await store.timeline(page.incidentId, 10_000)).some(isUnheard)
     await incidents.change(everything, page.incidentId, hubActor, async (incident, turn, trx) => {
       if (!(await store.movePage(trx, page.id, moved))) return
       const whom = [page.person, page.channels.join(', ')].filter((each) => each !== '').join(': ')
-      turn.say(result === 'delivered' ? 'told' : 'not_told', `${whom}${why === '' ? '' : ` – ${why.slice(0, 300)}`}`, {
-        page: page.id,
-      })
+      if (result === 'nobody') {
+        // Once: every further step would say the same.
+        if (!wasSaid)
+          turn.say('nobody_told', `${whom} – there is no such channel, and no default receiver: make one`, {})
+      } else
+        turn.say(
+          result === 'delivered' ? 'told' : 'not_told',
+          `${whom}${why === '' ? '' : ` – ${why.slice(0, 300)}`}`,
+          {
+            page: page.id,
+          },
+        )
       const { escalation } = incident
       // Whoever could not be reached need not be waited for.
-      if (result === 'failed' && page.reason === 'escalation' && escalation.cycle === page.cycle) {
+      if (result !== 'delivered' && page.reason === 'escalation' && escalation.cycle === page.cycle) {
         if (incident.state === 'open' && escalation.nextAt !== null) {
           incident.escalation = { ...escalation, nextAt: Math.min(escalation.nextAt, turn.now + 60_000) }
         }

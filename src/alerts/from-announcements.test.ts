@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest'
+import { createManualClock } from '../kernel/clock.ts'
+import { fail } from '../kernel/errors.ts'
+import { createMemoryBus } from '../platform/bus/memory.ts'
+import type { Log } from '../platform/log.ts'
+import type { PostedAlert } from './alert.ts'
+import { alertsFromAnnouncements, type StandingVerdict } from './from-announcements.ts'
+
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, critical() {}, child: () => quiet }
+
+function open() {
+  const clock = createManualClock()
+  const bus = createMemoryBus({ log: quiet })
+  const posted: PostedAlert[] = []
+  const direct: PostedAlert[] = []
+  const world = { isAway: false, verdicts: [] as StandingVerdict[] }
+  const listening = alertsFromAnnouncements({
+    ...{ bus, clock, log: quiet, verdicts: () => world.verdicts },
+    async post(alerts) {
+      if (world.isAway) throw fail('unavailable', 'the store is away')
+      posted.push(...alerts)
+    },
+    async tellDirectly(alert) {
+      direct.push(alert)
+    },
+  })
+  const turn = async () => {
+    await listening.turn()
+    for (let i = 0; i < 10; i++) await Promise.resolve()
+  }
+  return { clock, bus, posted, direct, world, turn, listening }
+}
+
+const changed = (check: string, from: string, to: string) => ({ check, from, to, message: `${check} is ${to}` })
+const told = (alerts: readonly PostedAlert[]) =>
+  alerts.map(({ labels, endsAt }) => [labels.check ?? labels.alertname, endsAt === null])
+
+test('while the store is away announcements wait in their order and are told without it; none is lost, none twice', async () => {
+  const { clock, bus, posted, direct, world, turn } = open()
+  world.isAway = true
+  bus.announce('check.changed', changed('database', 'ok', 'failed'))
+  await turn()
+  expect(direct).toEqual([])
+  await clock.advance(5000)
+  await turn()
+  await turn()
+  expect(told(direct)).toEqual([['hub: database', true]])
+  bus.announce('check.changed', changed('database', 'failed', 'ok'))
+  world.isAway = false
+  await turn()
+  await turn()
+  expect(told(posted)).toEqual([
+    ['hub: database', true],
+    ['hub: database', false],
+  ])
+  // The pipeline says nothing of what was over when it heard of it: whoever was told hears of the end all the same.
+  expect(told(direct)).toEqual(told(posted))
+})
+
+test('whoever was told without the store hears of the end without it as well', async () => {
+  const { clock, bus, direct, world, turn } = open()
+  world.isAway = true
+  bus.announce('check.changed', changed('redis', 'ok', 'failed'))
+  await turn()
+  await clock.advance(5000)
+  await turn()
+  bus.announce('check.changed', changed('redis', 'failed', 'ok'))
+  await turn()
+  await clock.advance(5000)
+  await turn()
+  expect(told(direct)).toEqual([
+    ['hub: redis', true],
+    ['hub: redis', false],
+  ])
+})
+
+test('what stands is said again: an announcement that was lost is an alert within half a minute, and it ends by itself', async () => {
+  const { clock, posted, world, turn } = open()
+  await turn()
+  world.verdicts = [
+    { check: 'disk', state: 'failed', message: 'full', remedy: 'Make room.' },
+    { check: 'redis', state: 'ok', message: '', remedy: '' },
+  ]
+  await clock.advance(30_000)
+  await turn()
+  expect(told(posted)).toEqual([['hub: disk', true]])
+  expect(posted[0]!.expiresAt).toBe(clock.now() + 300_000)
+  await turn()
+  expect(posted).toHaveLength(1)
+})
+
+test('a backup that failed and a channel that is broken are alerts; the channel’s ends when it is well', async () => {
+  const { bus, posted, turn } = open()
+  const channel = { channelId: 'chn_1', name: 'chat', type: 'slack', tenantId: '', message: 'said 410' }
+  bus.announce('backup.failed', { runId: 'r', kind: 'drill', backupId: 'b', outcome: 'failed', reason: 'no space' })
+  bus.announce('channel.changed', { ...channel, from: 'ok', to: 'broken' })
+  bus.announce('channel.changed', { ...channel, from: 'broken', to: 'ok' })
+  await turn()
+  expect(told(posted)).toEqual([
+    ['BackupFailed', true],
+    ['ChannelBroken', true],
+    ['ChannelBroken', false],
+  ])
+  expect(posted[1]!.labels).toEqual(posted[2]!.labels)
+})
