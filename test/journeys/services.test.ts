@@ -218,6 +218,6 @@ describe.skipIf(!canMakeNetworks)('a hub in a network of its own (needs root on 
     await until('the one that fell silent alone is critical', async () => (await count()).critical === 1, {
       ...{ limitMs: 60_000, everyMs: 250 },
     })
-    expect(lost().map(({ message }) => message)).toEqual([expect.stringContaining('plugin-3')])
+    expect(lost().map(({ msg }) => msg)).toEqual([expect.stringContaining('plugin-3')])
   }, 150_000)
 })
