@@ -22,6 +22,7 @@ import { slaRoutes } from './sla/routes.ts'
 import type { Calendars } from './sla/targets.ts'
 import type { IncidentsStore } from './store.ts'
 import { type TimelineChain, verifyTimeline } from './timeline/chain.ts'
+import { readWhole } from './timeline/read.ts'
 import type { Zone } from './zone.ts'
 
 const text = (most: number) => z.string().trim().max(most)
@@ -301,8 +302,10 @@ export function incidentRoutes(parts: IncidentRouteParts): Route[] {
         chain: z.object({ is_whole: z.boolean(), entries: z.number().int(), head: z.string(), message: z.string() }),
       }),
       async handle({ principal, params, query }) {
-        const { incident, head } = await find(principal, params.id)
-        const lines = await store.timeline(incident.id, 100_000)
+        const { incident, head, lines } = await readWhole(
+          () => find(principal, params.id),
+          () => store.timeline(params.id, 100_000),
+        )
         const verdict = verifyTimeline(chain, incident.id, lines, head)
         return {
           data: lines

@@ -167,7 +167,13 @@ test('a second model behind the file breaks the upload off', async () => {
 })
 
 test('a file above the limit is refused, declared or not', async () => {
-  const seen = platform.requests.length
+  let seen = -1
+  const isQuiet = () => {
+    const before = seen
+    seen = platform.requests.length
+    return seen === before
+  }
+  await until('nothing of earlier uploads arrives any more', isQuiet, { everyMs: 500 })
   const declared = await upload(maxUpload + 1, { after: field('model', 'whisper') }).catch(
     (error: NodeJS.ErrnoException) => error,
   )

@@ -5,6 +5,7 @@ import { activeStates, type Incident } from '../schema.ts'
 import type { Calendars } from '../sla/targets.ts'
 import type { IncidentsStore } from '../store.ts'
 import { type TimelineChain, verifyTimeline } from '../timeline/chain.ts'
+import { readWhole } from '../timeline/read.ts'
 import type { Zone } from '../zone.ts'
 import { buildPostmortem, buildReport, type Language, type ReportFacts } from './build.ts'
 import { weekToTell, writeDigest } from './digest.ts'
@@ -43,8 +44,12 @@ export function createReports(parts: {
   async function factsOf(scope: Scope, id: string): Promise<ReportFacts> {
     const found = await store.find(scope, id)
     if (found === undefined) throw fail('not_found', `there is no incident ${id}`, { param: 'id' })
-    const [alerts, timeline] = await Promise.all([store.alertsOf(id, mostAlerts), store.timeline(id, mostLines)])
-    const verdict = verifyTimeline(chain, id, timeline, found.head)
+    const alerts = await store.alertsOf(id, mostAlerts)
+    const { head, lines: timeline } = await readWhole(
+      async () => (await store.find(scope, id)) ?? found,
+      () => store.timeline(id, mostLines),
+    )
+    const verdict = verifyTimeline(chain, id, timeline, head)
     return { incident: found.incident, alerts, timeline, verdict, now: clock.now(), calendars, zone }
   }
 
