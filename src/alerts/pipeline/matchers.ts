@@ -1,6 +1,6 @@
 import { fail } from '../../kernel/errors.ts'
 import { compileRegex } from '../../kernel/regex.ts'
-import { byBytes } from './fingerprint.ts'
+import { byBytes } from '../fingerprint.ts'
 
 export const matcherOps = ['=', '!=', '=~', '!~'] as const
 export type MatcherOp = (typeof matcherOps)[number]

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { readDuration } from '../../kernel/duration.ts'
 import { fail } from '../../kernel/errors.ts'
-import { byBytes } from './fingerprint.ts'
+import { byBytes } from '../fingerprint.ts'
 import { type CompiledInhibition, compileInhibitions, inhibitionSchema } from './inhibition.ts'
 import { compileMatcher, type Matcher, matchesAll, parseMatchers, showLabels, showMatchers } from './matchers.ts'
 import { holdsAt, namedIntervalsSchema, type TimeInterval } from './time-intervals.ts'

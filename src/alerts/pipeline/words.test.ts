@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createDice } from '../../kernel/dice.ts'
-import { fingerprintOf } from './fingerprint.ts'
+import { fingerprintOf } from '../fingerprint.ts'
 import { parseMatchers, showLabels, showMatchers } from './matchers.ts'
 import { compileRouting, groupKeyOf, groupLabelsOf, readRouting } from './routing.ts'
 import { holdsAt, timeIntervalSchema } from './time-intervals.ts'
