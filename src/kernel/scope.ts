@@ -1,3 +1,4 @@
+import { fail } from './errors.ts'
 import type { Principal } from './principal.ts'
 
 declare const made: unique symbol
@@ -39,4 +40,20 @@ export function readTenantId(written: string): string {
 /** A tenant's id as people read it. */
 export function showTenantId(id: string): string {
   return id === hubTenant.id ? hubTenant.name : id
+}
+
+/**
+ * The tenant that somebody writes for: their own unless they name another, which only a super_admin may.
+ * @param tenantIdOf the id of a tenant written as id or name; null when there is none
+ * @throws `not_found` for what is not there and what is not theirs alike
+ */
+export async function tenantWrittenFor(
+  principal: Principal,
+  written: string | undefined,
+  tenantIdOf: (written: string) => Promise<string | null>,
+): Promise<string> {
+  if (written === undefined) return principal.tenantId
+  const id = await tenantIdOf(written)
+  if (id !== null && (principal.role === 'super_admin' || id === principal.tenantId)) return id
+  throw fail('not_found', `there is no tenant ${written}`, { param: 'tenant_id' })
 }

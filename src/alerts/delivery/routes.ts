@@ -3,7 +3,7 @@ import { defineRoute, type Route } from '../../http/route.ts'
 import { fail } from '../../kernel/errors.ts'
 import { toPage } from '../../kernel/page.ts'
 import type { Principal } from '../../kernel/principal.ts'
-import { scopeOf } from '../../kernel/scope.ts'
+import { scopeOf, tenantWrittenFor } from '../../kernel/scope.ts'
 import type { Outcome } from '../channels/channel.ts'
 import { channels } from '../channels/index.ts'
 import type { Configure } from './configure.ts'
@@ -45,12 +45,8 @@ export function deliveryRoutes(view: DeliveryView): Route[] {
   const { configure } = view
   const own = { tag: 'alerts', access: 'tenant_admin' } as const
 
-  async function tenantFor(principal: Principal, written: string | undefined): Promise<string> {
-    if (written === undefined) return principal.tenantId
-    const id = await view.tenantIdOf(written)
-    if (id !== null && (principal.role === 'super_admin' || id === principal.tenantId)) return id
-    throw fail('not_found', `there is no tenant ${written}`, { param: 'tenant_id' })
-  }
+  const tenantFor = (principal: Principal, written: string | undefined) =>
+    tenantWrittenFor(principal, written, view.tenantIdOf)
 
   return [
     defineRoute({

@@ -3,7 +3,7 @@ import { reply } from '../../http/reply.ts'
 import { defineRoute, type Route } from '../../http/route.ts'
 import { fail } from '../../kernel/errors.ts'
 import type { Principal } from '../../kernel/principal.ts'
-import { scopeOf } from '../../kernel/scope.ts'
+import { scopeOf, tenantWrittenFor } from '../../kernel/scope.ts'
 import { probes } from '../probes/index.ts'
 import type { Finding } from '../probes/probe.ts'
 import type { History } from './history.ts'
@@ -46,12 +46,8 @@ export function checksRoutes(view: ChecksView): Route[] {
   const { monitors } = view
   const own = { tag: 'checks', access: 'tenant_admin' } as const
 
-  async function tenantFor(principal: Principal, written: string | undefined): Promise<string> {
-    if (written === undefined) return principal.tenantId
-    const id = await view.tenantIdOf(written)
-    if (id !== null && (principal.role === 'super_admin' || id === principal.tenantId)) return id
-    throw fail('not_found', `there is no tenant ${written}`, { param: 'tenant_id' })
-  }
+  const tenantFor = (principal: Principal, written: string | undefined) =>
+    tenantWrittenFor(principal, written, view.tenantIdOf)
 
   return [
     defineRoute({
