@@ -1,14 +1,8 @@
 import { z } from 'zod'
+import { headerFields, webAddressOf } from '../../platform/web-fields.ts'
 
 /** Fields that channels have in common; forms derive from them, so each says in two languages what it is. */
-export const webAddress = z
-  .string()
-  .max(2000)
-  .refine((text) => {
-    if (!URL.canParse(text)) return false
-    const { protocol, username, password } = new URL(text)
-    return /^https?:$/.test(protocol) && username === '' && password === ''
-  }, 'is an http:// or https:// address without user name and password')
+export const webAddress = webAddressOf()
 
 export const webhookUrl = webAddress
   .describe('The whole webhook address as the vendor shows it. Sealed, never shown.')
@@ -33,14 +27,6 @@ export const mentions = (en: string, zh: string, item: z.ZodType<string> = name)
 
 export const phoneNumber = z.string().regex(/^\+[1-9]\d{5,14}$/, 'is a number with its country, as in +8613800000000')
 
-export const headerMap = z
-  .record(
-    z.string().regex(/^[\w-]{1,100}$/),
-    z
-      .string()
-      .max(4000)
-      .regex(/^[^\r\n\0]*$/, 'has no line breaks'),
-  )
-  .default({})
+export const headerMap = headerFields
   .describe('Headers to send. Sealed: shown by name only.')
   .meta({ zh: '附加请求头。加密保存，仅显示名称。' })
