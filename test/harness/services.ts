@@ -41,52 +41,42 @@ export async function provideMariadb(): Promise<Provided<Service>> {
 }
 
 /** The path of an nginx that can be started; nothing is started here. */
-export async function provideNginx(): Promise<Provided<string>> {
-  return provide('nginx', 'GATEHOUSE_TEST_NGINX', async () => {
-    const named = process.env.GATEHOUSE_TEST_NGINX
-    return named ?? findOrInstall(() => findProgram('nginx', ['/usr/sbin', '/usr/local/sbin']), 'nginx')
-  })
-}
+export const provideNginx = () =>
+  providePath('nginx', 'NGINX', findIn('nginx', '/usr/sbin', '/usr/local/sbin'), 'nginx')
 
 /** The path of a Caddy that can be started; nothing is started here. */
-export async function provideCaddy(): Promise<Provided<string>> {
-  return provide('Caddy', 'GATEHOUSE_TEST_CADDY', async () => {
-    const named = process.env.GATEHOUSE_TEST_CADDY
-    return named ?? findOrInstall(() => findProgram('caddy', ['/usr/local/bin']), 'caddy')
-  })
-}
+export const provideCaddy = () => providePath('Caddy', 'CADDY', findIn('caddy', '/usr/local/bin'), 'caddy')
 
 /** The path of systemd's own judge of units, which needs no systemd that runs. */
-export async function provideSystemd(): Promise<Provided<string>> {
-  return provide('systemd-analyze', 'GATEHOUSE_TEST_SYSTEMD_ANALYZE', async () => {
-    const named = process.env.GATEHOUSE_TEST_SYSTEMD_ANALYZE
-    return named ?? findOrInstall(() => findProgram('systemd-analyze', []), 'systemd')
-  })
-}
+export const provideSystemd = () =>
+  providePath('systemd-analyze', 'SYSTEMD_ANALYZE', findIn('systemd-analyze'), 'systemd')
 
 /** The path of a Python 3 that can be started. */
-export async function providePython(): Promise<Provided<string>> {
-  return provide('Python', 'GATEHOUSE_TEST_PYTHON', async () => {
-    const named = process.env.GATEHOUSE_TEST_PYTHON
-    return named ?? findOrInstall(() => findProgram('python3', ['/usr/local/bin']), 'python3')
-  })
-}
+export const providePython = () => providePath('Python', 'PYTHON', findIn('python3', '/usr/local/bin'), 'python3')
 
 /** The path of a Prometheus that can be started, promtool beside it; nothing is started here. */
-export async function providePrometheus(): Promise<Provided<string>> {
-  return provide('Prometheus', 'GATEHOUSE_TEST_PROMETHEUS', async () => {
-    const named = process.env.GATEHOUSE_TEST_PROMETHEUS
-    return named ?? findOrInstall(() => findProgram('prometheus', ['/usr/local/bin']), 'prometheus')
-  })
-}
+export const providePrometheus = () =>
+  providePath('Prometheus', 'PROMETHEUS', findIn('prometheus', '/usr/local/bin'), 'prometheus')
 
 /** The path of a Chromium, and fonts for Chinese: without them it draws boxes. */
-export async function provideChromium(): Promise<Provided<string>> {
-  return provide('Chromium', 'GATEHOUSE_TEST_CHROMIUM', async () => {
-    const named = process.env.GATEHOUSE_TEST_CHROMIUM
-    const find = () => findProgram('chromium', []) ?? findProgram('google-chrome', [])
-    return named ?? findOrInstall(find, 'chromium', 'fonts-noto-cjk')
-  })
+export const provideChromium = () =>
+  providePath(
+    'Chromium',
+    'CHROMIUM',
+    () => findIn('chromium')() ?? findIn('google-chrome')(),
+    'chromium',
+    'fonts-noto-cjk',
+  )
+
+/** A program by the variable `GATEHOUSE_TEST_<variable>`, else as `find` finds it, else from Debian's packages. */
+function providePath(
+  name: string,
+  variable: string,
+  find: () => string | null,
+  ...packages: [string, ...string[]]
+): Promise<Provided<string>> {
+  const whole = `GATEHOUSE_TEST_${variable}`
+  return provide(name, whole, async () => process.env[whole] ?? findOrInstall(find, ...packages))
 }
 
 /** A Prometheus of its own, empty, that takes samples by remote write and does what `config` and `flags` say. */
@@ -359,6 +349,11 @@ function findPostgres(): string | null {
   const folders = [...versions.map((version) => join(root, version, 'bin')), ...searchPath()]
   return folders.find((folder) => isProgram(join(folder, 'initdb')) && isProgram(join(folder, 'postgres'))) ?? null
 }
+
+const findIn =
+  (name: string, ...besides: string[]) =>
+  () =>
+    findProgram(name, besides)
 
 function findProgram(name: string, besides: readonly string[]): string | null {
   return [...searchPath(), ...besides].map((folder) => join(folder, name)).find(isProgram) ?? null
