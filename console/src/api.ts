@@ -5,7 +5,6 @@ export class ApiError extends Error {
   readonly status: number
   readonly code: string
   readonly detail: string
-  readonly remedy: string
   readonly requestId: string
 
   constructor(problem: {
@@ -13,14 +12,12 @@ export class ApiError extends Error {
     code?: string
     title?: string
     detail?: string
-    remedy?: string
     requestId?: string
   }) {
     super(problem.detail || problem.title || `HTTP ${problem.status}`)
     this.status = problem.status
     this.code = problem.code ?? ''
     this.detail = problem.detail ?? problem.title ?? ''
-    this.remedy = problem.remedy ?? ''
     this.requestId = problem.requestId ?? ''
   }
 }
@@ -65,8 +62,7 @@ export async function api<T = unknown>(method: string, path: string, asked: Aske
   return (type.includes('json') ? await response.json() : await response.text()) as T
 }
 
-/** The same, for who reads the body as it comes. */
-export async function ask(
+async function ask(
   method: string,
   path: string,
   { query, body, signal, isPublic, headers }: Asked = {},
