@@ -6,8 +6,8 @@ import { migrations } from '../migrations/index.ts'
 import { engines } from '../platform/database/testing.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { bucketsOf, type Granularity } from './analytics/buckets.ts'
-import { type Asked, ask } from './analytics/query.ts'
-import type { Dimension } from './analytics/schema.ts'
+import { ask, type Question } from './analytics/query.ts'
+import { type Dimension, measures as everySum } from './analytics/schema.ts'
 import { createAnalyticsStore } from './analytics/store.ts'
 import { makeRows } from './analytics/testing.ts'
 import { createUsageRetention, type UsageLimits } from './retention.ts'
@@ -53,7 +53,7 @@ describe.each(engines())('retention of sums on $name', ({ open }) => {
       granularity: Granularity | null,
       start = from,
       dimensions: Dimension[] = [],
-      measures: Asked[] = [],
+      measures: Question['measures'] = everySum,
     ) => ({
       ...{ scope: everything, from: start, to: now, dimensions, filters: {}, measures },
       ...{ order: 'bucket' as const, limit: 50_000 },

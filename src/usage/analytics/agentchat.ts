@@ -48,7 +48,15 @@ export async function agentChatUsage(parts: Parts, question: AgentChatQuestion):
   for (const piece of piecesOf(from, to, period, zone)) {
     for (const dimension of ['agent', 'model'] as const) {
       const { rows } = await ask(parts.store, {
-        ...{ scope, ...piece, dimensions: [dimension], filters, measures: [], order: 'bucket', limit: mostRows },
+        ...{
+          scope,
+          ...piece,
+          dimensions: [dimension],
+          filters,
+          measures: agentChatMeasures,
+          order: 'bucket',
+          limit: mostRows,
+        },
       })
       for (const { bucket, values, measures } of rows) {
         const calls = measures.requests! - measures.refused!
@@ -71,13 +79,14 @@ export async function agentChatNames(parts: Parts, scope: Scope, of: 'agent' | '
   if (from >= to) return []
   const { rows } = await ask(parts.store, {
     ...{ scope, from, to, buckets: { kind: 'one' }, dimensions: [of], filters: { source: ownSources } },
-    ...{ measures: [], order: 'bucket', limit: mostRows },
+    ...{ measures: ['requests', 'refused'], order: 'bucket', limit: mostRows },
   })
   const isCalled = ({ measures }: (typeof rows)[number]) => measures.requests! > measures.refused!
   return rows.flatMap((row) => (row.values[0]! !== '' && isCalled(row) ? [row.values[0]!] : [])).sort()
 }
 
 const mostRows = 100_000
+const agentChatMeasures = ['requests', 'refused', 'tokens_in', 'tokens_out'] as const
 
 /** From the midnight that began the first of the days on, but not from before anything is known. */
 async function spanOf({ store, now }: Parts, { days, zone }: Pick<AgentChatQuestion, 'days' | 'zone'>) {

@@ -10,7 +10,7 @@ import type { Filters } from './pieces-store.ts'
 import { type Asked, ask, type Question } from './query.ts'
 import { compareSums, fillIn, ingest, rebuild } from './rebuild.ts'
 import { heatmap, kpi, series, top } from './reports.ts'
-import { type Dimension, dayMs, dimensions, hourMs, type Measure } from './schema.ts'
+import { type Dimension, dayMs, dimensions, measures as everySum, hourMs, type Measure } from './schema.ts'
 import { quantileOf } from './sketch.ts'
 import { type AnalyticsStore, createAnalyticsStore } from './store.ts'
 import { makeRows } from './testing.ts'
@@ -127,7 +127,7 @@ describe.each(engines())('reports on $name', ({ open }) => {
   function questionOf(changes: Partial<Question>): Question {
     return {
       ...{ scope: everything, from: start, to: end, buckets: { kind: 'one' }, dimensions: [], filters: {} },
-      ...{ measures: [], order: 'bucket', limit: 50_000 },
+      ...{ measures: everySum, order: 'bucket', limit: 50_000 },
       ...changes,
     }
   }
@@ -218,6 +218,22 @@ describe.each(engines())('reports on $name', ({ open }) => {
           const told = await ask(store, questionOf({ from, to, buckets }))
           expect(told.rows.reduce((sum, row) => sum + row.measures.requests!, 0)).toBe(truth)
         }
+      }
+    }
+  })
+
+  test('the first few of many, found by what orders them, have the sums they have in the whole list', async () => {
+    const { store } = await shared()
+    for (const [dimension, order] of [
+      ['key', 'cost_nano_usd'],
+      ['model', 'requests'],
+      ['tag', 'tokens'],
+    ] as const) {
+      for (const filters of [{}, { stream: ['1'] }, { [dimension]: [rows[0]!.key_id, 'gpt-4o', 'team-a'] }]) {
+        const question = questionOf({ dimensions: [dimension], order, filters })
+        const all = (await ask(store, question)).rows
+        for (const limit of [1, 2, 3])
+          expect((await ask(store, { ...question, limit })).rows).toEqual(all.slice(0, limit))
       }
     }
   })

@@ -20,53 +20,55 @@ const mostIds = 1_000_000
  * sees to, so that what is kept is never behind the store, whoever wrote.
  */
 export function createKeptDays() {
-  const kept = new LRUCache<string, { version: number; seen: DaySeen }>({
+  const kept = new LRUCache<string, { version: number; numbers: ReadonlyMap<string, number>; seen: DaySeen }>({
     maxSize: mostBytes,
     sizeCalculation: ({ seen }) => 200 + 8 * seen.ids.length,
   })
-  const numbers = new Map<string, number>()
+  let numbers = new Map<string, number>()
 
-  return {
+  /** Numbers and days of one question, which others that are asked meanwhile do not change. */
+  return () => {
+    if (numbers.size > mostIds) {
+      numbers = new Map()
+      kept.clear()
+    }
+    const mine = numbers
+
     /** The number of an id, the same as long as days are kept. */
-    numberOf(id: string): number {
-      let number = numbers.get(id)
+    const numberOf = (id: string): number => {
+      let number = mine.get(id)
       if (number === undefined) {
-        number = numbers.size
-        numbers.set(id, number)
+        number = mine.size
+        mine.set(id, number)
       }
       return number
-    },
+    }
 
-    /** No number is as high. */
-    size: () => numbers.size,
+    return {
+      numberOf,
 
-    get(key: string, version: number): DaySeen | null {
-      const found = kept.get(key)
-      return found?.version === version ? found.seen : null
-    },
+      /** No number is as high. */
+      size: () => mine.size,
 
-    set(key: string, version: number, rows: readonly SeenRow[]): DaySeen {
-      const seen = {
-        ids: new Uint32Array(rows.length),
-        hours: new Uint32Array(rows.length),
-        amounts: new Uint32Array(24),
-      }
-      for (const [index, { value, hours }] of rows.entries()) {
-        seen.ids[index] = this.numberOf(value)
-        seen.hours[index] = hours
-        for (let hour = 0; hour < 24; hour++) if (hours & (1 << hour)) seen.amounts[hour]!++
-      }
-      kept.set(key, { version, seen })
-      return seen
-    },
+      get(key: string, version: number): DaySeen | null {
+        const found = kept.get(key)
+        return found?.version === version && found.numbers === mine ? found.seen : null
+      },
 
-    /** To be called between questions: numbers must not change while one is answered. */
-    makeRoom(): void {
-      if (numbers.size <= mostIds) return
-      numbers.clear()
-      kept.clear()
-    },
+      set(key: string, version: number, rows: readonly SeenRow[]): DaySeen {
+        const seen = {
+          ids: new Uint32Array(rows.length),
+          hours: new Uint32Array(rows.length),
+          amounts: new Uint32Array(24),
+        }
+        for (const [index, { value, hours }] of rows.entries()) {
+          seen.ids[index] = numberOf(value)
+          seen.hours[index] = hours
+          for (let hour = 0; hour < 24; hour++) if (hours & (1 << hour)) seen.amounts[hour]!++
+        }
+        kept.set(key, { version, numbers: mine, seen })
+        return seen
+      },
+    }
   }
 }
-
-export type KeptDays = ReturnType<typeof createKeptDays>

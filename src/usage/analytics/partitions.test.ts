@@ -27,7 +27,7 @@ async function total(
   buckets: Buckets = { kind: 'one' },
   by: readonly Dimension[] = [],
 ): Promise<Record<Measure, number>> {
-  const question = { scope: everything, ...range, buckets, dimensions: by, filters: {}, measures: [] }
+  const question = { scope: everything, ...range, buckets, dimensions: by, filters: {}, measures }
   const answer = await ask(store, { ...question, order: 'bucket', limit: 100_000 })
   expect(answer.isExact).toBe(true)
   const sums = Object.fromEntries(measures.map((name) => [name, 0])) as Record<Measure, number>

@@ -1,7 +1,7 @@
 import { fail } from '../../kernel/errors.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import type { Buckets } from './buckets.ts'
-import { cover } from './cover.ts'
+import { cover, type DeletedBefore } from './cover.ts'
 import { countDifferent } from './distinct.ts'
 import type { Filters, Selection, Shape } from './pieces-store.ts'
 import {
@@ -16,7 +16,7 @@ import {
   facets as narrow,
 } from './schema.ts'
 import { quantileOf } from './sketch.ts'
-import type { AnalyticsStore, SumRow, Whose } from './store.ts'
+import type { AnalyticsStore, Order, SumRow, Whose } from './store.ts'
 
 const shares = { p50: 0.5, p90: 0.9, p95: 0.95, p99: 0.99 } as const
 const percentiles = Object.keys(shares) as (keyof typeof shares)[]
@@ -38,6 +38,22 @@ export const askable = [
 
 export type Asked = (typeof askable)[number]
 
+const counted = ['user', 'key', 'ip'] as const
+const timed = ['latency', 'first_token'] as const
+
+/** The sums that a figure is worked out of. */
+function sumsFor(name: Asked | Order): readonly Measure[] {
+  if (name === 'tokens') return ['tokens_in', 'tokens_out']
+  return (measures as readonly string[]).includes(name) ? [name as Measure] : (madeOf[name] ?? [])
+}
+
+const madeOf: Partial<Record<Asked | Order, readonly Measure[]>> = {
+  success_rate: ['successes', 'requests', 'refused', 'aborted'],
+  latency_ms_avg: ['latency_ms_sum', 'requests'],
+  first_token_ms_avg: ['first_token_ms_sum', 'first_token_count'],
+  tokens_per_second: ['generation_tokens', 'generation_ms_sum'],
+}
+
 export type Question = {
   scope: Scope
   /** Epoch ms, `to` is exclusive. */
@@ -46,8 +62,9 @@ export type Question = {
   buckets: Buckets
   dimensions: readonly Dimension[]
   filters: Filters
-  measures: readonly Asked[]
-  order: Measure | 'tokens' | 'bucket'
+  /** Nothing else is read, and nothing else is in the answer. */
+  measures: readonly (Asked | Measure)[]
+  order: Order
   limit: number
 }
 
@@ -70,7 +87,7 @@ const mostGroups = 100_000
 export async function ask(store: AnalyticsStore, question: Question): Promise<Answer> {
   const deleted = await store.deletedBefore()
   const told: Answer = { rows: [], isExact: true, completeFrom: null }
-  const select = (shape: Shape, within: Span = question): Selection => {
+  const select: Select = (shape, within = question) => {
     const covered = cover({ ...within, buckets: question.buckets }, shape, deleted)
     told.isExact &&= covered.isExact
     if (covered.completeFrom !== null) told.completeFrom = Math.max(told.completeFrom ?? 0, covered.completeFrom)
@@ -78,55 +95,86 @@ export async function ask(store: AnalyticsStore, question: Question): Promise<An
     return { scope, shape, segments: covered.segments, buckets, dimensions, filters }
   }
 
-  const shape = shapeOf(question, [])
-  const sums = await store.sums(select(shape), { order: question.order, limit: question.limit })
-  const byGroup = new Map<string, AnswerRow>()
+  const countedToo = counted.filter((name) => question.measures.includes(`distinct_${name}s`))
+  const timedToo = timed.filter((kind) => percentiles.some((name) => question.measures.includes(`${kind}_ms_${name}`)))
+  const [sums, different, durations] = await Promise.all([
+    sumUp(store, question, select),
+    Promise.all(countedToo.map((name) => countDistinct(store, question, name, deleted, select))),
+    Promise.all(timedToo.map((kind) => spreadOf(store, question, kind, select))),
+  ])
   for (const sum of sums) {
     // A correction may leave sums of nothing behind.
-    if (sum.requests === 0 && measures.every((name) => sum[name] === 0)) continue
-    const row = { bucket: sum.bucket, values: sum.values, measures: workOut(sum) }
-    byGroup.set(groupOf(sum), row)
-    told.rows.push(row)
-  }
-
-  for (const counted of ['user', 'key', 'ip'] as const) {
-    const name = `distinct_${counted}s` as const
-    if (!question.measures.includes(name)) continue
-    for (const row of told.rows) row.measures[name] = 0
-    // Hours that are gone are no whole days any more.
-    const isKept = counted !== 'ip' && question.from >= Math.ceil(deleted.hour / dayMs) * dayMs
-    const whose = isKept ? wholeTenantOf(question) : undefined
-    if (counted !== 'ip' && whose !== undefined) {
-      const found = await countSeen(store, question, counted, whose, select)
-      for (const row of told.rows) row.measures[name] = found.get(row.bucket) ?? 0
-      continue
-    }
-    const selection = select(counted === 'ip' ? { kind: 'rows' } : shapeOf(question, [counted]))
-    for (const found of bounded(await store.distinct(selection, counted, mostGroups))) {
-      const row = byGroup.get(groupOf(found))
-      if (row !== undefined) row.measures[name] = found.amount
-    }
-  }
-
-  for (const kind of ['latency', 'first_token'] as const) {
-    const asked = percentiles.filter((name) => question.measures.includes(`${kind}_ms_${name}`))
-    if (asked.length === 0) continue
-    const groups = new Map<string, Map<number, number>>()
-    for (const found of bounded(await store.durations(select(durationShapeOf(question)), kind, mostGroups))) {
-      const group = groupOf(found)
-      const buckets = groups.get(group) ?? new Map<number, number>()
-      groups.set(group, buckets.set(found.duration, found.amount))
-    }
-    for (const [group, row] of byGroup) {
-      for (const name of asked) {
-        row.measures[`${kind}_ms_${name}`] = quantileOf(groups.get(group) ?? new Map(), shares[name])
+    if (Object.values(sum.sums).every((amount) => amount === 0)) continue
+    const measures = workOut(sum, question.measures)
+    const group = groupOf(sum)
+    for (const [index, name] of countedToo.entries()) measures[`distinct_${name}s`] = different[index]!.get(group) ?? 0
+    for (const [index, kind] of timedToo.entries()) {
+      const spread = durations[index]!.get(group) ?? new Map<number, number>()
+      for (const name of percentiles) {
+        const asked = `${kind}_ms_${name}` as const
+        if (question.measures.includes(asked)) measures[asked] = quantileOf(spread, shares[name])
       }
     }
+    told.rows.push({ bucket: sum.bucket, values: sum.values, measures })
   }
   return told
 }
 
 type Span = { from: number; to: number }
+type Select = (shape: Shape, within?: Span) => Selection
+
+/** Few of many are found by what orders them alone; only then are their other sums read. */
+async function sumUp(store: AnalyticsStore, question: Question, select: Select): Promise<SumRow[]> {
+  const { dimensions, buckets, order, limit, measures: asked } = question
+  const wanted = [...new Set<Measure>(['requests', ...asked.flatMap(sumsFor), ...sumsFor(order)])]
+  const selection = select(shapeOf(question, []))
+  const [dimension] = dimensions
+  const isRanking = order !== 'bucket' && buckets.kind === 'one' && dimensions.length === 1 && limit <= mostRanked
+  if (!isRanking || wanted.length < manySums) return store.sums(selection, { measures: wanted, order, limit })
+  const first = await store.sums(selection, { measures: sumsFor(order), order, limit })
+  if (first.length === 0) return []
+  const filters = { ...selection.filters, [dimension!]: first.map(({ values }) => values[0]!) }
+  return store.sums({ ...selection, filters }, { measures: wanted, order, limit })
+}
+
+/** Above so many that are asked for, looking twice is no longer cheaper; nor is it for so few sums. */
+const [mostRanked, manySums] = [200, 4]
+
+/** How many different ones each group has. */
+async function countDistinct(
+  store: AnalyticsStore,
+  question: Question,
+  name: (typeof counted)[number],
+  deleted: DeletedBefore,
+  select: Select,
+): Promise<Map<string, number>> {
+  // Hours that are gone are no whole days any more.
+  const isKept = name !== 'ip' && question.from >= Math.ceil(deleted.hour / dayMs) * dayMs
+  const whose = isKept ? wholeTenantOf(question) : undefined
+  if (name !== 'ip' && whose !== undefined) {
+    const found = await countSeen(store, question, name, whose, select)
+    return new Map([...found].map(([bucket, amount]) => [groupOf({ bucket, values: [] }), amount]))
+  }
+  const selection = select(name === 'ip' ? { kind: 'rows' } : shapeOf(question, [name]))
+  const found = bounded(await store.distinct(selection, name, mostGroups))
+  return new Map(found.map((row) => [groupOf(row), row.amount]))
+}
+
+/** How many durations of each order of magnitude each group has. */
+async function spreadOf(
+  store: AnalyticsStore,
+  question: Question,
+  kind: (typeof timed)[number],
+  select: Select,
+): Promise<Map<string, Map<number, number>>> {
+  const groups = new Map<string, Map<number, number>>()
+  for (const found of bounded(await store.durations(select(durationShapeOf(question)), kind, mostGroups))) {
+    const group = groupOf(found)
+    const buckets = groups.get(group) ?? new Map<number, number>()
+    groups.set(group, buckets.set(found.duration, found.amount))
+  }
+  return groups
+}
 
 /** Whose people and keys are all counted; undefined where some of them are left out. */
 function wholeTenantOf({ scope, dimensions, filters, buckets }: Question): Whose | undefined {
@@ -148,7 +196,7 @@ async function countSeen(
   question: Question,
   counted: 'user' | 'key',
   whose: Whose,
-  select: (shape: Shape, within: Span) => Selection,
+  select: Select,
 ): Promise<Map<number, number>> {
   const { from, to, buckets } = question
   const [first, last] = [Math.ceil(from / hourMs) * hourMs, Math.floor(to / hourMs) * hourMs]
@@ -185,18 +233,23 @@ function bounded<Row>(rows: readonly Row[]): readonly Row[] {
 }
 
 /** Ratios of nothing are null: no data is not 0. */
-function workOut(sum: SumRow): Record<string, number | null> {
+function workOut({ sums }: SumRow, asked: Question['measures']): Record<string, number | null> {
+  const of = (name: Measure) => sums[name] ?? 0
   const ratio = (a: number, b: number) => (b === 0 ? null : a / b)
-  const sums = Object.fromEntries(measures.map((name) => [name, sum[name]]))
-  const answered = sum.requests - sum.refused - sum.aborted
-  return {
-    ...sums,
-    tokens: sum.tokens_in + sum.tokens_out,
-    success_rate: ratio(sum.successes, answered),
-    latency_ms_avg: ratio(sum.latency_ms_sum, sum.requests),
-    first_token_ms_avg: ratio(sum.first_token_ms_sum, sum.first_token_count),
-    tokens_per_second: ratio(sum.generation_tokens * 1000, sum.generation_ms_sum),
+  const figures: Partial<Record<Asked | Measure, () => number | null>> = {
+    tokens: () => of('tokens_in') + of('tokens_out'),
+    success_rate: () => ratio(of('successes'), of('requests') - of('refused') - of('aborted')),
+    latency_ms_avg: () => ratio(of('latency_ms_sum'), of('requests')),
+    first_token_ms_avg: () => ratio(of('first_token_ms_sum'), of('first_token_count')),
+    tokens_per_second: () => ratio(of('generation_tokens') * 1000, of('generation_ms_sum')),
   }
+  const worked: Record<string, number | null> = {}
+  for (const name of asked) {
+    const figure = figures[name]
+    if (figure !== undefined) worked[name] = figure()
+    else if (name in sums) worked[name] = of(name as Measure)
+  }
+  return worked
 }
 
 function shapeOf({ scope, dimensions, filters }: Question, more: readonly Dimension[]): Shape {

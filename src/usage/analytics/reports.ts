@@ -53,7 +53,7 @@ const nanoUsdPerQuota = 2000
 export async function series(parts: ReportParts, range: Range, slotMs: number) {
   const buckets = equalBuckets(range.from, range.to, slotMs)
   const answer = await ask(parts.store, {
-    ...question(range, ['distinct_users', 'distinct_keys']),
+    ...question(range, [...countedMeasures, 'distinct_users', 'distinct_keys']),
     ...{ buckets, limit: buckets.kind === 'equal' ? buckets.starts.length : 1 },
   })
   const found = new Map(answer.rows.map((row) => [row.bucket, row]))
@@ -69,9 +69,15 @@ function seriesCounts(row: AnswerRow | undefined) {
   }
 }
 
+/** What `counts` is made of. */
+const countedMeasures = [
+  ...(['requests', 'tokens', 'tokens_in', 'tokens_out', 'tokens_cached_read', 'tokens_cached_write'] as const),
+  ...(['tokens_reasoning', 'successes', 'failures', 'cost_nano_usd', 'unpriced_requests', 'wasted_nano_usd'] as const),
+] as const
+
 /** What the monitor's fields are called, and ours beside them. */
 export function counts(row: AnswerRow | undefined) {
-  const of = (name: Measure | 'tokens') => row?.measures[name] ?? 0
+  const of = (name: (typeof countedMeasures)[number]) => row?.measures[name] ?? 0
   return {
     reqs: of('requests'),
     tokens: of('tokens'),
@@ -93,7 +99,7 @@ export function counts(row: AnswerRow | undefined) {
 export async function top(parts: ReportParts, range: Range, by: TopBy, metric: TopMetric, limit: number) {
   const { dimension, id, name } = topBy[by]
   const answer = await ask(parts.store, {
-    ...question(range, []),
+    ...question(range, countedMeasures),
     ...{ dimensions: [dimension], order: topMetrics[metric], limit },
   })
   const ids = answer.rows.map((row) => row.values[0]!).filter((value) => value !== '')
@@ -114,7 +120,7 @@ export async function top(parts: ReportParts, range: Range, by: TopBy, metric: T
 /** Counts by weekday (Monday is 1) and hour of the day as the zone's clocks show them: all 168, 0 where nothing came. */
 export async function heatmap(parts: ReportParts, range: Range, zone: string) {
   const buckets = bucketsOf(range.from, range.to, 'hour', zone)
-  const answer = await ask(parts.store, { ...question(range, []), buckets, limit: 20_000 })
+  const answer = await ask(parts.store, { ...question(range, countedMeasures), buckets, limit: 20_000 })
   const wallOf = createWallHours(zone)
   const cells = Array.from({ length: 168 }, (_, index) => ({
     ...{ weekday: Math.floor(index / 24) + 1, hour: index % 24 },
@@ -131,15 +137,20 @@ export async function heatmap(parts: ReportParts, range: Range, zone: string) {
 }
 
 const kpiMeasures = [
+  ...countedMeasures,
+  ...(['aborted', 'refused', 'cache_hits', 'success_rate', 'tokens_per_second'] as const),
+  ...(['latency_ms_avg', 'first_token_ms_avg'] as const),
   ...(['distinct_users', 'distinct_keys', 'latency_ms_p50', 'latency_ms_p95', 'latency_ms_p99'] as const),
   ...(['first_token_ms_p50', 'first_token_ms_p95'] as const),
 ] as const
 
 /** One row for the whole range, and the same for the range of the same length before it. */
 export async function kpi(parts: ReportParts, range: Range) {
-  const answer = await ask(parts.store, question(range, kpiMeasures))
   const length = range.to - range.from
-  const before = await ask(parts.store, question({ ...range, from: range.from - length, to: range.from }, kpiMeasures))
+  const [answer, before] = await Promise.all([
+    ask(parts.store, question(range, kpiMeasures)),
+    ask(parts.store, question({ ...range, from: range.from - length, to: range.from }, kpiMeasures)),
+  ])
   return { answer, now: indicators(answer), previous: indicators(before) }
 }
 

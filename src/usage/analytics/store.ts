@@ -4,13 +4,16 @@ import { logColumns, type RequestLogRow, type UsageTables } from '../rows.ts'
 import type { DeletedBefore } from './cover.ts'
 import { createKeptDays, type DaySeen, type SeenRow } from './kept-days.ts'
 import { createPieces, type Filters, type Piece, type Selection } from './pieces-store.ts'
-import { dayMs, hourMs, type Measure, measures } from './schema.ts'
+import { dayMs, hourMs, type Measure } from './schema.ts'
 import { createSumsStore, readDeletedBefore } from './sums-store.ts'
 
 type Db = Kysely<UsageTables>
 type Sql = RawBuilder<unknown>
 
-export type SumRow = { bucket: number; values: string[] } & Record<Measure, number>
+/** The sums of what was asked for, by name. */
+export type SumRow = { bucket: number; values: string[]; sums: Partial<Record<Measure, number>> }
+
+export type Order = Measure | 'tokens' | 'bucket'
 
 /** Who is counted: those of one tenant or of all (null), of some sources or of every one (null). */
 export type Whose = { tenantId: string | null; sources: readonly string[] | null }
@@ -28,7 +31,7 @@ export type RequestRow = Omit<RequestLogRow, 'attempt_log' | 'route_log'>
 export function createAnalyticsStore(db: Db) {
   const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter
   const pieces = createPieces(isSqlite)
-  const kept = createKeptDays()
+  const keptDays = createKeptDays()
 
   async function readState(name: string): Promise<number | null> {
     const row = await db.selectFrom('usage_analytics_state').select('value').where('name', '=', name).executeTakeFirst()
@@ -51,17 +54,15 @@ export function createAnalyticsStore(db: Db) {
   }
 
   return {
-    /** Every measure by bucket and dimensions. `order` names a measure, or the buckets in their order. */
+    /** `measures` by bucket and dimensions. `order` names one of them, or the buckets in their order. */
     async sums(
       selection: Selection,
-      { order, limit }: { order: Measure | 'tokens' | 'bucket'; limit: number },
+      { measures, order, limit }: { measures: readonly Measure[]; order: Order; limit: number },
     ): Promise<SumRow[]> {
       const keys = keysOf(selection)
-      const inner = pieces.union(selection, (segment) =>
-        sql.join(measures.map((name) => sql`sum(${pieces.measure(name, segment)}) as ${sql.ref(name)}`)),
-      )
+      const inner = pieces.union(selection, (piece) => pieces.sums(measures, piece))
       if (inner === null) return []
-      const summed = sql.join(measures.map((name) => sql`sum(${sql.ref(name)}) as ${sql.ref(name)}`))
+      const summed = sql.raw(measures.map((name) => `sum(${name}) as ${name}`).join(', '))
       const orders = {
         bucket: sql`bucket`,
         tokens: sql`sum(tokens_in) + sum(tokens_out) desc`,
@@ -74,8 +75,8 @@ export function createAnalyticsStore(db: Db) {
         group by ${sql.join(keys)} order by ${sql.join([first, ...ties])} limit ${sql.lit(limit)}
       `.execute(db)
       return rows.map((row) => {
-        const sums = Object.fromEntries(measures.map((name) => [name, Number(row[name])])) as Record<Measure, number>
-        return { bucket: Number(row.bucket), values: valuesOf(row, selection), ...sums }
+        const sums = Object.fromEntries(measures.map((name) => [name, Number(row[name])]))
+        return { bucket: Number(row.bucket), values: valuesOf(row, selection), sums }
       })
     },
 
@@ -102,7 +103,7 @@ export function createAnalyticsStore(db: Db) {
      * that nobody changed since are not read again. `numberOf` tells the number of an id, `size` is above all of them.
      */
     async seenByDay(counted: 'user' | 'key', whose: Whose, firstDay: number, to: number) {
-      kept.makeRoom()
+      const kept = keptDays()
       const versions = await db
         .selectFrom('usage_day_versions')
         .selectAll()
