@@ -13,6 +13,7 @@ import { backupsConfig } from './backups/config.ts'
 import { type Environment, readEnvironment } from './config/environment.ts'
 import { explainIssue } from './config/explain.ts'
 import { checkFolder, checkSecrets, checkTogether } from './config/preflight.ts'
+import { reloadConfig } from './config/reload-config.ts'
 import { describe, listSettings, type Setting } from './config/settings.ts'
 import { readToml } from './config/toml.ts'
 import { ConfigError, type Finding, type Words } from './config/words.ts'
@@ -39,6 +40,7 @@ export { ConfigError, type Finding, type Words } from './config/words.ts'
 /** The whole configuration. Sections in the order of the example file. */
 export const configSchema = z.strictObject({
   server: serverConfig,
+  reload: reloadConfig,
   access: accessConfig,
   data: dataConfig,
   database: databaseConfig,
@@ -78,6 +80,10 @@ export type Loaded<C = Config> = {
   warnings: readonly Finding[]
   /** The file that was read, null when there was none. */
   file: string | null
+  /** The text of that file, '' without one. */
+  text: string
+  /** Reads everything again, with `text` in the place of the file's where it is given. Throws ConfigError. */
+  again(text?: string): Loaded<C>
 }
 
 export type LoadOptions = {
@@ -86,6 +92,8 @@ export type LoadOptions = {
   env: Environment
   /** Values of flags by setting name, and the flag that gave each: `{ 'server.port': { value: 8001, flag: '--port' } }`. */
   flags?: Readonly<Record<string, { value: unknown; flag: string }>>
+  /** What the file is to say, whatever it says now. */
+  text?: string | undefined
 }
 
 /** Every setting there is, in the order of the example file. */
@@ -102,7 +110,7 @@ export function listSections(): { name: string; description: Words; settings: Se
 
 /** Reads and checks everything; throws ConfigError with all that is wrong at once. Touches nothing but the file. */
 export function loadConfig(options: LoadOptions): Loaded {
-  const file = readFile(findFile(options))
+  const file = readFile(findFile(options), options.text)
   const { env, flags = {} } = options
   const findings: Finding[] = [...file.findings]
   const origins = new Map<string, Origin>(
@@ -136,7 +144,15 @@ export function loadConfig(options: LoadOptions): Loaded {
   else findings.push(...checkSecrets(parsed.data, env, whereOf), ...checkTogether(parsed.data, whereOf))
 
   if (!parsed.success || findings.some((finding) => finding.level === 'error')) throw new ConfigError(findings)
-  return { config: parsed.data, origins, warnings: findings, file: file.path }
+  return {
+    ...{ config: parsed.data, origins, warnings: findings, file: file.path, text: file.text },
+    again: (text) => loadConfig({ ...options, ...(file.path !== null && { file: file.path }), text }),
+  }
+}
+
+/** Where settings are written to that nobody has a file for yet. */
+export function newFileOf({ config }: Pick<Loaded, 'config'>): string {
+  return join(config.data.dir, 'gatehouse.toml')
 }
 
 /** Checks what only this machine can tell. `make` creates a missing data folder. Throws ConfigError. */
@@ -148,6 +164,7 @@ export function checkMachine(loaded: Loaded, { make }: { make: boolean }): void 
 type ConfigFile = {
   path: string | null
   name: string
+  text: string
   values: Record<string, unknown>
   lines: ReadonlyMap<string, number>
   findings: Finding[]
@@ -162,20 +179,30 @@ function findFile({ file, env, flags }: LoadOptions): { path: string; askedBy: s
   return ['gatehouse.toml', join(String(dataDir), 'gatehouse.toml')].map((path) => ({ path, askedBy: null }))
 }
 
-function readFile(candidates: { path: string; askedBy: string | null }[]): ConfigFile {
-  const nothing = { path: null, name: 'gatehouse.toml', values: {}, lines: new Map<string, number>(), findings: [] }
-  for (const { path, askedBy } of candidates) {
-    const { text, reason } = readText(path)
+function readFile(candidates: { path: string; askedBy: string | null }[], given: string | undefined): ConfigFile {
+  const lines = new Map<string, number>()
+  const nothing = { path: null, name: 'gatehouse.toml', text: '', values: {}, lines, findings: [] }
+  const files = candidates.map((each) => ({ ...each, ...readText(each.path) }))
+  if (given !== undefined) {
+    const present = files.find(({ text, askedBy }) => text !== null || askedBy !== null)
+    return parseFile(present?.path ?? null, given, nothing)
+  }
+  for (const { path, askedBy, text, reason } of files) {
     if (text === null && askedBy === null && (reason === '' || isBehindDoor(path))) continue
     if (text === null) {
       return { ...nothing, findings: [unreadable(path, askedBy ?? path, reason || 'there is no such file')] }
     }
-    const name = relative('', path).startsWith('..') ? path : relative('', path)
-    const document = readToml(text)
-    if (document.kind === 'broken') return { ...nothing, path, name, findings: [notToml(name, document)] }
-    return { path, name, values: document.values, lines: document.lines, findings: [] }
+    return parseFile(path, text, nothing)
   }
   return nothing
+}
+
+function parseFile(path: string | null, text: string, nothing: ConfigFile): ConfigFile {
+  const local = path === null ? nothing.name : relative('', path)
+  const name = local.startsWith('..') ? path! : local
+  const document = readToml(text)
+  if (document.kind === 'broken') return { ...nothing, path, name, text, findings: [notToml(name, document)] }
+  return { path, name, text, values: document.values, lines: document.lines, findings: [] }
 }
 
 /** Nobody can tell what lies in a folder that cannot be entered; that the data folder is one, its own check says. */

@@ -5,8 +5,9 @@ import { type GatewayTables, openProviderQuestions } from './gateway/index.ts'
 import { type IdentityTables, verifyAudit } from './identity/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { migrations } from './migrations/index.ts'
-import { type Database, migrationStatus } from './platform/database/index.ts'
-import type { Upstreams } from './platform/fetch.ts'
+import { type Database, migrationStatus, openDatabase } from './platform/database/index.ts'
+import { createUpstreams, type Upstreams } from './platform/fetch.ts'
+import { createLog } from './platform/log.ts'
 import { createSecrets, findMasterKey } from './platform/secrets.ts'
 import { packages } from './version.ts'
 
@@ -60,6 +61,39 @@ export function doctorParts({
     },
   }
 }
+
+/** The same for whoever opens everything anew: the command line, and a hub that tries settings it does not have yet. */
+export function outsideParts(
+  around: Pick<Around, 'loaded' | 'env' | 'secretKey' | 'clock'>,
+): Omit<DoctorParts, 'isOffline'> {
+  const { config } = around.loaded
+  return doctorParts({
+    ...{ ...around, isHub: false },
+    async openStore() {
+      const { url, statement_timeout_seconds } = config.database
+      const database = await openDatabase<DoctorTables>({
+        ...{ url, dataDir: config.data.dir, poolSize: 2, statementTimeoutMs: statement_timeout_seconds * 1000 },
+        log: quiet,
+      })
+      return { database, close: () => database.close() }
+    },
+    openUpstreams() {
+      const { allow_private, connect_timeout_seconds, proxy } = config.network
+      const upstreams = createUpstreams({
+        ...{
+          allow: allow_private,
+          connectTimeoutMs: Math.min(connect_timeout_seconds * 1000, 4000),
+          proxy,
+          log: quiet,
+        },
+      })
+      return { upstreams, close: () => upstreams.close(0) }
+    },
+  })
+}
+
+// What goes wrong is told by the findings.
+const quiet = createLog({ level: 'critical', format: 'text', stream: { write() {} } })
 
 // One store holds the tables of every room; each names its own.
 function asTables<Tables>(database: Database<DoctorTables>): Database<Tables> {

@@ -16,7 +16,7 @@ import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
 import type { LogControl } from './platform/log.ts'
 import { openFiles, openLog, openPlatform } from './platform/open.ts'
-import { buildRooms, logFolder, type Tables } from './rooms.ts'
+import { buildRooms, logFolder, type Rooms, type Tables } from './rooms.ts'
 import type { Services } from './services/index.ts'
 import type { SystemLogs } from './telemetry/index.ts'
 import { version } from './version.ts'
@@ -26,6 +26,8 @@ export type Hub = {
   start(): Promise<{ url: string; port: number }>
   /** Takes no new work, lets running answers end, brings the ledger home, closes everything. */
   stop(): Promise<void>
+  /** Reads the settings again and takes them over, as SIGHUP asks for; what is wrong is told in the log. */
+  reload(): Promise<void>
 }
 
 export type HubOptions = {
@@ -40,11 +42,12 @@ export type HubOptions = {
   beforeListening?(): void
 }
 
-type HubSettings = Pick<Loaded, 'config'> & Partial<Pick<Loaded, 'file'>>
+type HubSettings = Pick<Loaded, 'config'> & Partial<Loaded>
 
 /** The composition root: builds each part once, says who hears what, starts and stops them in order. */
 export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
-  const { config } = loaded
+  const whole: Loaded = { ...{ origins: new Map(), warnings: [], file: null, text: '', again: () => whole }, ...loaded }
+  const { config } = whole
   const secretKey = options.secretKey ?? ''
   const clock = options.clock ?? systemClock
   const log = options.log ?? openLog(config.log)
@@ -54,6 +57,7 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
   let resting: Gateway | undefined
   let services: Services | undefined
   let logs: SystemLogs | undefined
+  let reload: Rooms['reload'] | undefined
 
   async function start() {
     openFiles(log, config.log, logFolder(config), clock)
@@ -69,7 +73,7 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
     await migrate(database, migrations, { log, version, beforeFirst })
 
     log.info('Initializing')
-    const rooms = buildRooms(platform, { config, clock, log, closers, ...kept, heartbeats: options.heartbeats })
+    const rooms = buildRooms(platform, { loaded: whole, clock, log, closers, ...kept, heartbeats: options.heartbeats })
     const { identity, gateway, usage, telemetry, risk, demo } = rooms
     const checks = rooms.health
     const configured = rooms.checks
@@ -81,7 +85,8 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
     logs = rooms.systemLogs
     const [{ conversations, sources, alerts, incidents, backups }, own] = [rooms, [usage, identity]]
     const others = [conversations, risk, gateway, plugins, checks, telemetry, sources, configured, alerts, incidents]
-    for (const room of [...own, ...others, backups]) {
+    reload = rooms.reload
+    for (const room of [...own, ...others, backups, reload]) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(() => room.stop())
       await room.start()
@@ -95,8 +100,8 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
     server = await createApp({
       host: config.server.host,
       port: config.server.port,
-      trustedProxies: config.server.trusted_proxies,
-      corsOrigins: config.server.cors_origins,
+      trustedProxies: () => config.server.trusted_proxies,
+      corsOrigins: () => config.server.cors_origins,
       maxBodyBytes: config.server.max_body_bytes,
       access: createAccess(config.access, { metrics, log: http, clock }),
       accessLog: config.log.access ? createAccessLog(log.lines('access')) : undefined,
@@ -142,9 +147,7 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
     if (setupToken !== null && rooms.roles.has('core')) {
       log.info(
         `Set up the first administrator with this one-time token · 首次使用请用此一次性令牌创建管理员: POST ${url}/api/auth/setup`,
-        {
-          setupToken,
-        },
+        { setupToken },
       )
     }
     log.info(`Listening on ${url}`, { address: url })
@@ -162,6 +165,7 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
         throw error
       }
     },
+    reload: async () => reload?.onSignal(),
     async stop() {
       log.info('Stopping: no new work, running answers may finish')
       health?.setReady(false)

@@ -54,6 +54,14 @@ export function logAnnouncements(bus: Bus, log: Log): void {
   bus.on('incident.changed', ({ id, state, severity, title }) =>
     log[state === 'open' ? 'warn' : 'info'](`The incident ${id} (${severity}) is ${state}: ${title}`),
   )
+  bus.on('settings.applied', ({ revisionId, node, by, applied, waiting }) =>
+    log.info(
+      `Settings of ${node} as ${by} wants them (${revisionId}): ${applied.join(', ') || 'none'} in use${waiting.length === 0 ? '' : `; ${waiting.join(', ')} after the next start`}`,
+    ),
+  )
+  bus.on('settings.rolled_back', ({ revisionId, node, reason, isOver }) => {
+    if (!isOver) log.error(`The settings ${revisionId} of ${node} were taken back: ${reason}`)
+  })
   bus.on('alert.fired', ({ fingerprint, labels }) =>
     log[labels.severity === 'info' ? 'info' : 'warn'](`The alert ${labels.alertname} fires: ${fingerprint}`),
   )

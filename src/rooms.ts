@@ -2,6 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { type AlertTables, createAlerts } from './alerts/index.ts'
 import { type BackupTables, createBackups } from './backups/index.ts'
+import type { Applier } from './config/live.ts'
+import { createReloadRoom } from './config/reload-room.ts'
+import type { RevisionTables } from './config/revisions-store.ts'
 import type { Loaded } from './config.ts'
 import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
@@ -16,6 +19,7 @@ import { createRoles, type Roles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
 import { createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
 import type { Clock } from './kernel/clock.ts'
+import { derive } from './kernel/derive.ts'
 import { fail, HubError } from './kernel/errors.ts'
 import { createHeartbeats, type Heartbeats } from './kernel/heartbeats.ts'
 import type { Principal } from './kernel/principal.ts'
@@ -25,7 +29,7 @@ import type { Database } from './platform/database/index.ts'
 import { createUpstreams } from './platform/fetch.ts'
 import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
-import type { Platform } from './platform/open.ts'
+import { logSettings, type Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
 import { createRisk, type RiskRow, type RiskTables } from './risk/index.ts'
 import {
@@ -61,10 +65,11 @@ export type Tables = IdentityTables &
   RiskTables &
   AlertTables &
   IncidentsTables &
-  BackupTables
+  BackupTables &
+  RevisionTables
 
 export type RoomSettings = {
-  config: Loaded['config']
+  loaded: Loaded
   clock: Clock
   log: LogControl
   heartbeats?: Heartbeats | undefined
@@ -80,8 +85,9 @@ export type Rooms = ReturnType<typeof buildRooms>
 /** Builds each room once, with what it uses as arguments; nothing has started yet. */
 export function buildRooms(
   { metrics, database, bus, counter, leases, secrets, upstreams, mailer, openCache, pingRedis }: Platform<Tables>,
-  { config, clock, log, closers, configurationPath, masterKey, heartbeats: given }: RoomSettings,
+  { loaded, clock, log, closers, configurationPath, masterKey, heartbeats: given }: RoomSettings,
 ) {
+  const { config } = loaded
   const db = database.kysely
   const roles = createRoles(config.server.roles)
   const leasesOf = (role: ServerRole) => (roles.has(role) ? leases : noLeases)
@@ -96,7 +102,7 @@ export function buildRooms(
       ...{ db, bus, counter, clock, log, metrics, heartbeats, dataDir: ownDir },
       leases: leasesOf('worker'),
       quotaLeases: leasesOf('gateway'),
-      longestCallMs: config.gateway.deadline_seconds * 1000 + 60_000,
+      longestCallMs: () => config.gateway.deadline_seconds * 1000 + 60_000,
       ownDaily: {
         mirror: Math.round(config.gateway.mirror_daily_usd * 1e9),
         canary: canaryDailyNanoUsd,
@@ -120,7 +126,7 @@ export function buildRooms(
     publicUrl: config.server.public_url,
     adminKey: config.auth.admin_key,
     config: config.auth,
-    audit: { retentionDays: config.audit.retention_days, folder: join(config.data.dir, 'audit') },
+    audit: { retentionDays: () => config.audit.retention_days, folder: join(config.data.dir, 'audit') },
     ownedElsewhere: (tenantId) => services.ownedBy(tenantId),
   })
   const imageFetch = createUpstreams({
@@ -170,12 +176,12 @@ export function buildRooms(
         }
       },
       checkScope: identity.checkScope,
-      corsHeaders: createCorsHeaders(config.server.cors_origins),
+      corsHeaders: createCorsHeaders(() => config.server.cors_origins),
       guardSecret: (secret) => log.scrubber.add(secret),
       maxBodyBytes: bodyLimitOf(config.access.llm.max_body_bytes, config.server.max_body_bytes),
       spools: createSpools({
         folder: join(ownDir, 'spool'),
-        maxTotalBytes: config.gateway.max_spooled_bytes,
+        maxTotalBytes: () => config.gateway.max_spooled_bytes,
       }),
       clock,
       log: log.child({ room: 'gateway' }),
@@ -352,14 +358,15 @@ export function buildRooms(
       },
       isReserved,
       isEnabledFor: (tenantId, { name }) => identity.tenant(tenantId)?.enabledServices?.includes(name) ?? true,
-      corsOrigins: config.server.cors_origins,
-      isPublic: createPublicPaths(config.access.public_paths),
+      corsOrigins: () => config.server.cors_origins,
+      isPublic: createPublicPaths(() => config.access.public_paths),
       ...{ counter, secrets, clock, log, metrics },
     },
-    {
-      ...config.service_proxy,
-      max_body_bytes: bodyLimitOf(config.access.services.max_body_bytes, config.service_proxy.max_body_bytes),
-    },
+    Object.create(config.service_proxy, {
+      max_body_bytes: {
+        value: bodyLimitOf(config.access.services.max_body_bytes, config.service_proxy.max_body_bytes),
+      },
+    }) as Loaded['config']['service_proxy'],
   )
   closers.push(() => serviceProxy.stop())
   const doctor = doctorRoutes(
@@ -372,6 +379,12 @@ export function buildRooms(
       openUpstreams: () => ({ upstreams, close: async () => {} }),
     }),
   )
+  const appliers: Applier[] = [{ applySettings: () => log.configure(logSettings(config.log)) }, alerts]
+  const reload = createReloadRoom({
+    ...{ loaded, db, secrets, metrics, bus, clock, appliers, verdicts: health.verdicts, audit: identity.audit },
+    ...{ log: log.child({ room: 'config' }), secretKey: masterKey() ?? '', roles: roles.isWhole ? '' : roles.name },
+    nameOf: async ({ userId }) => (userId && (await identity.namesOf('user', [userId])).get(userId)) || 'ADMIN_KEY',
+  })
   const all = {
     core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
       telemetry.routes,
@@ -384,6 +397,7 @@ export function buildRooms(
       incidents.routes,
       backups.routes,
       doctor,
+      reload.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
@@ -401,7 +415,7 @@ export function buildRooms(
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry, systemLogs },
-    ...{ sources, risk, alerts, incidents, backups, demo, routes, roles },
+    ...{ sources, risk, alerts, incidents, backups, demo, routes, roles, reload },
   }
 }
 
@@ -442,10 +456,14 @@ function isLoopbackHost(host: string): boolean {
 }
 
 /** What lets a page of an allowed origin read an answer of the raw paths; the control app has its own. */
-function createCorsHeaders(origins: readonly string[]): (origin: string | undefined) => string[] {
-  const allowed = new Set(origins)
-  const isAny = allowed.has('*')
+function createCorsHeaders(origins: () => readonly string[]): (origin: string | undefined) => string[] {
+  const allowedNow = derive(
+    () => [origins()],
+    (list) => new Set(list),
+  )
   return (origin) => {
+    const allowed = allowedNow()
+    const isAny = allowed.has('*')
     if (origin === undefined || !(isAny || allowed.has(origin))) return []
     return ['access-control-allow-origin', isAny ? '*' : origin, 'vary', 'origin']
   }

@@ -68,7 +68,7 @@ const proxy = createServiceProxy(
     isEnabledFor: () => true,
     counter: createMemoryCounter({ clock: systemClock }),
     secrets: createSecrets(Buffer.alloc(32, 1)),
-    ...{ corsOrigins: [], clock: systemClock, log: silentLog, metrics },
+    ...{ corsOrigins: () => [], clock: systemClock, log: silentLog, metrics },
   },
   serviceProxyConfig.parse({}),
 )
@@ -80,7 +80,7 @@ const server = createServer({
     log: silentLog,
     metrics,
     clock: systemClock,
-    trustedProxies: [],
+    trustedProxies: () => [],
     maxBodyBytes: 1 << 25,
   },
   bodyLimit: (request) => proxy.bodyLimit(request) ?? 1 << 25,

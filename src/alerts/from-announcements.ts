@@ -107,6 +107,12 @@ const readers: { [N in keyof Announcements]?: (news: Announcements[N]) => Said |
       ...{ isOver: !isDown, ...(to === 'gone' ? { holdsMs: hourMs } : {}) },
     }
   },
+  'settings.rolled_back': ({ revisionId, node, reason, isOver }) => ({
+    labels: { alertname: 'SettingsRolledBack', severity: 'high', source: 'settings', node },
+    en: `The settings ${revisionId} of ${node} were taken back: ${reason}`,
+    zh: `节点 ${node} 的配置 ${revisionId} 已自动回滚：${reason}`,
+    ...{ isOver, holdsMs: dayMs },
+  }),
   'service.protected': ({ isProtected, silent, total }) => ({
     labels: { alertname: 'ServicesProtected', severity: 'critical', source: 'services' },
     en: `${silent} of ${total} plugin instances fell silent together; they are kept: look at this hub's network`,

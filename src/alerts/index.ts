@@ -20,6 +20,7 @@ import {
 import { fingerprintOf } from './fingerprint.ts'
 import { alertsFromAnnouncements, type StandingVerdict } from './from-announcements.ts'
 import { createPipeline, type PipelineParts, type PipelineTables } from './pipeline/index.ts'
+import { compileRouting, readRouting, routingOf } from './pipeline/routing.ts'
 import { createRules, type RulesParts } from './rules/index.ts'
 import type { AlertRuleTables } from './rules/store.ts'
 
@@ -45,6 +46,8 @@ export type Alerts = {
    * `nobody` where that has none either.
    */
   tell(telling: Telling): Promise<Decided | 'nobody'>
+  /** Looks whether new settings can be used; throws `invalid_request` where they cannot. */
+  applySettings(): void
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -101,6 +104,9 @@ export function createAlerts(parts: AlertsParts, config: AlertsConfig): Alerts {
         })
       }
       return 'nobody'
+    },
+    applySettings() {
+      compileRouting(readRouting(routingOf(config)))
     },
     async start() {
       await delivery.start()

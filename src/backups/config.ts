@@ -21,14 +21,14 @@ export const backupsConfig = z
       .max(24 * 31)
       .default(24)
       .describe('A full backup, which needs no other, is taken so often.')
-      .meta({ zh: '全量备份间隔（小时）。' }),
+      .meta({ reload: true, zh: '全量备份间隔（小时）。' }),
     increment_every_minutes: z
       .int()
       .min(0)
       .max(24 * 60)
       .default(60)
       .describe('What has changed since the last backup is taken so often; 0 for full backups only.')
-      .meta({ zh: '增量备份间隔（分钟）；0 表示只做全量。' }),
+      .meta({ reload: true, zh: '增量备份间隔（分钟）；0 表示只做全量。' }),
     recovery_key: z
       .string()
       .default('')
@@ -46,30 +46,28 @@ export const backupsConfig = z
       .max(24 * 366)
       .default(48)
       .describe('Every backup of the last so many hours is kept.')
-      .meta({ zh: '保留最近若干小时内的所有备份。' }),
+      .meta({ reload: true, zh: '保留最近若干小时内的所有备份。' }),
     keep_days: z
       .int()
       .min(0)
       .max(366)
       .default(7)
       .describe('Of each of so many days the newest full backup is kept.')
-      .meta({
-        zh: '按天保留最新全量备份的天数。',
-      }),
+      .meta({ reload: true, zh: '按天保留最新全量备份的天数。' }),
     keep_weeks: z
       .int()
       .min(0)
       .max(520)
       .default(4)
       .describe('Of each of so many weeks the newest full backup is kept.')
-      .meta({ zh: '按周保留最新全量备份的周数。' }),
+      .meta({ reload: true, zh: '按周保留最新全量备份的周数。' }),
     keep_months: z
       .int()
       .min(0)
       .max(240)
       .default(12)
       .describe('Of each of so many months the newest full backup is kept.')
-      .meta({ zh: '按月保留最新全量备份的月数。' }),
+      .meta({ reload: true, zh: '按月保留最新全量备份的月数。' }),
     before_migrations: z
       .int()
       .min(0)
@@ -83,14 +81,14 @@ export const backupsConfig = z
       .max(366)
       .default(7)
       .describe('All kept backups are read back and checked so often.')
-      .meta({ zh: '重新读取并校验全部备份的间隔（天）。' }),
+      .meta({ reload: true, zh: '重新读取并校验全部备份的间隔（天）。' }),
     drill_every_days: z
       .int()
       .min(0)
       .max(366)
       .default(30)
       .describe('Backups are restored beside the store, compared and asked so often; 0 for never.')
-      .meta({ zh: '恢复演练间隔（天）；0 表示不演练。' }),
+      .meta({ reload: true, zh: '恢复演练间隔（天）；0 表示不演练。' }),
   })
   .describe('Backups of the store, and proofs that they can be restored.')
   .meta({ zh: '备份与恢复演练。' })

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { fail } from '../kernel/errors.ts'
+import { nearest } from './nearest.ts'
 import type { Words } from './words.ts'
 
 /** One setting, as told by its schema: the example file, the reference page and the CLI all derive from this. */
@@ -14,15 +16,18 @@ export type Setting = {
   /** What may be written, in a few words. */
   allowed: Words
   isSecret: boolean
+  /** A running hub takes a new value; else it waits for the next start. */
+  isReloadable: boolean
   /** Variables that set it, the strongest first. */
   variables: readonly string[]
 }
 
 /**
  * What a section's schema may say in `.meta()`: `zh` its sentence in Chinese, `env` a second, unprefixed variable
- * name, `secret` that its value is masked wherever it is shown.
+ * name, `secret` that its value is masked wherever it is shown, `reload` that whoever has the section reads it when it is
+ * needed, or again in its `applySettings`; said of a section, it is said of all its members.
  */
-type SettingMeta = { zh?: string; env?: string; secret?: boolean }
+type SettingMeta = { zh?: string; env?: string; secret?: boolean; reload?: boolean }
 
 type JsonSchema = {
   type?: string
@@ -34,10 +39,25 @@ type JsonSchema = {
 }
 
 /** Every leaf of `schema` in its own order. Nested objects are walked; records and lists are single settings. */
-export function listSettings(schema: z.ZodType, path: readonly string[] = []): Setting[] {
+export function listSettings(schema: z.ZodType, path: readonly string[] = [], isReloadable = false): Setting[] {
   const inner = unwrap(schema)
-  if (!(inner instanceof z.ZodObject)) return [toSetting(schema, path)]
-  return Object.entries(inner.shape).flatMap(([key, member]) => listSettings(member as z.ZodType, [...path, key]))
+  const reloads = metaOf(schema).reload ?? isReloadable
+  if (!(inner instanceof z.ZodObject)) return [toSetting(schema, path, reloads)]
+  return Object.entries(inner.shape).flatMap(([key, member]) =>
+    listSettings(member as z.ZodType, [...path, key], reloads),
+  )
+}
+
+/** The setting of that name, as in `server.port`; `not_found` that names the nearest one. */
+export function findSetting(name: string, settings: readonly Setting[]): Setting {
+  const found = settings.find((each) => each.name === name)
+  if (found !== undefined) return found
+  const meant = nearest(
+    name,
+    settings.map((each) => each.name),
+  )
+  const hint = meant === null ? 'docs/reference/settings.md lists them all' : `did you mean ${meant}?`
+  throw fail('not_found', `There is no setting ${name}: ${hint}`, { param: name })
 }
 
 /** Sentence of a section or setting. */
@@ -57,7 +77,7 @@ export function mask(setting: Setting, value: unknown): unknown {
   return address.password === '' && !value.includes('://') ? '***' : address.href
 }
 
-function toSetting(schema: z.ZodType, path: readonly string[]): Setting {
+function toSetting(schema: z.ZodType, path: readonly string[], isReloadable: boolean): Setting {
   const meta = metaOf(schema)
   const shape = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
   const prefixed = `GATEHOUSE_${path.join('_').toUpperCase()}`
@@ -70,6 +90,7 @@ function toSetting(schema: z.ZodType, path: readonly string[]): Setting {
     description: describe(schema),
     allowed: allowedBy(shape),
     isSecret: meta.secret === true,
+    isReloadable,
     variables: meta.env === undefined ? [prefixed] : [prefixed, meta.env],
   }
 }

@@ -18,10 +18,38 @@ export function readToml(text: string): TomlDocument {
   }
 }
 
-// The parser reports no positions of what it accepted, so the same text is walked once more. It is known to be valid
-// TOML by now: the walk only has to tell keys from values.
+/** One `key = value`, or one header of a table, and where in the text it stands. */
+export type TomlEntry = {
+  /** The whole path, with indices of arrays of tables. */
+  path: readonly string[]
+  /** Of a value: the path of the table it was written under. */
+  table: readonly string[]
+  isHeader: boolean
+  line: number
+  /** Where the key or the bracket begins. */
+  start: number
+  /** Where the value begins and ends, without the comment behind it; of a header its brackets. */
+  valueStart: number
+  valueEnd: number
+}
+
 function locateKeys(text: string): Map<string, number> {
   const lines = new Map<string, number>()
+  for (const { path, line } of listEntries(text)) {
+    for (let length = 1; length <= path.length; length++) {
+      const key = path.slice(0, length).join('.')
+      if (!lines.has(key)) lines.set(key, line)
+    }
+  }
+  return lines
+}
+
+/**
+ * Every key and header of a text that is known to be valid TOML, in order. The parser reports no positions of what it
+ * accepted, so the same text is walked once more; the walk only has to tell keys from values.
+ */
+export function listEntries(text: string): TomlEntry[] {
+  const entries: TomlEntry[] = []
   const tablesSoFar = new Map<string, number>()
   let at = 0
   let line = 1
@@ -29,12 +57,6 @@ function locateKeys(text: string): Map<string, number> {
 
   const advance = (count: number) => {
     for (const end = at + count; at < end; at++) if (text[at] === '\n') line++
-  }
-  const note = (path: readonly string[]) => {
-    for (let length = 1; length <= path.length; length++) {
-      const key = path.slice(0, length).join('.')
-      if (!lines.has(key)) lines.set(key, line)
-    }
   }
   // `[a.b]` after `[[a]]` means b of the latest a.
   const resolveTable = (keys: readonly string[]) => {
@@ -53,14 +75,22 @@ function locateKeys(text: string): Map<string, number> {
       advance(blank[0].length)
       continue
     }
+    const start = at
+    const startLine = line
     const isHeader = text[at] === '['
     const isArrayHeader = text.startsWith('[[', at)
     if (isHeader) advance(isArrayHeader ? 2 : 1)
     const { keys, length } = readKeys(text.slice(at))
     advance(length)
     if (!isHeader) {
-      note([...table, ...keys])
-      advance(1 + valueLength(text.slice(at + 1)))
+      const rest = text.slice(at + 1)
+      const { whole, value } = measureValue(rest)
+      const valueStart = at + 1 + (/^[ \t]*/.exec(rest)?.[0].length ?? 0)
+      entries.push({
+        ...{ path: [...table, ...keys], table, isHeader, line: startLine, start },
+        ...{ valueStart, valueEnd: Math.max(valueStart, at + 1 + value) },
+      })
+      advance(1 + whole)
       continue
     }
     if (isArrayHeader) {
@@ -69,10 +99,10 @@ function locateKeys(text: string): Map<string, number> {
       tablesSoFar.set(parent.join('.'), count + 1)
     }
     table = resolveTable(keys)
-    note(table)
     advance(isArrayHeader ? 2 : 1)
+    entries.push({ path: table, table, isHeader, line: startLine, start, valueStart: start, valueEnd: at })
   }
-  return lines
+  return entries
 }
 
 /** Keys up to `=` or `]`, and how many characters they take. */
@@ -87,16 +117,18 @@ function readKeys(text: string): { keys: string[]; length: number } {
   return { keys, length: text.length }
 }
 
-/** Length of a value up to the end of its last line: strings may hold anything, arrays may span lines. */
-function valueLength(text: string): number {
+/** Length of a value alone, and up to the end of its last line: strings may hold anything, arrays may span lines. */
+function measureValue(text: string): { whole: number; value: number } {
   const token =
     /"""(?:[^\\]|\\[\s\S])*?"{3,5}|'''[\s\S]*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*|[[\]{}\n]|[^"'#[\]{}\n]+/y
   let depth = 0
+  let value = 0
   for (let match = token.exec(text); match; match = token.exec(text)) {
     const found = match[0]
     if (found === '[' || found === '{') depth++
     else if (found === ']' || found === '}') depth--
-    else if (found === '\n' && depth === 0) return token.lastIndex
+    else if (found === '\n' && depth === 0) return { whole: token.lastIndex, value }
+    if (!found.startsWith('#')) value = match.index + found.trimEnd().length || value
   }
-  return text.length
+  return { whole: text.length, value }
 }

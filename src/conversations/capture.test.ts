@@ -29,7 +29,7 @@ function stage(options: { fails?: number; isOn?: boolean; maxQueueBytes?: number
   const choices = { of: () => (options.isOn === false ? null : { redact, retentionDays: 2 }) } as unknown as Choices
   const capture = createCapture(
     { store, choices, clock, log: silentLog, metrics },
-    { maxCallBytes: 1000, maxQueueBytes: options.maxQueueBytes ?? 1000 },
+    { maxCallBytes: () => 1000, maxQueueBytes: () => options.maxQueueBytes ?? 1000 },
   )
   const value = (name: string, labels: object = {}) =>
     metrics

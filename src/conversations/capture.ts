@@ -39,7 +39,7 @@ const storeTries = 3
 
 export function createCapture(
   parts: { store: ConversationStore; choices: Choices; clock: Clock; log: Log; metrics: Metrics },
-  limits: { maxCallBytes: number; maxQueueBytes: number },
+  limits: { maxCallBytes(): number; maxQueueBytes(): number },
 ): Capture {
   const { store, choices, clock, log, metrics } = parts
   const counted = metrics.counter(
@@ -113,9 +113,9 @@ export function createCapture(
         count(why)
       }
       return {
-        maxBytes: limits.maxCallBytes,
+        maxBytes: limits.maxCallBytes(),
         hold(more) {
-          if (heldBytes + more > limits.maxQueueBytes) {
+          if (heldBytes + more > limits.maxQueueBytes()) {
             drop('queue_full')
             return false
           }

@@ -48,14 +48,14 @@ export const conversationsConfig = z
       .max(64 * 1024 * 1024)
       .default(1024 * 1024)
       .describe('Of a call whose question and answer are larger together, nothing that is said is kept.')
-      .meta({ zh: '单次调用（请求加回答）超过该字节数时不保存其内容。' }),
+      .meta({ reload: true, zh: '单次调用（请求加回答）超过该字节数时不保存其内容。' }),
     queue_max_mb: z
       .int()
       .min(1)
       .max(4096)
       .default(64)
       .describe('Most memory for what waits to be kept, in MiB; more is not kept, and counted.')
-      .meta({ zh: '等待保存的内容最多占用的内存（MiB）；超出部分不保存，仅计数。' }),
+      .meta({ reload: true, zh: '等待保存的内容最多占用的内存（MiB）；超出部分不保存，仅计数。' }),
   })
   .describe('Sessions, and what is said in them.')
   .meta({ zh: '会话及其内容。' })

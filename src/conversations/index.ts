@@ -61,7 +61,7 @@ export function createConversations(parts: ConversationParts, config: Conversati
   const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
   const capture = createCapture(
     { store, choices, clock, log, metrics },
-    { maxCallBytes: config.max_call_bytes, maxQueueBytes: config.queue_max_mb * 1024 * 1024 },
+    { maxCallBytes: () => config.max_call_bytes, maxQueueBytes: () => config.queue_max_mb * 1024 * 1024 },
   )
 
   async function tidy(signal: AbortSignal): Promise<void> {

@@ -133,10 +133,10 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     clock,
     log,
   })
-  const drains = createDrains(config.drain_max_seconds * 1000)
+  const drains = createDrains(() => config.drain_max_seconds * 1000)
   const streams = watchStreams(clock, {
-    keepAliveMs: config.keep_alive_seconds * 1000,
-    slowReaderMs: config.slow_reader_seconds * 1000,
+    keepAliveMs: () => config.keep_alive_seconds * 1000,
+    slowReaderMs: () => config.slow_reader_seconds * 1000,
   })
   const metrics = createGatewayMetrics(parts.metrics)
   const health = createHealthBook(clock)
@@ -175,9 +175,9 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   const responses = createResponses(
     { db: parts.db as unknown as Kysely<ResponseTables>, clock, log },
     {
-      isOn: config.responses_store === 'on',
-      retentionDays: config.responses_retention_days,
-      maxBytes: config.responses_max_bytes,
+      isOn: () => config.responses_store === 'on',
+      retentionDays: () => config.responses_retention_days,
+      maxBytes: () => config.responses_max_bytes,
       runs: config.responses_background_runs,
     },
   )
@@ -218,7 +218,9 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     streams,
     drains,
     kept:
-      cache === null ? null : createKeptAnswers(cache, { scope: config.cache, ttlMs: config.cache_ttl_seconds * 1000 }),
+      cache === null
+        ? null
+        : createKeptAnswers(cache, { scope: config.cache, ttlMs: () => config.cache_ttl_seconds * 1000 }),
     defaultMaxOutputTokens: config.default_max_output_tokens,
     fetchImages: fetchImagesOf,
     authenticate: parts.authenticate,
@@ -226,7 +228,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     ledger: parts.ledger,
     log,
     maxBodyBytes: parts.maxBodyBytes,
-    maxUploadBytes: config.max_upload_bytes,
+    maxUploadBytes: () => config.max_upload_bytes,
     spools: parts.spools,
     pins: createPinStore(parts.db),
     corsHeaders: parts.corsHeaders,
@@ -274,7 +276,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     routes: gatewayRoutes({
       store,
       configure,
-      importCapabilities: config.import_capabilities,
+      importCapabilities: () => config.import_capabilities,
       clock,
       router,
       keyStanding: router.traffic.keyStanding,

@@ -30,7 +30,7 @@ export type GatewayRoutesSource = {
   clearCache(): Promise<number>
   /** The provider's real list, asked now. */
   remoteModels(provider: ProviderRow): Promise<UpstreamModel[]>
-  importCapabilities: boolean
+  importCapabilities(): boolean
   clock: { monotonic(): number }
   keyStanding: Traffic['keyStanding']
 } & ExplainSource
@@ -161,7 +161,7 @@ function providerRoutes({ store, configure, remoteModels, importCapabilities, cl
           })
         }
         const names = [...new Set(wanted)]
-        const imported = await configure.importModels(row, names, importCapabilities)
+        const imported = await configure.importModels(row, names, importCapabilities())
         return {
           message: `Imported ${imported} models; ${names.length - imported} were there already.`,
           imported,

@@ -39,21 +39,41 @@ export const healthConfig = z
     max_concurrent: z.int().min(1).max(1000).default(50).describe('Checks asked at a time.').meta({
       zh: '同时执行的检查数上限。',
     }),
-    max_checks: z.int().min(1).max(100_000).default(1000).describe('Configured checks in all.').meta({
-      zh: '检查项总数上限。',
-    }),
-    max_checks_per_tenant: z.int().min(1).max(100_000).default(1000).describe('Configured checks of a tenant.').meta({
-      zh: '每个租户的检查项上限。',
-    }),
-    raw_days: z.number().min(0.1).max(366).default(7).describe('How long single results are kept.').meta({
-      zh: '单次检查结果的保留天数。',
-    }),
-    minute_days: z.number().min(1).max(3660).default(30).describe('How long sums of minutes are kept.').meta({
-      zh: '分钟级汇总的保留天数。',
-    }),
-    hour_days: z.number().min(1).max(3660).default(730).describe('How long sums of hours are kept.').meta({
-      zh: '小时级汇总的保留天数。',
-    }),
+    max_checks: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1000)
+      .describe('Configured checks in all.')
+      .meta({ reload: true, zh: '检查项总数上限。' }),
+    max_checks_per_tenant: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1000)
+      .describe('Configured checks of a tenant.')
+      .meta({ reload: true, zh: '每个租户的检查项上限。' }),
+    raw_days: z
+      .number()
+      .min(0.1)
+      .max(366)
+      .default(7)
+      .describe('How long single results are kept.')
+      .meta({ reload: true, zh: '单次检查结果的保留天数。' }),
+    minute_days: z
+      .number()
+      .min(1)
+      .max(3660)
+      .default(30)
+      .describe('How long sums of minutes are kept.')
+      .meta({ reload: true, zh: '分钟级汇总的保留天数。' }),
+    hour_days: z
+      .number()
+      .min(1)
+      .max(3660)
+      .default(730)
+      .describe('How long sums of hours are kept.')
+      .meta({ reload: true, zh: '小时级汇总的保留天数。' }),
     status_title: z
       .string()
       .max(200)

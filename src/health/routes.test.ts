@@ -50,7 +50,7 @@ async function open(changes: Partial<HealthParts> = {}) {
     authenticate: (headers) => (headers['x-admin-key'] === undefined ? null : admin),
     log: silentLog,
     metrics,
-    corsOrigins: [],
+    corsOrigins: () => [],
     version: '1.2.3',
     clock,
   })

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import ipaddr from 'ipaddr.js'
+import { derive } from '../kernel/derive.ts'
 import { fail } from '../kernel/errors.ts'
 
 /** Who is at the other end: the address, and whether the connection truly begins on this machine. */
@@ -19,7 +20,14 @@ type Block = [ipaddr.IPv4 | ipaddr.IPv6, number]
  * the right for as long as the speaker is one of `trustedProxies` (addresses or CIDR blocks). What anybody else says of
  * itself is ignored, and makes a loopback connection count as remote: it came through a proxy we were not told about.
  */
-export function createPeerReader(trustedProxies: readonly string[]): (request: IncomingMessage) => Peer {
+export function createPeerReader(trustedProxies: () => readonly string[]): (request: IncomingMessage) => Peer {
+  // A connection's own facts are remembered as long as the same list holds.
+  const reader = derive(() => [trustedProxies()], readPeersBy)
+  reader()
+  return (request) => reader()(request)
+}
+
+function readPeersBy(trustedProxies: readonly string[]): (request: IncomingMessage) => Peer {
   const isTrusted = createAddressSet(trustedProxies, 'server.trusted_proxies')
   // A kept-alive connection asks many times; its own facts never change.
   const known = new WeakMap<IncomingMessage['socket'], Peer>()

@@ -84,7 +84,7 @@ async function open(options: { isAway?: boolean } = {}) {
     audit,
     log: silentLog,
     metrics: createMetrics(),
-    corsOrigins: [],
+    corsOrigins: () => [],
     version: '0',
     clock: createManualClock(),
   })

@@ -44,12 +44,12 @@ export const serverConfig = z
       .array(addressBlock)
       .default([])
       .describe('Addresses or CIDR blocks of reverse proxies whose X-Forwarded-For is believed.')
-      .meta({ zh: '可信反向代理的地址或网段，仅采信它们的 X-Forwarded-For。' }),
+      .meta({ reload: true, zh: '可信反向代理的地址或网段，仅采信它们的 X-Forwarded-For。' }),
     cors_origins: z
       .array(origin)
       .default([])
       .describe('Web origins that may call the API from a browser; ["*"] for all of them, without cookies.')
-      .meta({ zh: '允许从浏览器跨域调用的来源；["*"] 表示全部（不带 Cookie）。', env: 'CORS_ORIGINS' }),
+      .meta({ reload: true, zh: '允许从浏览器跨域调用的来源；["*"] 表示全部（不带 Cookie）。', env: 'CORS_ORIGINS' }),
     max_body_bytes: z
       .int()
       .min(1024)
@@ -68,7 +68,7 @@ export const serverConfig = z
       .max(3600)
       .default(30)
       .describe('How long a stopping hub lets running answers finish.')
-      .meta({ zh: '停止时等待进行中的响应完成的最长时间（秒）。' }),
+      .meta({ reload: true, zh: '停止时等待进行中的响应完成的最长时间（秒）。' }),
   })
   .describe('Where the hub listens and what it accepts.')
   .meta({ zh: '监听与接入。' })

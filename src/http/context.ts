@@ -40,7 +40,7 @@ type Carrier = IncomingMessage & { [contextKey]?: RequestContext }
 /** Makes the verb that opens a request: reads ids and addresses from its headers and keeps the result with it. */
 export function createContextReader(options: {
   clock: Clock
-  trustedProxies: readonly string[]
+  trustedProxies(): readonly string[]
   tracer?: Tracer | null
 }) {
   const readPeer = createPeerReader(options.trustedProxies)

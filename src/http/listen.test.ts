@@ -23,7 +23,7 @@ async function open(options: Partial<ServerOptions> = {}) {
     log: quiet,
     metrics,
     clock: systemClock,
-    trustedProxies: [],
+    trustedProxies: () => [],
     maxBodyBytes: 1000,
     dataArea: () => 'llm',
     dataPaths(request, response, context) {

@@ -27,7 +27,7 @@ export type ServerOptions = {
   metrics: Metrics
   clock: Clock
   /** Addresses and CIDR blocks whose X-Forwarded-For is believed. */
-  trustedProxies: readonly string[]
+  trustedProxies(): readonly string[]
   maxBodyBytes: number
   /** Another limit than `maxBodyBytes` for some requests. */
   bodyLimit?(request: IncomingMessage): number

@@ -135,7 +135,7 @@ async function open(corsOrigins: string[] = []) {
     },
     log,
     metrics,
-    corsOrigins,
+    corsOrigins: () => corsOrigins,
     version: '1.2.3',
     clock: createManualClock(),
   })

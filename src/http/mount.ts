@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
-import cors from '@fastify/cors'
+import cors, { type FastifyCorsOptions } from '@fastify/cors'
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
@@ -44,7 +44,7 @@ export type ControlAppOptions = {
   /** Pages are to be asked for over https only: the hub is known by such an address. */
   isHttps?: boolean
   /** Exact web origins, or `*`. Cookies are never used, so credentials are never allowed. */
-  corsOrigins: readonly string[]
+  corsOrigins(): readonly string[]
   version: string
   clock: Clock
   maxBodyBytes?: number
@@ -73,7 +73,7 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   readJsonBodies(app)
   readFormBodies(app)
 
-  const openContext = createContextReader({ clock, trustedProxies: [] })
+  const openContext = createContextReader({ clock, trustedProxies: () => [] })
   const contextFor = (request: FastifyRequest) => contextOf(request.raw) ?? openContext(request.raw)
 
   function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
@@ -99,16 +99,15 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   })
   countAnswers(app, options.metrics, clock, contextFor)
 
-  app.addHook('onRequest', async ({ method, headers }) => refusePreflight(method, headers, options.corsOrigins))
-  if (options.corsOrigins.length > 0) {
-    await app.register(cors, {
-      origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
-      credentials: false,
-      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposedHeaders: ['X-Request-ID', 'X-Trace-ID', 'Retry-After'],
-      maxAge: 600,
-    })
-  }
+  app.addHook('onRequest', async ({ method, headers }) => refusePreflight(method, headers, options.corsOrigins()))
+  await app.register(
+    cors,
+    () => (_request: FastifyRequest, done: (error: null, allowed: FastifyCorsOptions) => void) => {
+      const origins = options.corsOrigins()
+      const origin = origins.includes('*') ? '*' : origins.length === 0 ? false : [...origins]
+      done(null, { ...corsOfAll, origin })
+    },
+  )
   await app.register(swagger, openapiOptions(version))
   app.route({ method: 'GET', url: '/openapi.json', schema: { hide: true }, handler: () => app.swagger() })
   mountDocs(app, '/openapi.json')
@@ -116,6 +115,13 @@ export async function createControlApp(options: ControlAppOptions): Promise<Fast
   for (const route of routes) mountRoute(app, route, options, contextFor)
   app.setNotFoundHandler(createNotFound(routes))
   return app
+}
+
+const corsOfAll: FastifyCorsOptions = {
+  credentials: false,
+  methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+  exposedHeaders: ['X-Request-ID', 'X-Trace-ID', 'Retry-After'],
+  maxAge: 600,
 }
 
 /** What no route serves has been looked at already, where it is a raw path's: the preflights of those come here. */

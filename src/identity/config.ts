@@ -46,18 +46,18 @@ const oidcConfig = z
       .boolean()
       .default(false)
       .describe('Whether people nobody has invited are made at their first log-in.')
-      .meta({ zh: '首次登录时是否自动创建未受邀的用户。' }),
+      .meta({ reload: true, zh: '首次登录时是否自动创建未受邀的用户。' }),
     role_claim: z
       .string()
       .default('')
       .describe('Claim that says what somebody may do here; empty: roles are given here.')
-      .meta({ zh: '决定角色的声明；留空则在本系统中授予角色。' }),
+      .meta({ reload: true, zh: '决定角色的声明；留空则在本系统中授予角色。' }),
     role_map: mapping
       .default([])
       .describe(
         'Values of role_claim that are let in, with their role, as in "hub-admins=tenant_admin"; no others are.',
       )
-      .meta({ zh: 'role_claim 的允许取值及其角色，例如 "hub-admins=tenant_admin"；其余一律拒绝。' })
+      .meta({ reload: true, zh: 'role_claim 的允许取值及其角色，例如 "hub-admins=tenant_admin"；其余一律拒绝。' })
       .refine((all) => all.every((entry) => roles.some((role) => entry.endsWith(`=${role}`))), {
         error: `Each entry must end in one of ${roles.map((role) => `=${role}`).join(', ')}`,
         params: { zh: '每一项须以角色名结尾' },
@@ -66,16 +66,16 @@ const oidcConfig = z
       .string()
       .default('')
       .describe("Claim that says whose person somebody is; empty: new people belong to the hub's own tenant.")
-      .meta({ zh: '决定租户的声明；留空则新用户归属 hub 租户。' }),
+      .meta({ reload: true, zh: '决定租户的声明；留空则新用户归属 hub 租户。' }),
     tenant_map: mapping
       .default([])
       .describe('Values of tenant_claim that are let in, with the name of their tenant; no others are.')
-      .meta({ zh: 'tenant_claim 的允许取值及其租户名；其余一律拒绝。' }),
+      .meta({ reload: true, zh: 'tenant_claim 的允许取值及其租户名；其余一律拒绝。' }),
     replaces_totp: z
       .boolean()
       .default(false)
       .describe('Whether the provider sees to second factors, so that the hub does not ask for its own.')
-      .meta({ zh: '是否由提供方负责第二因素，本系统不再另行要求。' }),
+      .meta({ reload: true, zh: '是否由提供方负责第二因素，本系统不再另行要求。' }),
   })
   .describe('Log-in by an OpenID provider.')
   .meta({ zh: '通过 OpenID 提供方登录。' })
@@ -87,7 +87,7 @@ function widest(of: string, zh: string) {
     .max(1000)
     .default(['*'])
     .describe(`The most such a key may use of ${of}: names, or beginnings that end in *.`)
-    .meta({ zh: `此类密钥最多可使用的${zh}：完整名称，或以 * 结尾的前缀。` })
+    .meta({ reload: true, zh: `此类密钥最多可使用的${zh}：完整名称，或以 * 结尾的前缀。` })
 }
 
 /** `[auth]`: how people prove who they are. */
@@ -111,26 +111,26 @@ export const authConfig = z
       .max(365)
       .default(7)
       .describe('How long a session lives without being used.')
-      .meta({ zh: '会话闲置多久后失效（天）。' }),
+      .meta({ reload: true, zh: '会话闲置多久后失效（天）。' }),
     self_service_keys: z
       .boolean()
       .default(true)
       .describe('Whether people who administer nothing make API keys of their own.')
-      .meta({ zh: '普通用户是否可以自行创建 API 密钥。' }),
+      .meta({ reload: true, zh: '普通用户是否可以自行创建 API 密钥。' }),
     self_service_max_keys: z
       .int()
       .min(1)
       .max(1000)
       .default(20)
       .describe('Most keys a person may have made so.')
-      .meta({ zh: '每位用户自行创建的密钥数量上限。' }),
+      .meta({ reload: true, zh: '每位用户自行创建的密钥数量上限。' }),
     self_service_max_days: z
       .int()
       .min(0)
       .max(3650)
       .default(0)
       .describe('Longest life of such a key in days; 0 for any.')
-      .meta({ zh: '自行创建的密钥最长有效期（天）；0 表示不限。' }),
+      .meta({ reload: true, zh: '自行创建的密钥最长有效期（天）；0 表示不限。' }),
     self_service_models: widest('models', '模型'),
     self_service_services: widest('plugin services', '插件服务'),
     self_service_endpoints: widest('paths', '接口路径'),
@@ -138,14 +138,14 @@ export const authConfig = z
       .array(z.enum(roles))
       .default([])
       .describe('Roles that must log in with a second factor; tenants may ask it of more in their config.')
-      .meta({ zh: '必须使用第二因素登录的角色；租户可在其 config 中要求更多角色。' }),
+      .meta({ reload: true, zh: '必须使用第二因素登录的角色；租户可在其 config 中要求更多角色。' }),
     invitation_hours: z
       .number()
       .min(1)
       .max(24 * 90)
       .default(72)
       .describe('How long an invitation can be accepted.')
-      .meta({ zh: '邀请的有效期（小时）。' }),
+      .meta({ reload: true, zh: '邀请的有效期（小时）。' }),
     oidc: oidcConfig.prefault({}),
   })
   .describe('How people and programs prove who they are.')
@@ -160,7 +160,10 @@ export const auditConfig = z
       .max(36_500)
       .default(400)
       .describe('Older rows move to files in the data folder (audit/), and the rest still verifies; 0 keeps all.')
-      .meta({ zh: '超过该天数的审计记录移入数据目录 audit/ 下的文件，其余仍可校验；0 表示全部保留（天）。' }),
+      .meta({
+        reload: true,
+        zh: '超过该天数的审计记录移入数据目录 audit/ 下的文件，其余仍可校验；0 表示全部保留（天）。',
+      }),
   })
   .describe('Who changed what, in a chain that shows tampering.')
   .meta({ zh: '审计日志。' })

@@ -119,7 +119,7 @@ export type IdentityOptions = {
   /** What other rooms keep for a tenant: it is not deleted before that is gone. */
   ownedElsewhere?(tenantId: string): Promise<OwnedElsewhere>
   /** Without, nothing of the audit log is ever moved to files. */
-  audit?: { retentionDays: number; folder: string }
+  audit?: { retentionDays(): number; folder: string }
 }
 
 const flushEveryMs = 60_000
@@ -146,7 +146,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   })
   const secondFactor = createSecondFactor({
     secondFactorStore: createSecondFactorStore(db),
-    requiredFor: config.require_totp_for,
+    requiredFor: () => config.require_totp_for,
     ...{ tenants, secrets, clock, log },
   })
   const sessions = createSessions({
@@ -154,7 +154,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     revision: revision('sessions'),
     ...{ secrets, bus, clock, log },
     accessTokenMs: config.access_token_minutes * 60_000,
-    refreshTokenMs: config.refresh_token_days * 24 * 3_600_000,
+    refreshTokenMs: () => config.refresh_token_days * 24 * 3_600_000,
     isTenantOpen: tenants.isOpen,
     mustLogInAnew: async (user) => secondFactor.isRequired(user) && !(await secondFactor.isEnrolled(user.id)),
   })
@@ -164,7 +164,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const setup = createSetup({ store, ring, secrets, passwords, sessions, bus, clock, log, adminKey })
   const audit = createAudit({
     ...{ db: db as unknown as Kysely<AuditTables>, secrets, clock, log },
-    ...(options.audit ?? { retentionDays: 0, folder: '' }),
+    ...(options.audit ?? { retentionDays: () => 0, folder: '' }),
     tenantIdOf: async (written) => (await tenantStore.find(everything, readTenantId(written)))?.id ?? written,
     nameOf: async (userId) => (await userStore.find(everything, userId))?.email ?? '',
   })
@@ -184,7 +184,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const invitations = createInvitations({
     invitationStore: createInvitationStore(db, store),
     ...{ userStore, users, tenants, login, mails, passwords, ring, secrets, bus, clock, log },
-    hours: config.invitation_hours,
+    hours: () => config.invitation_hours,
   })
   const passwordChange = createPasswordChange({
     resetStore: createResetStore(db),

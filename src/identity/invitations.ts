@@ -53,7 +53,7 @@ export function createInvitations(own: {
   clock: Clock
   log: Log
   /** How long one can be accepted unless said otherwise. */
-  hours: number
+  hours(): number
 }): Invitations {
   const { invitationStore, userStore, users, tenants, login, mails, passwords, ring, secrets, bus, clock, log } = own
 
@@ -62,7 +62,7 @@ export function createInvitations(own: {
       return toPage(await invitationStore.list(scopeOf(actor), limit + 1, cursor), limit, (row) => row.id)
     },
 
-    async create(actor, { email, role, tenant, hours = own.hours, language }) {
+    async create(actor, { email, role, tenant, hours = own.hours(), language }) {
       const tenantId = await users.judge(actor, { role, tenant })
       const { displayName } = await tenants.get(everything, tenantId)
       const taken = await userStore.findByLogin(everything, email)

@@ -1,3 +1,4 @@
+import { lookUp } from '../kernel/derive.ts'
 import { fail } from '../kernel/errors.ts'
 import type { AuthConfig } from './config.ts'
 import type { Key, KeyChange } from './keys.ts'
@@ -23,17 +24,18 @@ const scopes = Object.keys(written) as Scope[]
 const limits = { rateLimit: 'rate_limit', tokenLimit: 'tpm_limit', concurrencyLimit: 'concurrency_limit' } as const
 const dayMs = 86_400_000
 
+/** As the settings say at the moment it is looked at. */
 export function readKeyPolicy(config: Omit<AuthConfig, 'admin_key'>): KeyPolicy {
-  return {
-    isOpen: config.self_service_keys,
-    mostKeys: config.self_service_max_keys,
-    mostDays: config.self_service_max_days,
-    widest: {
+  return lookUp({
+    isOpen: () => config.self_service_keys,
+    mostKeys: () => config.self_service_max_keys,
+    mostDays: () => config.self_service_max_days,
+    widest: () => ({
       allowedModels: config.self_service_models,
       allowedServices: config.self_service_services,
       allowedEndpoints: config.self_service_endpoints,
-    },
-  }
+    }),
+  })
 }
 
 /** Throws `forbidden` when people make no keys of their own here. */

@@ -37,7 +37,7 @@ export function createSecondFactor(own: {
   secondFactorStore: SecondFactorStore
   tenants: Pick<Tenants, 'known'>
   secrets: Pick<Secrets, 'encrypt' | 'decrypt' | 'hashKey'>
-  requiredFor: readonly Role[]
+  requiredFor(): readonly Role[]
   clock: Clock
   log: Log
 }): SecondFactor {
@@ -62,7 +62,7 @@ export function createSecondFactor(own: {
     },
     enrolled: (scope, userIds) => secondFactorStore.enrolled(scope, userIds),
     isRequired: (user) =>
-      requiredFor.includes(user.role) || readTotpPolicy(tenants.known(user.tenant_id)).includes(user.role),
+      requiredFor().includes(user.role) || readTotpPolicy(tenants.known(user.tenant_id)).includes(user.role),
     recoveryCodesLeft: (userId) => secondFactorStore.recoveryCodesLeft(everything, userId),
 
     async begin(user) {

@@ -54,7 +54,7 @@ export function createSessions(own: {
   clock: Clock
   log: Log
   accessTokenMs: number
-  refreshTokenMs: number
+  refreshTokenMs(): number
   /** Whether people of a tenant are let in; asked for every request, in memory. */
   isTenantOpen(tenantId: string): boolean
   /** Whether a person has to log in anew, because more is asked of it than when the session began. */
@@ -134,7 +134,7 @@ export function createSessions(own: {
         token_hash: secrets.hashKey(refreshToken),
         started_at: now,
         created_at: now,
-        expires_at: now + refreshTokenMs,
+        expires_at: now + refreshTokenMs(),
         rotated_at: null,
         revoked_at: null,
         ip: origin.ip,
@@ -151,7 +151,7 @@ export function createSessions(own: {
         id: createId('session', now),
         token_hash: secrets.hashKey(successor),
         created_at: now,
-        expires_at: now + refreshTokenMs,
+        expires_at: now + refreshTokenMs(),
         rotated_at: null,
         ip: origin.ip,
         user_agent: origin.userAgent,

@@ -42,7 +42,7 @@ export async function openNode(
     canMail = false,
     settings = {},
     counter = createMemoryCounter({ clock }),
-    audit = { retentionDays: 0, folder: '' },
+    audit = { retentionDays: () => 0, folder: '' },
     ownedElsewhere,
   }: {
     adminKey?: string
@@ -52,7 +52,7 @@ export async function openNode(
     /** Members of `[auth]`. */
     settings?: object
     counter?: Counter
-    audit?: { retentionDays: number; folder: string }
+    audit?: { retentionDays(): number; folder: string }
     ownedElsewhere?: IdentityOptions['ownedElsewhere']
   } = {},
 ): Promise<TestNode> {
@@ -88,7 +88,7 @@ export async function openNode(
     audit: identity.audit,
     log,
     metrics,
-    corsOrigins: [],
+    corsOrigins: () => [],
     version: '0.0.0',
     clock,
   })

@@ -16,14 +16,14 @@ export const incidentsConfig = z
       .enum(alertSeverities)
       .default('high')
       .describe('Alerts of this severity or a higher one open incidents.')
-      .meta({ zh: '达到该级别的告警会自动创建故障单。' }),
+      .meta({ reload: true, zh: '达到该级别的告警会自动创建故障单。' }),
     cause_labels: z
       .array(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'Write names of labels'))
       .min(1)
       .max(12)
       .default(['provider', 'key', 'model', 'service', 'route', 'check'])
       .describe('Labels that name what is broken: alerts with the same, or a part of it, are one incident.')
-      .meta({ zh: '标识故障原因的标签；标签相同（或包含）的告警归入同一故障单。' }),
+      .meta({ reload: true, zh: '标识故障原因的标签；标签相同（或包含）的告警归入同一故障单。' }),
     zone: z
       .string()
       .max(100)
@@ -76,38 +76,42 @@ export const incidentsConfig = z
       .max(1440)
       .default(15)
       .describe('When no alert of an incident has fired for so long, it is resolved.')
-      .meta({ zh: '故障单的所有告警恢复后，持续多久无告警即自动标记为已解决（分钟）。' }),
+      .meta({ reload: true, zh: '故障单的所有告警恢复后，持续多久无告警即自动标记为已解决（分钟）。' }),
     reopen_minutes: z
       .number()
       .min(0)
       .max(10_080)
       .default(30)
       .describe('A resolved incident can be opened again for so long; later the same cause is a new one, linked to it.')
-      .meta({ zh: '已解决的故障单可重新打开的时限（分钟）；超过后同一原因新建故障单并关联。' }),
-    most_reopens: z.int().min(0).max(100).default(5).describe('How often an incident is opened again.').meta({
-      zh: '重新打开的次数上限。',
-    }),
+      .meta({ reload: true, zh: '已解决的故障单可重新打开的时限（分钟）；超过后同一原因新建故障单并关联。' }),
+    most_reopens: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(5)
+      .describe('How often an incident is opened again.')
+      .meta({ reload: true, zh: '重新打开的次数上限。' }),
     most_open: z
       .int()
       .min(1)
       .max(10_000)
       .default(100)
       .describe('Open incidents of alerts; further causes are gathered in one, so that a storm is one message.')
-      .meta({ zh: '由告警产生的未结故障单上限；超出后合并为一个“告警风暴”故障单。' }),
+      .meta({ reload: true, zh: '由告警产生的未结故障单上限；超出后合并为一个“告警风暴”故障单。' }),
     close_after_days: z
       .number()
       .min(0)
       .max(365)
       .default(7)
       .describe('Resolved incidents are closed after so many days; 0 for by hand only.')
-      .meta({ zh: '已解决的故障单自动关闭的天数；0 表示仅手动关闭。' }),
+      .meta({ reload: true, zh: '已解决的故障单自动关闭的天数；0 表示仅手动关闭。' }),
     suspect_minutes: z
       .int()
       .min(1)
       .max(10_080)
       .default(120)
       .describe('Changes so long before an incident are suspects.')
-      .meta({ zh: '故障发生前多长时间内的变更列为可疑变更（分钟）。' }),
+      .meta({ reload: true, zh: '故障发生前多长时间内的变更列为可疑变更（分钟）。' }),
     urgent_channels: channels
       .default(['phone', 'im', 'mail'])
       .describe('Channels that P0 and P1 are told by, where no escalation policy says otherwise.')
@@ -124,11 +128,11 @@ export const incidentsConfig = z
       .describe(
         'The first page about an incident of alerts waits so long: it says what else broke, and what ends meanwhile wakes nobody.',
       )
-      .meta({ zh: '告警故障单首次呼叫前的等待时间（秒）：便于合并受影响项，期间恢复则不再呼叫。' }),
+      .meta({ reload: true, zh: '告警故障单首次呼叫前的等待时间（秒）：便于合并受影响项，期间恢复则不再呼叫。' }),
     digest_channels: channels
       .default([])
       .describe('Channels that get the weekly digest, Mondays at nine; [] for none.')
-      .meta({ zh: '接收周报的渠道（每周一 9 点）；[] 表示不发送。' }),
+      .meta({ reload: true, zh: '接收周报的渠道（每周一 9 点）；[] 表示不发送。' }),
     link_hours: z
       .number()
       .min(0.1)
@@ -142,7 +146,7 @@ export const incidentsConfig = z
       .max(36_500)
       .default(1095)
       .describe('Closed incidents are deleted after so many days.')
-      .meta({ zh: '已关闭故障单的保留天数。' }),
+      .meta({ reload: true, zh: '已关闭故障单的保留天数。' }),
   })
   .describe('Incidents: severity, SLA, escalation.')
   .meta({ zh: '故障管理：分级、SLA 与升级通知。' })

@@ -5,6 +5,7 @@
 import type { Kysely } from 'kysely'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { lookUp } from '../kernel/derive.ts'
 import type { Heartbeats } from '../kernel/heartbeats.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Leases } from '../platform/lease/lease.ts'
@@ -74,11 +75,11 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
   const { zone, calendars, life } = createRules(config)
   const chain = createTimelineChain(secrets)
   const store = createIncidentsStore(parts.db, chain)
-  const channels = { urgent: config.urgent_channels, normal: config.normal_channels }
+  const channels = lookUp({ urgent: () => config.urgent_channels, normal: () => config.normal_channels })
   const onCall = createOnCallSettings({ store, channels, clock, log })
-  const rules: LifeRules = { ...life, policyOf: onCall.policyOf, onCall: onCall.onCall }
+  const rules = (): LifeRules => ({ ...life(), policyOf: onCall.policyOf, onCall: onCall.onCall })
   const message = { language: config.language, zone, calendars }
-  const incidents = createIncidents({ store, rules: () => rules, message, bus, clock })
+  const incidents = createIncidents({ store, rules, message, bus, clock })
   const links = createAckLinks(secrets)
   const changes = async (from: number, to: number): Promise<readonly Change[]> => [
     ...(await parts.changes(from, to)),
@@ -89,7 +90,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
   const intake = createAlertIntake({
     ...{ incidents, store, config, blastRadius: parts.blastRadius, blastMinutes, changes, clock, log },
   })
-  const reconciler = createReconciler({ source: parts, intake, store, openAt: config.open_at_severity, clock })
+  const reconciler = createReconciler({ source: parts, intake, store, openAt: () => config.open_at_severity, clock })
   const delivery = createDelivery({
     ...{ store, incidents, tell: parts.tell, links, publicUrl: parts.publicUrl, clock, log, metrics },
     ...{ linkMs: config.link_hours * 3_600_000, language: config.language },

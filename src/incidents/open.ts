@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Clock } from '../kernel/clock.ts'
+import { lookUp } from '../kernel/derive.ts'
 import { fail } from '../kernel/errors.ts'
 import { everything } from '../kernel/scope.ts'
 import type { Bus } from '../platform/bus/bus.ts'
@@ -33,13 +34,13 @@ export async function openIncidents(
   const rules = createRules(config)
   const chain = createTimelineChain(parts.secrets)
   const store = createIncidentsStore(parts.db, chain)
-  const channels = { urgent: config.urgent_channels, normal: config.normal_channels }
+  const channels = lookUp({ urgent: () => config.urgent_channels, normal: () => config.normal_channels })
   const onCall = createOnCallSettings({ store, channels, clock, log })
   await onCall.ready()
   const { calendars, zone } = rules
   const incidents = createIncidents({
     ...{ store, bus, clock, message: { language: config.language, zone, calendars } },
-    rules: () => ({ ...rules.life, policyOf: onCall.policyOf, onCall: onCall.onCall }),
+    rules: () => ({ ...rules.life(), policyOf: onCall.policyOf, onCall: onCall.onCall }),
   })
   const reports = createReports({ store, chain, calendars, zone, clock, config })
   const show = (incident: Parameters<typeof showIncident>[0]) => showIncident(incident, clock.now(), calendars)
@@ -84,10 +85,10 @@ export function createRules(config: IncidentsConfig) {
     ...{ holidays: config.holidays, makeUpDays: config.make_up_days },
   })
   const calendars = { always: alwaysCalendar, working }
-  const life: Omit<LifeRules, 'policyOf' | 'onCall'> = {
+  const life = (): Omit<LifeRules, 'policyOf' | 'onCall'> => ({
     ...{ calendars, normalChannels: config.normal_channels, pageWaitMs: config.page_wait_seconds * 1000 },
     ...{ quietMs: config.quiet_minutes * 60_000, reopenMs: config.reopen_minutes * 60_000 },
     ...{ mostReopens: config.most_reopens, closeAfterMs: config.close_after_days * 86_400_000 },
-  }
+  })
   return { zone, calendars, life }
 }

@@ -25,7 +25,7 @@ export function createReconciler(parts: {
   source: AlertSource
   intake: AlertIntake
   store: IncidentsStore
-  openAt: AlertSeverity
+  openAt(): AlertSeverity
   clock: Clock
 }) {
   const { source, intake, store, openAt, clock } = parts
@@ -41,7 +41,7 @@ export function createReconciler(parts: {
         ? []
         : (await source.endedAlertsSince(since - overlapMs))
             .map((alert) => ({ ...alert, inhibitedBy: alert.inhibitedBy ?? '' }))
-            .filter((alert) => isAtLeast(alert, openAt))
+            .filter((alert) => isAtLeast(alert, openAt()))
     await intake.began([...active, ...over])
     await intake.ended(over)
 

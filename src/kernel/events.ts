@@ -99,6 +99,16 @@ export type Announcements = {
   'backup.finished': { runId: string; kind: string; backupId: string; bytes: number }
   /** It was not, or nobody can tell: `outcome` is failed or inconclusive. */
   'backup.failed': { runId: string; kind: string; backupId: string; outcome: string; reason: string }
+  /** A node runs with other settings from now on; `applied` and `waiting` (for its next start) are names of settings. */
+  'settings.applied': {
+    revisionId: string
+    node: string
+    by: string
+    applied: readonly string[]
+    waiting: readonly string[]
+  }
+  /** It took them back by itself, because its health got worse; or `isOver`: later settings have been kept. */
+  'settings.rolled_back': { revisionId: string; node: string; reason: string; isOver: boolean }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
 }

@@ -37,6 +37,7 @@ export const idPrefixes = {
   alertHook: 'hok',
   alertEnding: 'aen',
   backup: 'bak',
+  configRevision: 'rev',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

@@ -12,20 +12,19 @@ export type RetryBudget = {
 }
 
 /** `percent`: repeats earned by a hundred calls; `perSecond`: earned by time alone, so that few calls can repeat too. */
-export function createRetryBudget({ percent, perSecond }: { percent: number; perSecond: number }): RetryBudget {
-  const share = percent / 100
+export function createRetryBudget(earned: { readonly percent: number; readonly perSecond: number }): RetryBudget {
   // Ten seconds of calm may be spent at once, however many calls there were.
-  const most = Math.max(10, perSecond * 10)
-  let tokens = perSecond * 10
+  const most = () => Math.max(10, earned.perSecond * 10)
+  let tokens = earned.perSecond * 10
   let seenAt = 0
   const refill = (nowMs: number) => {
     if (nowMs <= seenAt) return
-    tokens = Math.min(most, tokens + ((nowMs - seenAt) / 1000) * perSecond)
+    tokens = Math.min(most(), tokens + ((nowMs - seenAt) / 1000) * earned.perSecond)
     seenAt = nowMs
   }
   return {
     earn() {
-      tokens = Math.min(most, tokens + share)
+      tokens = Math.min(most(), tokens + earned.percent / 100)
     },
     spend(nowMs) {
       refill(nowMs)

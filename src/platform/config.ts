@@ -68,7 +68,7 @@ export const logConfig = z
       })
       .default('info')
       .describe('Least important lines still written: debug, info, warning, error or critical.')
-      .meta({ zh: '日志级别：debug、info、warning、error 或 critical。', env: 'LOG_LEVEL' }),
+      .meta({ reload: true, zh: '日志级别：debug、info、warning、error 或 critical。', env: 'LOG_LEVEL' }),
     levels: z
       .array(
         z.string().refine((text) => readModuleLevel(text) !== null, {
@@ -80,7 +80,7 @@ export const logConfig = z
       .describe(
         'Levels of modules that have another one, as module=level; access and ai are the lines of requests and calls.',
       )
-      .meta({ zh: '个别模块的级别，写作 模块=级别；access 与 ai 分别为访问日志与模型调用日志。' }),
+      .meta({ reload: true, zh: '个别模块的级别，写作 模块=级别；access 与 ai 分别为访问日志与模型调用日志。' }),
     format: z
       .enum(['auto', 'json', 'text'])
       .default('auto')
@@ -136,7 +136,7 @@ export const logConfig = z
       .max(100_000)
       .default(50)
       .describe('The same line at most so often a second; one line then says how many were left out. 0: no limit.')
-      .meta({ zh: '同一内容每秒最多写入的行数，之后用一行说明省略了多少；0 表示不限。' }),
+      .meta({ reload: true, zh: '同一内容每秒最多写入的行数，之后用一行说明省略了多少；0 表示不限。' }),
   })
   .describe('The log: on standard output and in files.')
   .meta({ zh: '日志：标准输出与文件。' })

@@ -1,12 +1,15 @@
 import {
+  chownSync,
   closeSync,
   createWriteStream,
+  existsSync,
   fsyncSync,
   globSync,
   linkSync,
   mkdirSync,
   openSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statfsSync,
@@ -99,5 +102,34 @@ export function syncFile(path: string): void {
     fsyncSync(handle)
   } finally {
     closeSync(handle)
+  }
+}
+
+/**
+ * Puts `text` in the place of what `path` holds, whole or not at all: a draft beside it, brought to the disk, takes its
+ * name. Mode and, where it may, owner stay; of a link the file it points to is replaced. A new file is its owner's alone.
+ */
+export function replaceFile(path: string, text: string): void {
+  const target = existsSync(path) ? realpathSync(path) : path
+  const before = statSync(target, { throwIfNoEntry: false })
+  const draft = `${target}.${process.pid}.draft`
+  mkdirSync(dirname(target), { recursive: true })
+  try {
+    rmSync(draft, { force: true })
+    writeFileSync(draft, text, { mode: before === undefined ? 0o600 : before.mode & 0o777, flag: 'wx', flush: true })
+    if (before !== undefined && before.uid !== process.getuid?.()) keepOwner(draft, before)
+    renameSync(draft, target)
+    syncFile(dirname(target))
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+// Only root can; whoever else replaces a file of somebody else's may do so by the folder's mode.
+function keepOwner(path: string, { uid, gid }: { uid: number; gid: number }): void {
+  try {
+    chownSync(path, uid, gid)
+  } catch {
+    // It becomes ours.
   }
 }

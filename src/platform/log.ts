@@ -48,6 +48,8 @@ export type LogControl = Log & {
   levels(): ModuleLevel[]
   /** Takes effect at once, also for children made before; null goes back to the settings. `*` is all without a level of their own. */
   setLevel(module: string, level: LogLevel | null): void
+  /** Other settings from now on. */
+  configure(settings: Pick<LogOptions, 'level' | 'levels' | 'floodPerSecond'>): void
   /** Hears every line from now on; returns the verb that ends that. */
   listen(listener: LineListener): () => void
   /** Writes to files from now on as well, until `close`. */
@@ -162,6 +164,10 @@ export function createLog(options: LogOptions): LogControl {
     },
     levels: gates.list,
     setLevel: gates.set,
+    configure({ level, levels, floodPerSecond }) {
+      gates.configure(level, levels ?? new Map())
+      flood.limit(floodPerSecond ?? 0)
+    },
     listen(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)

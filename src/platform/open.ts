@@ -76,13 +76,20 @@ export type Platform<Tables> = {
 export function openLog(config: LogConfig, stream?: LogOptions['stream']): LogControl {
   const isTerminal = stream === undefined && process.stdout.isTTY === true
   return createLog({
-    level: readLevel(config.level) ?? 'info',
-    levels: new Map(config.levels.flatMap((text) => toPair(readModuleLevel(text)))),
+    ...logSettings(config),
     format: config.format === 'auto' ? (isTerminal ? 'text' : 'json') : config.format,
     showsRequests: config.access && config.access_stdout,
-    floodPerSecond: config.flood_per_second,
     ...(stream && { stream }),
   })
+}
+
+/** What of `[log]` a log takes over while it is open. */
+export function logSettings(config: LogConfig) {
+  return {
+    level: readLevel(config.level) ?? ('info' as const),
+    levels: new Map(config.levels.flatMap((text) => toPair(readModuleLevel(text)))),
+    floodPerSecond: config.flood_per_second,
+  }
 }
 
 /** Opens the log's files in a folder of this process alone, and lets the log write to them; closed with the log. */

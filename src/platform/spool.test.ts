@@ -17,7 +17,7 @@ async function gather(pieces: AsyncIterable<Buffer>): Promise<Buffer> {
 }
 
 test('bytes come back, again and again, from wherever they are asked', async () => {
-  const spool = await createSpools({ folder: makeFolder(), maxTotalBytes: 1e6 }).open()
+  const spool = await createSpools({ folder: makeFolder(), maxTotalBytes: () => 1e6 }).open()
   const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251))
   await spool.append(bytes.subarray(0, 70_000))
   await spool.append(bytes.subarray(70_000))
@@ -34,14 +34,14 @@ test('bytes come back, again and again, from wherever they are asked', async () 
 
 test('nothing has a name on the disk, so nothing can be left behind', async () => {
   const folder = makeFolder()
-  const spool = await createSpools({ folder, maxTotalBytes: 1e6 }).open()
+  const spool = await createSpools({ folder, maxTotalBytes: () => 1e6 }).open()
   await spool.append(Buffer.alloc(1000))
   expect(readdirSync(folder)).toEqual([])
   await spool.close()
 })
 
 test('all together stay below the limit, and room comes back', async () => {
-  const spools = createSpools({ folder: makeFolder(), maxTotalBytes: 1000 })
+  const spools = createSpools({ folder: makeFolder(), maxTotalBytes: () => 1000 })
   const [one, two] = [await spools.open(), await spools.open()]
   await one.append(Buffer.alloc(900))
   await expect(two.append(Buffer.alloc(200))).rejects.toMatchObject({ code: 'unavailable' })

@@ -25,7 +25,7 @@ const pieceBytes = 65_536
  * Spools under `folder`. Each file loses its name as soon as it is open, so that the space comes back whatever becomes of
  * this process. Only what a process that was killed between the two has left is cleared away by the next.
  */
-export function createSpools({ folder, maxTotalBytes }: { folder: string; maxTotalBytes: number }): Spools {
+export function createSpools({ folder, maxTotalBytes }: { folder: string; maxTotalBytes(): number }): Spools {
   let total = 0
   rmSync(folder, { recursive: true, force: true })
 
@@ -53,7 +53,7 @@ export function createSpools({ folder, maxTotalBytes }: { folder: string; maxTot
           return size
         },
         async append(bytes) {
-          if (total + bytes.length > maxTotalBytes) throw noRoom()
+          if (total + bytes.length > maxTotalBytes()) throw noRoom()
           total += bytes.length
           const at = size
           size += bytes.length

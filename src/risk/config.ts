@@ -7,7 +7,7 @@ export const riskConfig = z
       .boolean()
       .default(true)
       .describe('Whether rules look at the traffic of this hub.')
-      .meta({ zh: '是否对本网关流量执行风控规则。' }),
+      .meta({ reload: true, zh: '是否对本网关流量执行风控规则。' }),
     interval_seconds: z
       .int()
       .min(1)
@@ -28,7 +28,7 @@ export const riskConfig = z
       .max(3650)
       .default(180)
       .describe('Closed findings are deleted after so many days.')
-      .meta({ zh: '已关闭风险事件的保留天数。' }),
+      .meta({ reload: true, zh: '已关闭风险事件的保留天数。' }),
   })
   .describe('Detection of abuse.')
   .meta({ zh: '风险检测。' })

@@ -11,14 +11,14 @@ export const servicesConfig = z
       .describe(
         'How often an instance is asked to send a heartbeat; with very many instances they are asked less often.',
       )
-      .meta({ zh: '要求实例发送心跳的间隔（秒）；实例极多时会自动放宽。' }),
+      .meta({ reload: true, zh: '要求实例发送心跳的间隔（秒）；实例极多时会自动放宽。' }),
     max_beats_per_second: z
       .number()
       .min(1)
       .max(10_000)
       .default(100)
       .describe('The interval of heartbeats grows so that all instances together send no more than this.')
-      .meta({ zh: '全部实例每秒心跳总数的上限；心跳间隔随实例数增长以保持在此之内。' }),
+      .meta({ reload: true, zh: '全部实例每秒心跳总数的上限；心跳间隔随实例数增长以保持在此之内。' }),
     missed_heartbeats: z
       .int()
       .min(2)
@@ -77,16 +77,20 @@ export const servicesConfig = z
         'When more than this share of all instances (and at least three) falls silent together, the hub doubts itself and keeps them; 100 never does.',
       )
       .meta({ zh: '超过该比例（且至少三个）的实例同时失联时，视为本系统自身故障并全部保留；100 表示从不保护。' }),
-    max_services: z.int().min(1).max(100_000).default(2000).describe('Most services that may be registered.').meta({
-      zh: '可注册服务的最大数量。',
-    }),
+    max_services: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(2000)
+      .describe('Most services that may be registered.')
+      .meta({ reload: true, zh: '可注册服务的最大数量。' }),
     max_instances: z
       .int()
       .min(1)
       .max(100_000)
       .default(500)
       .describe('Most instances of one service.')
-      .meta({ zh: '单个服务的最大实例数。' }),
+      .meta({ reload: true, zh: '单个服务的最大实例数。' }),
     max_watchers: z
       .int()
       .min(1)

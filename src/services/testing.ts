@@ -108,7 +108,7 @@ export async function openRegistryNode(url: string, options: NodeOptions = {}): 
       if (found === undefined) throw fail('invalid_credentials')
       return found
     },
-    ...{ log, metrics, corsOrigins: [], version: '0.0.0', clock: realTime(clock) },
+    ...{ log, metrics, corsOrigins: () => [], version: '0.0.0', clock: realTime(clock) },
   })
   await app.ready()
   let isStopped = false

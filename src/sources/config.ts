@@ -9,7 +9,7 @@ export const sourcesConfig = z
       .max(3600)
       .default(15)
       .describe('How often a source is asked for new rows; one that answers slowly is asked less often.')
-      .meta({ zh: '读取数据源新行的间隔（秒）；响应慢的数据源会自动放宽。' }),
+      .meta({ reload: true, zh: '读取数据源新行的间隔（秒）；响应慢的数据源会自动放宽。' }),
     overlap_seconds: z
       .number()
       .int()
@@ -27,7 +27,7 @@ export const sourcesConfig = z
       .describe(
         'How far back a source is compared every ten minutes with what was read of it, for rows that are later still.',
       )
-      .meta({ zh: '每十分钟与已读内容核对的时长（小时），用于补上更晚到达的行。' }),
+      .meta({ reload: true, zh: '每十分钟与已读内容核对的时长（小时），用于补上更晚到达的行。' }),
     rows_per_second: z
       .number()
       .int()
@@ -37,7 +37,7 @@ export const sourcesConfig = z
       .describe(
         'How many rows a second are read at most while history is filled in, unless the source says otherwise; 0 for no limit.',
       )
-      .meta({ zh: '回填历史时每秒最多读取的行数，可按数据源单独设置；0 表示不限。' }),
+      .meta({ reload: true, zh: '回填历史时每秒最多读取的行数，可按数据源单独设置；0 表示不限。' }),
   })
   .prefault({})
   .describe("Other gateways' databases, read and never written to.")

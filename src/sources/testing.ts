@@ -38,7 +38,7 @@ export async function openWorld(database: Database<any>, now = testNow) {
         clock,
         metrics,
       },
-      ...{ log: silentLog, dataDir: folder, longestCallMs: 1000, tenantOf: async () => null },
+      ...{ log: silentLog, dataDir: folder, longestCallMs: () => 1000, tenantOf: async () => null },
     } as Parameters<typeof createUsage>[0],
     usageConfig.parse({}),
     limitsConfig.parse({}),

@@ -28,13 +28,13 @@ export const usageConfig = z
       .max(3650)
       .default(30)
       .describe('Rows of single requests are deleted after so many days; the hourly sums stay.')
-      .meta({ zh: '请求明细保留天数；按小时的汇总长期保留。' }),
+      .meta({ reload: true, zh: '请求明细保留天数；按小时的汇总长期保留。' }),
     max_rows: z
       .int()
       .min(1000)
       .default(5_000_000)
       .describe('Most rows of single requests kept; the oldest go first, the hourly sums stay.')
-      .meta({ zh: '请求明细的最大行数，超出时先删最旧的；按小时的汇总保留。' }),
+      .meta({ reload: true, zh: '请求明细的最大行数，超出时先删最旧的；按小时的汇总保留。' }),
     quarter_retention_days: z
       .int()
       .min(1)
@@ -43,14 +43,14 @@ export const usageConfig = z
       .describe(
         'Sums of quarters of an hour are deleted after so many days, never before the rows; sums of hours and days stay.',
       )
-      .meta({ zh: '按 15 分钟的汇总的保留天数，不短于请求明细；按小时和按天的汇总保留。' }),
+      .meta({ reload: true, zh: '按 15 分钟的汇总的保留天数，不短于请求明细；按小时和按天的汇总保留。' }),
     hour_retention_days: z
       .int()
       .min(62)
       .max(3650)
       .default(400)
       .describe('Sums of hours are deleted after so many days, never before those of quarters; sums of days stay.')
-      .meta({ zh: '按小时的汇总的保留天数，不短于 15 分钟汇总；按天的汇总保留。' }),
+      .meta({ reload: true, zh: '按小时的汇总的保留天数，不短于 15 分钟汇总；按天的汇总保留。' }),
     latency_retention_days: z
       .int()
       .min(1)
@@ -59,14 +59,14 @@ export const usageConfig = z
       .describe(
         'Durations by tenant, model and provider, for percentiles, are deleted after so many days, never before the rows.',
       )
-      .meta({ zh: '按租户、模型和服务商的耗时分布（用于分位数）的保留天数，不短于请求明细。' }),
+      .meta({ reload: true, zh: '按租户、模型和服务商的耗时分布（用于分位数）的保留天数，不短于请求明细。' }),
     day_retention_days: z
       .int()
       .min(62)
       .max(36500)
       .default(3650)
       .describe('Sums of whole days are deleted after so many days, never before those of hours.')
-      .meta({ zh: '按天的汇总的保留天数，不短于按小时的汇总。' }),
+      .meta({ reload: true, zh: '按天的汇总的保留天数，不短于按小时的汇总。' }),
     max_mb: z
       .int()
       .min(0)
@@ -76,6 +76,7 @@ export const usageConfig = z
         'Most room, in MiB, that the ledger and its sums may take; 0 is no limit. The oldest rows go first, then the finest sums. With SQLite the whole store counts.',
       )
       .meta({
+        reload: true,
         zh: '账本及其汇总占用空间上限（MiB），0 为不限；先删最旧的明细，再删最细的汇总。SQLite 按整个主库计算。',
       }),
     mirror_retention_days: z
@@ -84,7 +85,7 @@ export const usageConfig = z
       .max(3650)
       .default(30)
       .describe('Comparisons of mirrored requests, with the texts some of them hold, are deleted after so many days.')
-      .meta({ zh: '镜像请求对比结果（含按设置保存的文本）的保留天数。' }),
+      .meta({ reload: true, zh: '镜像请求对比结果（含按设置保存的文本）的保留天数。' }),
     time_zone: z
       .string()
       .max(60)
@@ -107,7 +108,7 @@ export const usageConfig = z
       .max(600)
       .default(5)
       .describe('How long a stopping hub moves rows from its journal to the store; the rest waits for the next start.')
-      .meta({ zh: '停止时将日志写入主库的最长时间（秒）；其余留待下次启动。' }),
+      .meta({ reload: true, zh: '停止时将日志写入主库的最长时间（秒）；其余留待下次启动。' }),
   })
   .describe('The ledger of requests.')
   .meta({ zh: '请求账本。' })

@@ -99,7 +99,7 @@ export type UsageParts = {
   /** Folder of this node alone: its journal lives here. */
   dataDir: string
   /** No call takes longer. */
-  longestCallMs: number
+  longestCallMs(): number
   /** Nano-USD a day that the hub may spend of its own accord, by what for. */
   ownDaily?: Readonly<Record<string, number>>
   tenantOf: TenantOf
@@ -167,15 +167,12 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   const agents = createAgentNames({ metrics, most: config.max_agents })
   const mirrors = createMirrorStore(db)
   const analytics = createAnalyticsStore(db)
-  const retention = createUsageRetention(
-    { store, sums: analytics, clock, log, metrics },
-    {
-      ...{ rows: config.retention_days, maxRows: config.max_rows, quarter: config.quarter_retention_days },
-      ...{ hour: config.hour_retention_days, latency: config.latency_retention_days, day: config.day_retention_days },
-      maxBytes: config.max_mb * 1024 * 1024,
-    },
-  )
-  const ofMirrors = { retentionDays: config.mirror_retention_days, maxRows: config.max_rows }
+  const retention = createUsageRetention({ store, sums: analytics, clock, log, metrics }, () => ({
+    ...{ rows: config.retention_days, maxRows: config.max_rows, quarter: config.quarter_retention_days },
+    ...{ hour: config.hour_retention_days, latency: config.latency_retention_days, day: config.day_retention_days },
+    maxBytes: config.max_mb * 1024 * 1024,
+  }))
+  const ofMirrors = () => ({ retentionDays: config.mirror_retention_days, maxRows: config.max_rows })
 
   return {
     record(entry) {
@@ -220,7 +217,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       ledger.start()
       const deleteOld = async (signal: AbortSignal) => {
         await retention.run(signal)
-        await deleteOldLogs({ store: mirrors, clock, log, what: 'comparisons were deleted' }, ofMirrors, signal)
+        await deleteOldLogs({ store: mirrors, clock, log, what: 'comparisons were deleted' }, ofMirrors(), signal)
       }
       const fillInSums = async () => {
         const told = await fillIn(analytics)

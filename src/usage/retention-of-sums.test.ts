@@ -37,7 +37,7 @@ describe.each(engines())('retention of sums on $name', ({ open }) => {
     let registry = createMetrics()
     const keep = (limits: Partial<UsageLimits>, signal = never) => {
       registry = createMetrics()
-      return createUsageRetention({ ...parts, metrics: registry }, { ...unlimited, ...limits }).run(signal)
+      return createUsageRetention({ ...parts, metrics: registry }, () => ({ ...unlimited, ...limits })).run(signal)
     }
     const metrics = async () => (await registry.render()).text
     const count = async (table: keyof UsageTables) =>

@@ -87,7 +87,10 @@ const sumsKinds = ['quarter', 'latency', 'hour', 'day'] as const satisfies reado
  * room they take, where the oldest rows go first and the finest sums after them. Nothing is deleted while rows wait to be
  * added up. One run at a time.
  */
-export function createUsageRetention({ store, sums, clock, log, metrics }: UsageRetentionParts, limits: UsageLimits) {
+export function createUsageRetention(
+  { store, sums, clock, log, metrics }: UsageRetentionParts,
+  limitsNow: () => UsageLimits,
+) {
   const deletedTotal = metrics.counter(
     'gatehouse_usage_deleted_rows_total',
     'Rows of the ledger and of its sums that were deleted, by what they were and why.',
@@ -118,6 +121,7 @@ export function createUsageRetention({ store, sums, clock, log, metrics }: Usage
 
   /** What does not fit is worked out from what rows take on average, and looked at again: room is not told to the byte. */
   async function makeRoom(signal: AbortSignal): Promise<void> {
+    const limits = limitsNow()
     let { bytes, rowBytes, oldestSlot } = await store.measureBytes()
     bytesGauge.set(bytes)
     if (limits.maxBytes === 0 || bytes <= limits.maxBytes) return
@@ -146,6 +150,7 @@ export function createUsageRetention({ store, sums, clock, log, metrics }: Usage
   return {
     /** One whole run; ends after the batch it is in when `signal` aborts. */
     async run(signal: AbortSignal): Promise<void> {
+      const limits = limitsNow()
       if ((await sums.rowsWithoutSumsBefore()) !== null) {
         log.info('Nothing of the ledger is deleted while requests of former versions are added up')
         return

@@ -62,7 +62,7 @@ describe.each(engines())('usage on $name', ({ open }) => {
   async function start(dataDir = temporaryFolder(), db?: Kysely<UsageTables & QuotaTables>) {
     const store = db ?? ((await open(migrations)).kysely as Kysely<UsageTables & QuotaTables>)
     const clock = systemClock
-    const parts = { db: store, clock, dataDir, log: quietLog, metrics: createMetrics(), longestCallMs: 60_000 }
+    const parts = { db: store, clock, dataDir, log: quietLog, metrics: createMetrics(), longestCallMs: () => 60_000 }
     const leases = createMemoryLeases({ clock })
     const shared = { bus: createMemoryBus({ log: quietLog }), leases, quotaLeases: leases }
     const counter = createMemoryCounter({ clock })

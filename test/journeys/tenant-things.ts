@@ -56,6 +56,9 @@ export const makers: Record<string, Maker> = {
     return { id: (await hub.admin('POST', '/api/invitations', wish)).id }
   },
   // Of the whole hub: nobody but a super_admin sees one.
+  '/api/config/revisions': async ({ hub }) => ({
+    id: (await hub.admin('GET', '/api/config/revisions')).data[0].id,
+  }),
   '/api/backups': async ({ hub }) => ({ id: (await hub.admin('POST', '/api/backups', { kind: 'full' })).id }),
   '/api/sources': async ({ hub }) => {
     const name = `bravo-${Math.random().toString(36).slice(2, 10)}`

@@ -24,34 +24,40 @@ export const deliverySettings = {
     .max(120)
     .default(10)
     .describe('How long one attempt to deliver may take.')
-    .meta({ zh: '单次投递的超时时间（秒）。' }),
+    .meta({ reload: true, zh: '单次投递的超时时间（秒）。' }),
   channel_max_waiting: z
     .int()
     .min(1)
     .max(100_000)
     .default(200)
     .describe("Messages that wait for a channel's rate limit; beyond it they take the fallback channel.")
-    .meta({ zh: '每个渠道因限流排队的消息上限；超出后改走备用渠道。' }),
+    .meta({ reload: true, zh: '每个渠道因限流排队的消息上限；超出后改走备用渠道。' }),
   broken_after: z
     .int()
     .min(1)
     .max(100)
     .default(3)
     .describe('Failures in a row after which a channel is broken and its fallback is asked at once.')
-    .meta({ zh: '连续失败多少次后判定渠道故障，并立即改走备用渠道。' }),
+    .meta({ reload: true, zh: '连续失败多少次后判定渠道故障，并立即改走备用渠道。' }),
   proof_hour: z
     .int()
     .min(-1)
     .max(23)
     .default(3)
     .describe('Hour of the day (UTC) at which channels with a sandbox prove that they deliver; -1 for never.')
-    .meta({ zh: '每日投递自检的时刻（UTC 小时）；-1 表示不自检。' }),
-  max_channels: z.int().min(1).max(10_000).default(500).describe('Channels in all.').meta({ zh: '告警渠道总数上限。' }),
+    .meta({ reload: true, zh: '每日投递自检的时刻（UTC 小时）；-1 表示不自检。' }),
+  max_channels: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(500)
+    .describe('Channels in all.')
+    .meta({ reload: true, zh: '告警渠道总数上限。' }),
   delivery_days: z
     .number()
     .min(1)
     .max(3660)
     .default(90)
     .describe('How long the ledger of deliveries is kept.')
-    .meta({ zh: '投递台账的保留天数。' }),
+    .meta({ reload: true, zh: '投递台账的保留天数。' }),
 }

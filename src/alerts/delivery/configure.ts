@@ -37,7 +37,7 @@ export function createConfigure(own: {
   changed(): Promise<void>
   bus: Bus
   clock: Clock
-  mostChannels: number
+  mostChannels(): number
 }) {
   const { store, secrets, wayOf, bus, clock, mostChannels } = own
 
@@ -112,8 +112,8 @@ export function createConfigure(own: {
 
     async createChannel(tenantId: string, wish: ChannelWish): Promise<ChannelView> {
       const kind = kindOf(wish.type)
-      if ((await store.countChannels()) >= mostChannels) {
-        throw fail('conflict', `there are ${mostChannels} channels already: see alerts.max_channels`)
+      if ((await store.countChannels()) >= mostChannels()) {
+        throw fail('conflict', `there are ${mostChannels()} channels already: see alerts.max_channels`)
       }
       const id = createId('channel', clock.now())
       checkTemplates(wish)

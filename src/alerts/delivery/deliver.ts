@@ -52,8 +52,8 @@ export function createDeliver(own: {
   wayOf(tenantId: string): Pick<Upstreams, 'send'>
   mailer: Pick<Mailer, 'isConfigured' | 'send'>
   publicUrl: string
-  timeoutMs: number
-  mostWaiting: number
+  timeoutMs(): number
+  mostWaiting(): number
   clock: Clock
   log: Log
   metrics: Metrics
@@ -239,7 +239,7 @@ export function createDeliver(own: {
     async function send(): Promise<Outcome> {
       const thread = await store.thread(channel.id, message.key).catch(() => '')
       return kindOf(channel.type).send(written, message, parameters, {
-        ...{ way: wayOf(channel.tenantId), mailer, now: clock.now(), timeoutMs: own.timeoutMs, reached, thread },
+        ...{ way: wayOf(channel.tenantId), mailer, now: clock.now(), timeoutMs: own.timeoutMs(), reached, thread },
         attempt: entry.attempts.length,
       })
     }

@@ -112,7 +112,7 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
   const wayOf = (tenantId: string) => (tenantId === '' ? ways.hub : ways.tenant)
   const snapshot = createSnapshot<Held>({ name: 'alert channels', load, revision: store.revision, clock, log })
   const ledger = createLedger({ store, clock, log, metrics })
-  const standings = createStandings({ store, brokenAfter: config.broken_after, bus, clock, log })
+  const standings = createStandings({ store, brokenAfter: () => config.broken_after, bus, clock, log })
   const schedule = createSchedule({ clock, leases: parts.leases, log })
   const stopping = new AbortController()
   const running = new Set<Promise<unknown>>()
@@ -134,8 +134,8 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
       const named = snapshot.get().receivers.filter((each) => each.name === name)
       return named.find((each) => each.tenantId === tenantId) ?? named.find((each) => each.tenantId === '')
     },
-    timeoutMs: config.attempt_timeout_seconds * 1000,
-    mostWaiting: config.channel_max_waiting,
+    timeoutMs: () => config.attempt_timeout_seconds * 1000,
+    mostWaiting: () => config.channel_max_waiting,
   })
   const broken = metrics.gauge('gatehouse_alerts_channels_broken', 'Channels that failed several times in a row.')
   const waiting = metrics.gauge('gatehouse_alerts_waiting', "Messages that wait for a vendor's rate limit.")
@@ -161,7 +161,7 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
   }
 
   const configure = createConfigure({
-    ...{ store, secrets, wayOf, bus, clock, mostChannels: config.max_channels },
+    ...{ store, secrets, wayOf, bus, clock, mostChannels: () => config.max_channels },
     changed: () => snapshot.refresh(),
   })
 

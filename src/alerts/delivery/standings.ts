@@ -19,7 +19,7 @@ export type Standings = {
 
 export function createStandings(own: {
   store: Pick<DeliveryStore, 'standings' | 'keepStanding'>
-  brokenAfter: number
+  brokenAfter(): number
   bus: Bus
   clock: Clock
   log: Log
@@ -55,7 +55,7 @@ export function createStandings(own: {
       const after: Standing = {
         ...before,
         failures,
-        brokenSince: failures >= brokenAfter ? before.brokenSince || now : 0,
+        brokenSince: failures >= brokenAfter() ? before.brokenSince || now : 0,
         ...(outcome.isDelivered
           ? { lastOkAt: now }
           : { lastFailedAt: now, lastReason: outcome.reason, lastMessage: outcome.message }),

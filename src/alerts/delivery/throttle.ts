@@ -16,7 +16,7 @@ export type Throttle = {
 export function createThrottle(own: {
   clock: Clock
   rates: readonly Rate[]
-  mostWaiting: number
+  mostWaiting(): number
   /** How long ago messages went out before this process began, oldest first. */
   sentAgoMs: readonly number[]
 }): Throttle {
@@ -40,7 +40,7 @@ export function createThrottle(own: {
       const begun = clock.monotonic()
       const turn = nextTurn(begun)
       if (turn - begun > mostMs) return 'late'
-      if (turn > begun && waiting >= mostWaiting) return 'full'
+      if (turn > begun && waiting >= mostWaiting()) return 'full'
       turns.push(turn)
       if (turns.length > longest) turns.shift()
       waiting++

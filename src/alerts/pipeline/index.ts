@@ -6,6 +6,7 @@
 import type { Kysely } from 'kysely'
 import type { Route } from '../../http/route.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { lookUp } from '../../kernel/derive.ts'
 import { everything } from '../../kernel/scope.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Log } from '../../platform/log.ts'
@@ -99,15 +100,16 @@ export function createPipeline(parts: PipelineParts, config: PipelineConfig): Pi
         return { routing: compiled, silences: rows.map(compileSilence) }
       },
     },
-    {
-      resolveTimeoutMs: config.resolve_timeout_seconds * 1000,
-      maxAlertsPerNotification: config.notification_max_alerts,
-      ...{ stormMax: config.storm_max_notifications, stormWindowMs: config.storm_window_seconds * 1000 },
-    },
+    lookUp({
+      resolveTimeoutMs: () => config.resolve_timeout_seconds * 1000,
+      maxAlertsPerNotification: () => config.notification_max_alerts,
+      stormMax: () => config.storm_max_notifications,
+      stormWindowMs: () => config.storm_window_seconds * 1000,
+    }),
   )
   const takePosts = createPosts({
     ...{ store, clock, metrics },
-    limits: { maxActive: config.max_active, maxWaiting: config.max_waiting },
+    limits: lookUp({ maxActive: () => config.max_active, maxWaiting: () => config.max_waiting }),
   })
 
   /** On the node that works, what was posted is looked at now and not at the next turn. */

@@ -43,11 +43,13 @@ type Text = { name: string; text: string; kind: RuleSource }
 
 export const packFolder = new URL('./pack/', import.meta.url).pathname
 
-export function createRuleBook({ store, source, log }: { store: RuleStore; source: Source; log: Log }): RuleBook {
+/** `source` is asked at each reading: settings change while the hub runs. */
+export function createRuleBook({ store, source, log }: { store: RuleStore; source(): Source; log: Log }): RuleBook {
   let entries: readonly BookEntry[] = []
   let [texts, revision] = ['', -1]
   let files: RuleGroup[] = []
   let toldFault = ''
+  let switchedOff = ''
 
   function readTexts(): Text[] {
     const found: Text[] = []
@@ -55,8 +57,9 @@ export function createRuleBook({ store, source, log }: { store: RuleStore; sourc
       const text = readTextIfPresent(path)
       if (text !== null) found.push({ name, text, kind })
     }
-    if (source.isPack) for (const path of listPack()) take(path, path.slice(packFolder.length), 'pack')
-    for (const pattern of source.files) {
+    const { isPack, files: patterns } = source()
+    if (isPack) for (const path of listPack()) take(path, path.slice(packFolder.length), 'pack')
+    for (const pattern of patterns) {
       const paths = listFiles(pattern)
       if (paths.length === 0 && !/[*?[{]/.test(pattern)) {
         throw fail('invalid_request', `there is no rule file ${pattern}`, { param: 'alerts.rule_files' })
@@ -77,9 +80,11 @@ export function createRuleBook({ store, source, log }: { store: RuleStore; sourc
     revision = await store.revision()
     const stored = new Map((await store.list()).map((row) => [row.id, row]))
     const made: BookEntry[] = []
+    const off = source().packOff
+    switchedOff = off.join()
     for (const group of files) {
       for (const rule of group.rules) {
-        if (group.source === 'pack' && source.packOff.includes(rule.name)) continue
+        if (group.source === 'pack' && off.includes(rule.name)) continue
         const change = stored.get(rule.id)
         const own = { wish: toWish(rule, group), isEnabled: true, isChanged: false, createdAt: 0, updatedAt: 0 }
         if (change === undefined) made.push({ ...{ rule, group, source: group.source }, ...own })
@@ -112,7 +117,7 @@ export function createRuleBook({ store, source, log }: { store: RuleStore; sourc
       await compose()
     },
     async refresh() {
-      let isChanged = false
+      let isChanged = source().packOff.join() !== switchedOff
       try {
         const found = readTexts()
         const now = JSON.stringify(found)

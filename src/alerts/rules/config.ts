@@ -8,18 +8,21 @@ export const rulesSettings = {
     .max(100)
     .default([])
     .describe('Rule files of Prometheus to evaluate here, as paths or patterns such as /etc/gatehouse/rules/*.yml.')
-    .meta({ zh: '在此执行的 Prometheus 规则文件，可写路径或通配模式，例如 /etc/gatehouse/rules/*.yml。' }),
+    .meta({
+      reload: true,
+      zh: '在此执行的 Prometheus 规则文件，可写路径或通配模式，例如 /etc/gatehouse/rules/*.yml。',
+    }),
   default_pack: z
     .boolean()
     .default(true)
     .describe('Whether the rules that come with the hub are evaluated.')
-    .meta({ zh: '是否启用内置的默认规则。' }),
+    .meta({ reload: true, zh: '是否启用内置的默认规则。' }),
   pack_off: z
     .array(z.string().min(1).max(200))
     .max(200)
     .default([])
     .describe('Alerts of the default rules that shall not be evaluated, by name.')
-    .meta({ zh: '不启用的默认告警名称。' }),
+    .meta({ reload: true, zh: '不启用的默认告警名称。' }),
   evaluation_interval_seconds: z
     .number()
     .min(1)
@@ -33,14 +36,14 @@ export const rulesSettings = {
     .max(120)
     .default(10)
     .describe('How long one expression of a rule may take.')
-    .meta({ zh: '规则中单个表达式的最长执行时间（秒）。' }),
+    .meta({ reload: true, zh: '规则中单个表达式的最长执行时间（秒）。' }),
   groups_at_once: z
     .int()
     .min(1)
     .max(16)
     .default(4)
     .describe('Groups of rules that are evaluated at the same time.')
-    .meta({ zh: '同时计算的规则组数量。' }),
+    .meta({ reload: true, zh: '同时计算的规则组数量。' }),
   max_alerts_per_rule: z
     .int()
     .min(1)
@@ -54,7 +57,7 @@ export const rulesSettings = {
     .max(3600)
     .default(60)
     .describe('How long after an alert that still fires is passed on again.')
-    .meta({ zh: '仍在触发的告警再次上报的间隔（秒）。' }),
+    .meta({ reload: true, zh: '仍在触发的告警再次上报的间隔（秒）。' }),
   no_data: z
     .enum(noDataPolicies)
     .default('keep_state')

@@ -5,6 +5,7 @@
 import type { Kysely } from 'kysely'
 import type { Route } from '../../http/route.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { lookUp } from '../../kernel/derive.ts'
 import type { Heartbeats } from '../../kernel/heartbeats.ts'
 import type { Leases } from '../../platform/lease/lease.ts'
 import type { Log } from '../../platform/log.ts'
@@ -47,11 +48,11 @@ export function createRules(parts: RulesParts, config: AlertsConfig): Rules {
   const { clock, metrics, telemetry } = parts
   const log = parts.log.child({ room: 'alerts' })
   const store = createRuleStore(parts.db)
-  const source = { files: config.rule_files, isPack: config.default_pack, packOff: config.pack_off }
+  const source = () => ({ files: config.rule_files, isPack: config.default_pack, packOff: config.pack_off })
   const book = createRuleBook({ store, source, log })
-  const timeoutMs = config.query_timeout_seconds * 1000
   const intervalMs = config.evaluation_interval_seconds * 1000
-  const ask: Ask = (expression, at) => within(timeoutMs, () => askTelemetry(telemetry, expression, at))
+  const ask: Ask = (expression, at) =>
+    within(config.query_timeout_seconds * 1000, () => askTelemetry(telemetry, expression, at))
   const evaluation = {
     ...{ ask, noData: config.no_data, onError: config.on_error, externalUrl: parts.publicUrl, externalLabels: {} },
   }
@@ -75,11 +76,15 @@ export function createRules(parts: RulesParts, config: AlertsConfig): Rules {
           false,
         ),
     },
-    {
-      ...{ intervalMs, resendDelayMs: config.resend_delay_seconds * 1000, groupsAtOnce: config.groups_at_once },
-      ...{ maxAlertsPerRule: config.max_alerts_per_rule, noData: config.no_data, onError: config.on_error },
-      externalUrl: parts.publicUrl,
-    },
+    lookUp({
+      intervalMs: () => intervalMs,
+      resendDelayMs: () => config.resend_delay_seconds * 1000,
+      groupsAtOnce: () => config.groups_at_once,
+      maxAlertsPerRule: () => config.max_alerts_per_rule,
+      noData: () => config.no_data,
+      onError: () => config.on_error,
+      externalUrl: () => parts.publicUrl,
+    }),
   )
   const backtests = createBacktests({
     ...{ evaluation, intervalMs, clock, maxAlertsPerRule: config.max_alerts_per_rule },

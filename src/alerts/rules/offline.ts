@@ -37,7 +37,7 @@ export async function testRuleFiles(patterns: readonly string[]): Promise<(TestF
 
 /** Every rule that is on, as one rule file of Prometheus. */
 export async function exportStoredRules(db: Kysely<AlertRuleTables>, config: AlertsConfig, log: Log): Promise<string> {
-  const source = { files: config.rule_files, isPack: config.default_pack, packOff: config.pack_off }
+  const source = () => ({ files: config.rule_files, isPack: config.default_pack, packOff: config.pack_off })
   const book = createRuleBook({ store: createRuleStore(db), source, log })
   await book.open()
   return exportRules(book.entries())

@@ -26,7 +26,7 @@ async function startNode(
   const clock = { ...createManualClock(), now: () => world.now, monotonic: () => world.now }
   const posted: PostedAlert[] = []
   const metrics = createMetrics()
-  const book = createRuleBook({ store, source: { files: [], isPack: false, packOff: [] }, log: silentLog })
+  const book = createRuleBook({ store, source: () => ({ files: [], isPack: false, packOff: [] }), log: silentLog })
   await book.open()
   const runner = createRunner(
     {

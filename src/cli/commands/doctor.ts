@@ -5,18 +5,14 @@ import {
   createWorld,
   type Diagnosis,
   type DoctorParts,
-  type DoctorTables,
   diagnose,
   findings,
   judge,
   showDiagnosis,
 } from '../../doctor/index.ts'
-import { doctorParts } from '../../doctor-parts.ts'
+import { outsideParts } from '../../doctor-parts.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
-import { openDatabase } from '../../platform/database/index.ts'
-import { createUpstreams } from '../../platform/fetch.ts'
-import { createLog } from '../../platform/log.ts'
 import { packages } from '../../version.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes, type Terminal } from '../command.ts'
 import { printJson, reportUsage } from '../report.ts'
@@ -100,35 +96,7 @@ function partsFor(call: Call): Omit<DoctorParts, 'isOffline'> {
     if (!(error instanceof ConfigError)) throw error
     return withoutConfiguration(error, env)
   }
-  const { config } = loaded
-  return doctorParts({
-    ...{ loaded, env, secretKey: env.GATEHOUSE_SECRET_KEY ?? '', clock: systemClock, isHub: false },
-    async openStore() {
-      const { url, statement_timeout_seconds } = config.database
-      const database = await openDatabase<DoctorTables>({
-        ...{
-          url,
-          dataDir: config.data.dir,
-          poolSize: 2,
-          statementTimeoutMs: statement_timeout_seconds * 1000,
-          log: quiet,
-        },
-      })
-      return { database, close: () => database.close() }
-    },
-    openUpstreams() {
-      const { allow_private, connect_timeout_seconds, proxy } = config.network
-      const upstreams = createUpstreams({
-        ...{
-          allow: allow_private,
-          connectTimeoutMs: Math.min(connect_timeout_seconds * 1000, 4000),
-          proxy,
-          log: quiet,
-        },
-      })
-      return { upstreams, close: () => upstreams.close(0) }
-    },
-  })
+  return outsideParts({ loaded, env, secretKey: env.GATEHOUSE_SECRET_KEY ?? '', clock: systemClock })
 }
 
 /** What can be looked at without knowing where anything is. */
@@ -143,9 +111,6 @@ function withoutConfiguration(
     ...{ listBackups: unreachable, openProviders: unreachable },
   }
 }
-
-// What goes wrong is told by the findings.
-const quiet = createLog({ level: 'critical', format: 'text', stream: { write() {} } })
 
 type Mended = { finding: string; what: string; error: string | null }
 

@@ -62,6 +62,8 @@ async function runUntilSignal(hub: Hub, log: LogControl, terminal: Terminal, jso
   process.on('uncaughtException', die('Something threw where nobody listens; the hub ends'))
   process.on('unhandledRejection', die('A promise failed where nobody listens; the hub ends'))
 
+  // `systemctl reload`, `kill -HUP`: before the hub has started there is nothing to read again.
+  process.on('SIGHUP', () => void hub.reload())
   // Whoever rotates the files says so by this signal; without a listener it would open a debugger's port.
   process.on('SIGUSR1', () => log.files()?.reopen())
 

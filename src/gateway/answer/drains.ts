@@ -11,7 +11,7 @@ export type Drains = {
 
 const mostDrains = 1000
 
-export function createDrains(limitMs: number): Drains {
+export function createDrains(limitMs: () => number): Drains {
   const ends = new Map<number, () => void>()
   let number = 0
   let isStopped = false
@@ -19,7 +19,7 @@ export function createDrains(limitMs: number): Drains {
     begin(end) {
       if (isStopped || ends.size >= mostDrains) return null
       const id = number++
-      const timer = setTimeout(end, limitMs)
+      const timer = setTimeout(end, limitMs())
       timer.unref()
       ends.set(id, end)
       return () => {

@@ -17,7 +17,7 @@ const question = (body: string, over: Partial<Question> = {}): Question => ({
 function start(settings: Partial<KeptSettings> = {}) {
   const clock = createManualClock()
   const cache = createMemoryCache({ clock, maxBytes: 10_000_000 })
-  const answers = createKeptAnswers(cache, { scope: 'key', ttlMs: 60_000, ...settings })
+  const answers = createKeptAnswers(cache, { scope: 'key', ttlMs: () => 60_000, ...settings })
   const keep = (asked: Question, who: Principal, pieces: (Buffer | string)[], wish: KeepWish = 'default') => {
     const kept = answers.open(asked, who, wish)!
     for (const piece of pieces) kept.add(piece)

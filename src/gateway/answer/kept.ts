@@ -31,7 +31,7 @@ export type KeptAnswer = {
 export type KeptSettings = {
   /** Who shares answers: those who use one key, or all keys of a tenant. */
   scope: 'off' | 'key' | 'tenant'
-  ttlMs: number
+  ttlMs(): number
 }
 
 /** Changes with the layout of what is kept: entries of another program are not read. */
@@ -57,7 +57,7 @@ export function createKeptAnswers(cache: Cache, settings: KeptSettings): KeptAns
           else pieces = []
         },
         keep(contentType) {
-          if (size <= mostBytes) void cache.set(key, pack(contentType, pieces), settings.ttlMs)
+          if (size <= mostBytes) void cache.set(key, pack(contentType, pieces), settings.ttlMs())
           pieces = []
         },
       }

@@ -18,15 +18,16 @@ export type WatchedStream = {
   expire(): void
 }
 
-export function watchStreams(clock: Clock, limits: { keepAliveMs: number; slowReaderMs: number }): OpenStreams {
+export function watchStreams(clock: Clock, limits: { keepAliveMs(): number; slowReaderMs(): number }): OpenStreams {
   const streams = createBag<WatchedStream>()
   const timer = setInterval(() => {
     const now = clock.monotonic()
+    const [keepAliveMs, slowReaderMs] = [limits.keepAliveMs(), limits.slowReaderMs()]
     streams.forEach((stream) => {
       const blockedSince = stream.reply.blockedSince()
       if (now >= stream.deadlineAt) stream.expire()
-      else if (blockedSince !== null && now - blockedSince > limits.slowReaderMs) stream.reply.destroy()
-      else if (now - stream.reply.lastWriteAt() > limits.keepAliveMs) stream.reply.keepAlive(stream.comment)
+      else if (blockedSince !== null && now - blockedSince > slowReaderMs) stream.reply.destroy()
+      else if (now - stream.reply.lastWriteAt() > keepAliveMs) stream.reply.keepAlive(stream.comment)
     })
   }, 1000)
   timer.unref()

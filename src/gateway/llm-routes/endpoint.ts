@@ -62,7 +62,7 @@ export type LlmSource = Completer & {
   log: Log
   gatewayMetrics: GatewayMetrics
   maxBodyBytes: number
-  maxUploadBytes: number
+  maxUploadBytes(): number
   spools: Spools
   pins: PinStore
   openWebSocket: Upstreams['openWebSocket']

@@ -83,7 +83,7 @@ function pathOf(id: string): string {
 async function upload(visit: Visit): Promise<void> {
   const { request, own } = visit
   const received = await receiveUpload(request, {
-    maxBytes: own.maxUploadBytes,
+    maxBytes: own.maxUploadBytes(),
     spools: own.spools,
     // A batch's requests are looked at before anybody gets them.
     mayPassOn: (field) => field('purpose') !== undefined && field('purpose') !== 'batch',

@@ -56,7 +56,8 @@ async function answerJson(operation: Operation, visit: Visit) {
 
 async function answerUpload(operation: Operation, visit: Visit) {
   const { request, meter, own } = visit
-  const { maxUploadBytes: maxBytes, spools } = own
+  const { spools } = own
+  const maxBytes = own.maxUploadBytes()
   const upload = await receiveUpload(request, { maxBytes, spools, mayPassOn: (field) => field('model') !== undefined })
   try {
     const asked = askedBy(operation, upload)

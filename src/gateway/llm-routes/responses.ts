@@ -93,7 +93,7 @@ async function readAsking(body: Buffer, { own, principal, request, meter }: Visi
       param: 'conversation',
     })
   }
-  if (keeping.previousResponseId !== null || keeping.background) refuseWhereOff(room.isOn, keeping)
+  if (keeping.previousResponseId !== null || keeping.background) refuseWhereOff(room.isOn(), keeping)
   let pin: Pin | null = null
   let sessionId = readSessionHeader(request.headers) || readSessionMember(asked)
   if (keeping.previousResponseId !== null || body.includes(referenceWord)) {
@@ -102,9 +102,9 @@ async function readAsking(body: Buffer, { own, principal, request, meter }: Visi
     if (sessionId === '') sessionId = resolved.sessionId
     asked = readAsked(Buffer.from(JSON.stringify(resolved.wire)), watched)
   }
-  const isSmall = asked.body.length <= room.maxBytes
+  const isSmall = asked.body.length <= room.maxBytes()
   if (keeping.background && !isSmall) {
-    throw fail('body_too_large', `A response in the background takes up to ${room.maxBytes} bytes.`)
+    throw fail('body_too_large', `A response in the background takes up to ${room.maxBytes()} bytes.`)
   }
   if (sessionId !== '') meter.setFacts({ sessionId })
   asking = {
@@ -113,7 +113,7 @@ async function readAsking(body: Buffer, { own, principal, request, meter }: Visi
     keeping,
     wire: () => watched.request(),
     pin,
-    isKept: room.isOn && keeping.store !== false && isSmall,
+    isKept: room.isOn() && keeping.store !== false && isSmall,
     sessionId,
     served: null,
   }

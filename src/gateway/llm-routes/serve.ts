@@ -63,7 +63,7 @@ export function createLlmRoutes(own: LlmSource): LlmRoutes {
     bodyLimit(request) {
       const place = find((request.url ?? '/').split('?', 1)[0]!)
       const takesUploads = place?.methods.some(({ endpoint }) => endpoint.takesUploads) ?? false
-      return takesUploads ? Math.max(own.maxUploadBytes, own.maxBodyBytes) : own.maxBodyBytes
+      return takesUploads ? Math.max(own.maxUploadBytes(), own.maxBodyBytes) : own.maxBodyBytes
     },
     refuse(error, request, response, context) {
       const path = (request.url ?? '/').split('?', 1)[0]!

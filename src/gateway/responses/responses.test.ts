@@ -55,7 +55,7 @@ describe.each(engines())('kept responses on $name', ({ open }) => {
   async function start(limits: { runs?: number } = {}) {
     const database = await open(migrations)
     const clock = createManualClock()
-    const config = { isOn: true, retentionDays: 30, maxBytes: 1e6, runs: limits.runs ?? 4 }
+    const config = { isOn: () => true, retentionDays: () => 30, maxBytes: () => 1e6, runs: limits.runs ?? 4 }
     const boot = () => {
       const made = createResponses({ db: database.kysely as Kysely<ResponseTables>, clock, log: silentLog }, config)
       running.push(made)

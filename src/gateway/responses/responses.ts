@@ -13,8 +13,8 @@ import { itemIds } from './watch.ts'
 /** What callers of Responses may come back to. */
 export type Responses = {
   /** Whether anything is kept at all. */
-  isOn: boolean
-  maxBytes: number
+  isOn(): boolean
+  maxBytes(): number
   runs: Runs
   /** See `resolveRequest`. */
   resolve(wire: JsonObject, principal: Principal): ReturnType<typeof resolveRequest>
@@ -52,7 +52,7 @@ const sweepMs = 5000
 
 export function createResponses(
   parts: { db: Kysely<ResponseTables>; clock: Clock; log: Log },
-  config: { isOn: boolean; retentionDays: number; maxBytes: number; runs: number },
+  config: { isOn(): boolean; retentionDays(): number; maxBytes(): number; runs: number },
 ): Responses {
   const { clock, log } = parts
   const store = createResponseStore(parts.db)
@@ -134,7 +134,7 @@ export function createResponses(
         response: provider === null ? JSON.stringify(response) : '',
         last_sequence: 0,
         created_at: now,
-        expires_at: now + config.retentionDays * dayMs,
+        expires_at: now + config.retentionDays() * dayMs,
         session_id: sessionId,
       }
       await store.insert(row, itemIds(response))

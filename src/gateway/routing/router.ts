@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts'
+import { lookUp } from '../../kernel/derive.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
@@ -53,21 +54,26 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
   const { clock, random, bus, log, metrics, priceOf } = parts
   const traffic = createTraffic({
     random,
-    breaker: {
-      windowMs: config.breaker_window_seconds * 1000,
-      minCalls: config.breaker_min_calls,
-      failurePercent: config.breaker_failure_percent,
-      openMs: config.breaker_open_seconds * 1000,
-      maxOpenMs: Math.max(config.breaker_open_seconds * 1000, 300_000),
-      probes: 2,
-    },
-    budget: { percent: config.retry_budget_percent, perSecond: config.retry_budget_per_second },
+    breaker: lookUp({
+      windowMs: () => config.breaker_window_seconds * 1000,
+      minCalls: () => config.breaker_min_calls,
+      failurePercent: () => config.breaker_failure_percent,
+      openMs: () => config.breaker_open_seconds * 1000,
+      maxOpenMs: () => Math.max(config.breaker_open_seconds * 1000, 300_000),
+      probes: () => 2,
+    }),
+    budget: lookUp({
+      percent: () => config.retry_budget_percent,
+      perSecond: () => config.retry_budget_per_second,
+    }),
   })
   const planner: Planner = {
     traffic,
     random,
     clock,
-    defaultPolicy: config.policy,
+    get defaultPolicy() {
+      return config.policy
+    },
     priceOf,
     turn: (modelId) => traffic.turn(modelId),
   }

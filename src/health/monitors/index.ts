@@ -5,6 +5,7 @@
 import type { Kysely } from 'kysely'
 import type { Route } from '../../http/route.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { lookUp } from '../../kernel/derive.ts'
 import type { Heartbeats } from '../../kernel/heartbeats.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import { exchangeTcp } from '../../platform/dial/sockets.ts'
@@ -70,7 +71,7 @@ export async function importChecks(
   isDry: boolean,
 ): Promise<Imported & { from: string; made: number }> {
   const found = readForeign(text)
-  const most = { all: config.max_checks, ofTenant: config.max_checks_per_tenant }
+  const most = lookUp({ all: () => config.max_checks, ofTenant: () => config.max_checks_per_tenant })
   const monitors = createMonitors({ ...parts, store: createMonitorStore(parts.db), most })
   return { ...found, made: isDry ? 0 : await makeImported(monitors, '', found) }
 }
@@ -96,9 +97,13 @@ export function createChecks(parts: ChecksParts, config: HealthConfig): Checks {
   })
   const tidy = createTidy({
     ...{ store, clock },
-    keepMs: { raw: config.raw_days * dayMs, minute: config.minute_days * dayMs, hour: config.hour_days * dayMs },
+    keepMs: () => ({
+      raw: config.raw_days * dayMs,
+      minute: config.minute_days * dayMs,
+      hour: config.hour_days * dayMs,
+    }),
   })
-  const most = { all: config.max_checks, ofTenant: config.max_checks_per_tenant }
+  const most = lookUp({ all: () => config.max_checks, ofTenant: () => config.max_checks_per_tenant })
   const monitors = createMonitors({ store, secrets, bus, clock, most })
   const runner = createRunner({
     ...{ store, secrets, world, doubt, tidy, heartbeats, bus, clock, log, metrics },

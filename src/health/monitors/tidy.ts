@@ -16,7 +16,7 @@ export function createTidy({
 }: {
   store: MonitorStore
   clock: Pick<Clock, 'now'>
-  keepMs: { raw: number; minute: number; hour: number }
+  keepMs(): { raw: number; minute: number; hour: number }
 }): () => Promise<void> {
   let deletedAt = 0
 
@@ -50,12 +50,13 @@ export function createTidy({
     if (now - deletedAt < 10 * minuteMs) return
     deletedAt = now
     // What is not summed yet is never deleted: after a long outage the sums come first.
-    const rawBefore = Math.min(now - keepMs.raw, await store.summedUntil(minuteMs))
+    const kept = keepMs()
+    const rawBefore = Math.min(now - kept.raw, await store.summedUntil(minuteMs))
     for (let batch = 0; batch < 20; batch++) {
       if ((await store.deleteResults(rawBefore, deleteAtOnce)) < deleteAtOnce) break
     }
-    await store.deleteSums(minuteMs, Math.min(now - keepMs.minute, await store.summedUntil(hourMs)))
-    await store.deleteSums(hourMs, now - keepMs.hour)
+    await store.deleteSums(minuteMs, Math.min(now - kept.minute, await store.summedUntil(hourMs)))
+    await store.deleteSums(hourMs, now - kept.hour)
     await store.deleteOrphans()
   }
 

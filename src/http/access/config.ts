@@ -44,7 +44,7 @@ function areaConfig(en: string, zh: string) {
         .max(1024 ** 4)
         .default(0)
         .describe(`Largest request body taken by ${en}, where it is less than the general limit; 0: that one.`)
-        .meta({ zh: `${zh}接受的请求体上限（字节），仅在小于通用上限时生效；0 表示沿用通用上限。` }),
+        .meta({ reload: false, zh: `${zh}接受的请求体上限（字节），仅在小于通用上限时生效；0 表示沿用通用上限。` }),
       max_url_bytes: z
         .int()
         .min(64)
@@ -90,6 +90,6 @@ export const accessConfig = z
     health: areaConfig('/health, /livez, /readyz and /version', '健康检查（/health、/livez、/readyz、/version）'),
   })
   .describe('From where each part of the hub may be called, and how much.')
-  .meta({ zh: '各部分允许的来源与用量。' })
+  .meta({ zh: '各部分允许的来源与用量。', reload: true })
 
 export type AccessConfig = z.infer<typeof accessConfig>

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../kernel/clock.ts'
+import { derive } from '../../kernel/derive.ts'
 import { fail, type HubError } from '../../kernel/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
@@ -71,13 +72,22 @@ export function createAccess(config: AccessConfig, { metrics, log, clock }: Acce
 type Verdict = { setting: Refusal; error: HubError } | null
 
 function createRule(settings: AccessConfig[Area], area: Area, clock: Pick<Clock, 'monotonic'>) {
-  const judge = createJudge(settings, area)
-  const turns = settings.requests_per_minute > 0 ? createTurns(settings.requests_per_minute, clock) : null
-  const { max_url_bytes: maxUrl, max_headers: maxHeaders, max_header_bytes: maxHeaderBytes } = settings
-  // Node's parser takes no more than that of the whole head, the address included.
-  const countsBytes = maxHeaderBytes < 32 * 1024
+  const judgeOf = derive(
+    () => [settings.allow, settings.deny],
+    (allow, deny) => createJudge({ allow, deny }, area),
+  )
+  const turnsOf = derive(
+    () => [settings.requests_per_minute],
+    (perMinute) => (perMinute > 0 ? createTurns(perMinute, clock) : null),
+  )
+  // A list that cannot be read stops the start.
+  judgeOf()
 
   return ({ url, rawHeaders }: IncomingMessage, { clientIp }: RequestContext): Verdict => {
+    const [judge, turns] = [judgeOf(), turnsOf()]
+    const { max_url_bytes: maxUrl, max_headers: maxHeaders, max_header_bytes: maxHeaderBytes } = settings
+    // Node's parser takes no more than that of the whole head, the address included.
+    const countsBytes = maxHeaderBytes < 32 * 1024
     if (judge !== null) {
       const setting = judge(clientIp)
       if (setting !== null) return { setting, error: fail('address_not_allowed') }
@@ -98,7 +108,10 @@ function createRule(settings: AccessConfig[Area], area: Area, clock: Pick<Clock,
 }
 
 /** Which list keeps an address out; null where there is no list at all. */
-function createJudge({ allow, deny }: AccessConfig[Area], area: Area): ((ip: string) => Refusal | null) | null {
+function createJudge(
+  { allow, deny }: Pick<AccessConfig[Area], 'allow' | 'deny'>,
+  area: Area,
+): ((ip: string) => Refusal | null) | null {
   if (allow.length === 0 && deny.length === 0) return null
   const isDenied = createAddressSet(deny, `access.${area}.deny`)
   const isAllowed = createAddressSet(allow, `access.${area}.allow`)

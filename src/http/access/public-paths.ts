@@ -1,3 +1,5 @@
+import { derive } from '../../kernel/derive.ts'
+
 /**
  * Paths below /api/{service} that take no credentials. A pattern is a path, or a path and `/*` for everything below it,
  * segment by segment: `/api/docs/*` says nothing of `/api/docs_old`. It opens a path and gives nobody an identity.
@@ -18,7 +20,12 @@ const ambiguous =
   /[\\;#\x00-\x20\x7f]|\/\/|(?:^|\/)\.\.?(?:\/|$)|%(?:[01][0-9a-f]|2[35ef]|3[bf]|5c|7f)|%(?![0-9a-f]{2})/i
 
 /** Makes the verb that says whether a path, as it was sent and without its query, is public. */
-export function createPublicPaths(patterns: readonly string[]): (path: string) => boolean {
+export function createPublicPaths(patterns: () => readonly string[]): (path: string) => boolean {
+  const isPublic = derive(() => [patterns()], readPatterns)
+  return (path) => isPublic()(path)
+}
+
+function readPatterns(patterns: readonly string[]): (path: string) => boolean {
   if (patterns.length === 0) return () => false
   const exact = new Set(patterns.filter((each) => !each.endsWith('/*')))
   const below = patterns.filter((each) => each.endsWith('/*')).map((each) => each.slice(0, -1))

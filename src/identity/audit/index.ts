@@ -37,7 +37,7 @@ export function createAudit(own: {
   /** The id of a tenant that is written as id or name. */
   tenantIdOf(written: string): Promise<string>
   /** 0 keeps everything in the store. */
-  retentionDays: number
+  retentionDays(): number
   /** Where archived rows go. */
   folder: string
   clock: Clock
@@ -58,12 +58,10 @@ export function createAudit(own: {
         .map(({ at, action, target, actor_name: name, actor_id: id }) => ({ at, action, target, by: name || id }))
     },
     async archive() {
-      if (retentionDays === 0) return { rows: 0, files: [] }
+      const days = retentionDays()
+      if (days === 0) return { rows: 0, files: [] }
       const keepFile = (name: string, text: string) => void createPrivateFile(join(folder, name), text)
-      const told = await archiveRows(
-        { auditStore, chain, keepFile, clock, log },
-        clock.now() - retentionDays * 86_400_000,
-      )
+      const told = await archiveRows({ auditStore, chain, keepFile, clock, log }, clock.now() - days * 86_400_000)
       if (told.rows > 0) log.info(`Old rows of the audit log went to files in ${folder}`, { count: told.rows })
       return told
     },

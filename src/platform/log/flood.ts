@@ -5,6 +5,8 @@ import type { Gate, LogLevel } from './levels.ts'
 export type Flood = {
   /** False for a line that has been written often enough within this second. */
   lets(gate: Gate, level: LogLevel, message: string): boolean
+  /** Another limit from now on. */
+  limit(perSecond: number): void
   /** Tells what was left out so far. */
   settle(): void
 }
@@ -16,14 +18,15 @@ const windowMs = 1000
 const mostKinds = 1000
 
 /**
- * Lines of one module and level that are the same but for numbers and names are written `perSecond` times a second;
+ * Lines of one module and level that are the same but for numbers and names are written `mostPerSecond` times a second;
  * how many were left out is told when the second is over. 0: no limit.
  */
 export function createFlood(
-  perSecond: number,
+  mostPerSecond: number,
   clock: Clock,
   tell: (gate: Gate, level: LogLevel, message: string, count: number) => void,
 ): Flood {
+  let perSecond = mostPerSecond
   let kinds = new Map<string, Kind>()
   let startedMono = Number.NEGATIVE_INFINITY
   let isWaiting = false
@@ -46,6 +49,9 @@ export function createFlood(
 
   return {
     settle,
+    limit(most) {
+      perSecond = most
+    },
     lets(gate, level, message) {
       if (perSecond === 0) return true
       const now = clock.monotonic()

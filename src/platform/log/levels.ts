@@ -62,12 +62,15 @@ export type Gates = {
   of(module: string): Gate
   /** A level until further notice, stronger than the settings; null goes back to them. At once, for lines of children too. */
   set(module: string, level: LogLevel | null): void
+  /** What the settings say from now on; what was set until further notice stays. */
+  configure(root: LogLevel, configured: ReadonlyMap<string, LogLevel>): void
   /** `*` first, then every module that has written or was given a level. */
   list(): ModuleLevel[]
   all(): Iterable<Gate>
 }
 
-export function createGates(root: LogLevel, configured: ReadonlyMap<string, LogLevel>): Gates {
+export function createGates(level: LogLevel, levels: ReadonlyMap<string, LogLevel>): Gates {
+  let [root, configured] = [level, levels]
   const gates = new Map<string, Gate>()
   const changed = new Map<string, LogLevel>()
   const configuredOf = (module: string) => configured.get(module) ?? root
@@ -84,6 +87,10 @@ export function createGates(root: LogLevel, configured: ReadonlyMap<string, LogL
     return made
   }
 
+  function judgeAnew(): void {
+    for (const gate of gates.values()) gate.threshold = levelRanks[levelOf(gate.module)]
+  }
+
   for (const module of configured.keys()) of(module)
 
   return {
@@ -92,7 +99,12 @@ export function createGates(root: LogLevel, configured: ReadonlyMap<string, LogL
       if (level === null) changed.delete(module)
       else changed.set(module, level)
       if (module !== everyModule) of(module)
-      for (const gate of gates.values()) gate.threshold = levelRanks[levelOf(gate.module)]
+      judgeAnew()
+    },
+    configure(level, levels) {
+      ;[root, configured] = [level, levels]
+      for (const module of configured.keys()) of(module)
+      judgeAnew()
     },
     list: () =>
       [everyModule, ...[...gates.keys()].sort()].map((module) => ({

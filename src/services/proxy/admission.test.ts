@@ -210,7 +210,7 @@ test('the identity is verified with the key the hub publishes, and by nobody it 
   const { call, stage } = await open()
   const app = await createControlApp({
     ...{ routes: stage.proxy.routes, authenticate: () => null, log: silentLog, metrics: createMetrics() },
-    ...{ corsOrigins: [], version: '0', clock: systemClock },
+    ...{ corsOrigins: () => [], version: '0', clock: systemClock },
   })
   onTestFinished(() => app.close())
   const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', await app.listen({ port: 0, host: '127.0.0.1' })))
@@ -284,7 +284,7 @@ test.each([
 test('preflights of allowed origins are answered by the hub, by exact match; others are the service’s', async () => {
   const { call } = await open(
     { endpoints: [testEndpoint('/open', { isPublic: true })] },
-    { corsOrigins: ['https://a.test'] },
+    { corsOrigins: () => ['https://a.test'] },
   )
   const preflight = (path: string, origin: string) =>
     call(
@@ -309,7 +309,7 @@ test("answers to pages of an allowed origin carry the hub's word on that once, a
     response.writeHead(200, ['Access-Control-Allow-Origin', '*', 'Vary', 'Accept, Origin']).end('ok')
   })
   const stage = await openStage([testService([testInstance(plugin.port)], { declaredOnly: false })], {
-    corsOrigins: ['https://a.test'],
+    corsOrigins: () => ['https://a.test'],
   })
   const page = await ask(stage.port, get('/api/demo/', ['Origin: https://a.test']))
   expect(valuesOf(page, 'access-control-allow-origin')).toEqual(['https://a.test'])

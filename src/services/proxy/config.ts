@@ -33,14 +33,17 @@ export const serviceProxyConfig = z
       .describe(
         'When fewer instances than this share are fit, all of them get calls, so that the fit ones are not buried; 0 does so only when none is fit.',
       )
-      .meta({ zh: '健康实例占比低于该值时向全部实例分发，避免压垮剩余实例；0 表示仅在全部不健康时如此。' }),
+      .meta({
+        reload: true,
+        zh: '健康实例占比低于该值时向全部实例分发，避免压垮剩余实例；0 表示仅在全部不健康时如此。',
+      }),
     eject_after_failures: z
       .int()
       .min(1)
       .max(1000)
       .default(5)
       .describe('Failures in a row after which an instance gets no calls for a while.')
-      .meta({ zh: '实例连续失败多少次后暂停向其分发。' }),
+      .meta({ reload: true, zh: '实例连续失败多少次后暂停向其分发。' }),
     eject_failure_percent: z
       .int()
       .min(1)
@@ -49,49 +52,49 @@ export const serviceProxyConfig = z
       .describe(
         'Share of failures among the calls of ten seconds (at least twenty) that opens the breaker of an instance.',
       )
-      .meta({ zh: '十秒内（至少二十次调用）失败占比达到该值时熔断该实例。' }),
+      .meta({ reload: true, zh: '十秒内（至少二十次调用）失败占比达到该值时熔断该实例。' }),
     eject_seconds: z
       .number()
       .min(0.1)
       .max(3600)
       .default(10)
       .describe('How long it gets none the first time; doubles each time in a row.')
-      .meta({ zh: '首次暂停时长（秒），连续暂停时逐次翻倍。' }),
+      .meta({ reload: true, zh: '首次暂停时长（秒），连续暂停时逐次翻倍。' }),
     eject_max_seconds: z
       .number()
       .min(0.1)
       .max(86_400)
       .default(300)
       .describe('The longest it gets none.')
-      .meta({ zh: '最长暂停时长（秒）。' }),
+      .meta({ reload: true, zh: '最长暂停时长（秒）。' }),
     eject_max_percent: z
       .int()
       .min(0)
       .max(100)
       .default(50)
       .describe('Largest share of the instances of a service that may be out in this way at once.')
-      .meta({ zh: '同一服务同时被暂停的实例占比上限。' }),
+      .meta({ reload: true, zh: '同一服务同时被暂停的实例占比上限。' }),
     retry_budget_percent: z
       .number()
       .min(0)
       .max(1000)
       .default(20)
       .describe('Repeats that a hundred calls of a service may cause.')
-      .meta({ zh: '同一服务每一百次调用允许引发的重试次数。' }),
+      .meta({ reload: true, zh: '同一服务每一百次调用允许引发的重试次数。' }),
     retry_budget_per_second: z
       .number()
       .min(0)
       .max(10_000)
       .default(3)
       .describe('Repeats a second that are allowed however few calls there are.')
-      .meta({ zh: '无论调用多少，每秒始终允许的重试次数。' }),
+      .meta({ reload: true, zh: '无论调用多少，每秒始终允许的重试次数。' }),
     web_socket_idle_seconds: z
       .int()
       .min(1)
       .max(86_400)
       .default(3600)
       .describe('A WebSocket on which nothing moves for so long, either way, is cut.')
-      .meta({ zh: 'WebSocket 双向均无数据超过该时长（秒）即断开。' }),
+      .meta({ reload: true, zh: 'WebSocket 双向均无数据超过该时长（秒）即断开。' }),
   })
   .describe('Calls to plugin services below /api.')
   .meta({ zh: '对 /api 下插件服务的调用。' })

@@ -1,5 +1,6 @@
 import type { CallVerdict, Pass } from '../../kernel/breaker.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { lookUp } from '../../kernel/derive.ts'
 import { createRetryBudget, type RetryBudget } from '../../kernel/retry-budget.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Directory, DirectoryService, Instance } from '../directory.ts'
@@ -49,10 +50,12 @@ export function createFleets(own: FleetsSource): Fleets {
       service,
       endpoints: compileEndpoints(service),
       members: [],
-      budget: createRetryBudget({
-        percent: settings.retry_budget_percent,
-        perSecond: settings.retry_budget_per_second,
-      }),
+      budget: createRetryBudget(
+        lookUp({
+          percent: () => settings.retry_budget_percent,
+          perSecond: () => settings.retry_budget_per_second,
+        }),
+      ),
       series: own.metrics.seriesOf(service.name),
       toldAtMs: 0,
       settle(member, pass, verdict, nowMs) {

@@ -53,7 +53,7 @@ export type ServiceProxyOptions = {
   counter: Pick<Counter, 'admit'>
   secrets: Pick<Secrets, 'derive'>
   /** Web origins that may read answers from a browser, as for the rest of the hub. */
-  corsOrigins: readonly string[]
+  corsOrigins(): readonly string[]
   clock: Clock
   log: Log
   metrics: Metrics

@@ -1,4 +1,5 @@
 import { Breaker, type CallVerdict, type Pass } from '../../kernel/breaker.ts'
+import { lookUp } from '../../kernel/derive.ts'
 import type { Instance } from '../directory.ts'
 import type { Weighed } from './balance/index.ts'
 import type { ServiceProxyConfig } from './config.ts'
@@ -24,14 +25,14 @@ export class Member implements Weighed {
     this.pool = pool
     this.settings = settings
     this.breaker = new Breaker(
-      {
-        windowMs: 10_000,
-        minCalls: 20,
-        failurePercent: settings.eject_failure_percent,
-        openMs: settings.eject_seconds * 1000,
-        maxOpenMs: settings.eject_max_seconds * 1000,
-        probes: 1,
-      },
+      lookUp({
+        windowMs: () => 10_000,
+        minCalls: () => 20,
+        failurePercent: () => settings.eject_failure_percent,
+        openMs: () => settings.eject_seconds * 1000,
+        maxOpenMs: () => settings.eject_max_seconds * 1000,
+        probes: () => 1,
+      }),
       random,
     )
   }

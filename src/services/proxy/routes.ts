@@ -8,6 +8,7 @@ import { sendProblem, toProblem } from '../../http/problem.ts'
 import { reply } from '../../http/reply.ts'
 import { defineRoute, type Route } from '../../http/route.ts'
 import { refuseUpgrade, type Upgrades } from '../../http/upgrades.ts'
+import { derive } from '../../kernel/derive.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import { type AdmissionSource, findRefusal, readTurn, takeTurn } from './admission.ts'
@@ -26,7 +27,7 @@ export type DoorSource = Omit<ExchangeSource, 'answerError'> &
     authenticate(request: IncomingMessage): Principal | null | Promise<Principal | null>
     /** First segments below /api that are the hub's own. */
     isReserved(name: string): boolean
-    corsOrigins: readonly string[]
+    corsOrigins(): readonly string[]
   }
 
 type Verb = (call: Call) => void
@@ -34,8 +35,10 @@ type Refuse = (error: HubError, call: Call | null, headers: readonly string[]) =
 
 /** The door of the proxy: who may come in, and in what form everybody else is turned away. */
 export function createDoor(own: DoorSource) {
-  const origins = new Set(own.corsOrigins)
-  const isOpenToAll = origins.has('*')
+  const originsNow = derive(
+    () => [own.corsOrigins()],
+    (list) => new Set(list),
+  )
   const tunnels = new Set<Tunnel>()
   const exchanges: ExchangeSource = { ...own, answerError: answerCallError }
   const sockets = { ...exchanges, tunnels, refuse: refuseSocket }
@@ -43,7 +46,8 @@ export function createDoor(own: DoorSource) {
   function corsOriginOf(request: IncomingMessage): string {
     const { origin } = request.headers
     if (origin === undefined) return ''
-    return isOpenToAll ? '*' : origins.has(origin) ? origin : ''
+    const origins = originsNow()
+    return origins.has('*') ? '*' : origins.has(origin) ? origin : ''
   }
 
   function ids(context: RequestContext): string[] {

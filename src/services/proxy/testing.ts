@@ -119,7 +119,7 @@ export async function openStage(
       isEnabledFor: () => true,
       counter: createMemoryCounter({ clock }),
       secrets: createSecrets(Buffer.alloc(32, 7)),
-      corsOrigins: [],
+      corsOrigins: () => [],
       clock,
       log: { ...log, child: () => log },
       metrics,
@@ -129,7 +129,15 @@ export async function openStage(
     serviceProxyConfig.parse(settings ?? {}),
   )
   const server = createServer({
-    ...{ host: '127.0.0.1', port: 0, log: silentLog, metrics, clock, trustedProxies, maxBodyBytes: 32 << 20 },
+    ...{
+      host: '127.0.0.1',
+      port: 0,
+      log: silentLog,
+      metrics,
+      clock,
+      trustedProxies: () => trustedProxies,
+      maxBodyBytes: 32 << 20,
+    },
     bodyLimit: (request) => proxy.bodyLimit(request) ?? 32 << 20,
     dataArea: () => 'services',
     dataPaths: proxy.serve,

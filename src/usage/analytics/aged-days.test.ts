@@ -35,7 +35,7 @@ describe.each(engines())('days that have lost their finer sums, on $name', ({ op
     const clock = { ...createManualClock(now), sleep: async () => {} }
     const parts = { store: ledger, sums: store, clock, log: quietLog }
     const keep = (limits: Partial<UsageLimits>) =>
-      createUsageRetention({ ...parts, metrics: createMetrics() }, { ...unlimited, ...limits }).run(never)
+      createUsageRetention({ ...parts, metrics: createMetrics() }, () => ({ ...unlimited, ...limits })).run(never)
     const put = (hour: number, facts: readonly UsageFact[], hours = 1) =>
       ingest(store, facts, { source: 'far', replaceFrom: hour, replaceTo: hour + hours * hourMs })
     /** What each table of sums that reach over days says of everything. */

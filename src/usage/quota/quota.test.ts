@@ -61,7 +61,16 @@ describe.each(engines())('limits and budgets on $name', ({ open }) => {
     const store = createQuotaStore(db)
     const schedule = createSchedule({ clock, leases: createMemoryLeases({ clock }), log: quietLog })
     const quota = createQuota({
-      ...{ store, counter, bus, schedule, clock, log: quietLog, metrics: createMetrics(), longestCallMs: 600_000 },
+      ...{
+        store,
+        counter,
+        bus,
+        schedule,
+        clock,
+        log: quietLog,
+        metrics: createMetrics(),
+        longestCallMs: () => 600_000,
+      },
       config: limitsConfig.parse(config),
       ownDaily,
     })

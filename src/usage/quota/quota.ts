@@ -75,7 +75,7 @@ export type QuotaParts = {
   /** Requests a minute that somebody leaves to a key for a while; null for no such thing. */
   throttleOf?(keyId: string): number | null
   /** No call takes longer; what is held beyond is a fault of ours and given up. */
-  longestCallMs: number
+  longestCallMs(): number
 }
 
 /** What a killed node held is free after this; renewed four times as often. */
@@ -180,7 +180,7 @@ export function createQuota(parts: QuotaParts): KeptQuota {
   async function renew(): Promise<void> {
     const holds: Hold[] = []
     for (const [requestId, call] of openCalls) {
-      if (clock.monotonic() - call.openedMono > parts.longestCallMs) {
+      if (clock.monotonic() - call.openedMono > parts.longestCallMs()) {
         openCalls.delete(requestId)
         log.error('A call never ended; what it held is given up', { requestId })
         continue

@@ -1,0 +1,78 @@
+import { hostname } from 'node:os'
+import type { Kysely } from 'kysely'
+import { type Loaded, newFileOf, settings } from '../config.ts'
+import { outsideParts } from '../doctor-parts.ts'
+import type { AuditPort } from '../http/audited.ts'
+import type { Route } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Principal } from '../kernel/principal.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import type { Log } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import type { Secrets } from '../platform/secrets.ts'
+import type { Applier } from './live.ts'
+import { createReloading } from './reload.ts'
+import { createRevisionsStore, type RevisionTables } from './revisions-store.ts'
+import { configRoutes } from './routes.ts'
+import { tryOut } from './try.ts'
+import { createLooker } from './watch.ts'
+import { ConfigError } from './words.ts'
+
+export type ReloadRoom = {
+  routes: Route[]
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** Somebody sent SIGHUP. Never rejects: what is wrong is told in the log. */
+  onSignal(): Promise<void>
+}
+
+/** Settings that change while the hub runs, with everything they need of the hub around them. */
+export function createReloadRoom(parts: {
+  loaded: Loaded
+  db: Kysely<RevisionTables>
+  secrets: Secrets
+  metrics: Metrics
+  verdicts(): readonly { check: string; state: string }[]
+  audit: AuditPort
+  appliers: readonly Applier[]
+  bus: Bus
+  clock: Clock
+  log: Log
+  secretKey: string
+  /** '' for the hub that does everything. */
+  roles: string
+  nameOf(principal: Principal): Promise<string>
+}): ReloadRoom {
+  const { loaded, db, secrets, bus, clock, log, appliers, audit } = parts
+  const store = createRevisionsStore(db)
+  const reloading = createReloading({
+    ...{ loaded, settings, appliers, store, secrets, audit, bus, clock, log },
+    look: createLooker(parts),
+    tryOut: (next, changed) =>
+      tryOut(next, changed, outsideParts({ loaded: next, env: process.env, secretKey: parts.secretKey, clock })),
+    node: parts.roles === '' ? hostname() : `${hostname()}/${parts.roles}`,
+    newFile: newFileOf(loaded),
+  })
+  return {
+    routes: configRoutes({ reloading, store, settings, nameOf: parts.nameOf }),
+    start: reloading.start,
+    stop: reloading.stop,
+    async onSignal() {
+      try {
+        const { revision, waiting } = await reloading.reloadAudited(
+          { kind: 'signal', id: 'SIGHUP', name: 'SIGHUP' },
+          'signal',
+        )
+        if (revision === null)
+          log.info(
+            `Read the settings again: nothing differs${waiting.length === 0 ? '' : `; ${waiting.join(', ')} wait for the next start`}`,
+          )
+      } catch (error) {
+        if (!(error instanceof ConfigError)) return log.error('The settings were not read again', { error })
+        for (const { where, setting, cause, remedy } of error.findings) {
+          log.error(`The settings are as before: ${where} ${setting}: ${cause.en} ${remedy.en}`, { setting })
+        }
+      }
+    },
+  }
+}
