@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { fail } from '../../../kernel/errors.ts'
 import { readFileSize, syncFile } from '../../files.ts'
-import { sqliteFileOf } from '../connect.ts'
+import { sqliteFileOf, withOption } from '../connect.ts'
 import type { StoreAddress } from './contract.ts'
 import { openSession } from './postgres-session.ts'
 import { quoteName } from './shape.ts'
@@ -108,10 +108,8 @@ function schemaBeside(store: StoreAddress, schema: string): Beside {
       await client.end()
     }
   }
-  const url = new URL(store.url)
-  url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} -c search_path=${schema}`.trim())
   return {
-    address: { url: url.href, dataDir: store.dataDir },
+    address: { url: withOption(store.url, `search_path=${schema}`), dataDir: store.dataDir },
     prepare: () =>
       query(async (client) => {
         await client.query(`drop schema if exists ${name} cascade`)
