@@ -9,8 +9,17 @@ type Tables = Record<'users' | 'api_keys' | 'models' | 'request_logs', object> &
 }
 
 /** What a restored store is asked in a drill: what the hub reads before it serves, and whether its secrets still open. */
-export function createQuestions({ secrets, log }: { secrets: Pick<Secrets, 'decrypt'>; log: Log }): Smoke {
-  return async (address) => {
+export function createQuestions({
+  secrets,
+  log,
+  askHub,
+}: {
+  secrets: Pick<Secrets, 'decrypt'>
+  log: Log
+  /** Asked last, with the store as it was found. */
+  askHub?: Smoke | undefined
+}): Smoke {
+  const questions: Smoke = async (address) => {
     const database = await openDatabase<Tables>({ ...address, poolSize: 2, log })
     const db = database.kysely
     const answers: { question: string; isGood: boolean; told: string }[] = []
@@ -34,9 +43,11 @@ export function createQuestions({ secrets, log }: { secrets: Pick<Secrets, 'decr
         for (const { id, api_key_cipher } of sealed) secrets.decrypt(api_key_cipher, `provider:${id}`)
         return `${sealed.length} opened`
       })
-      return answers
     } finally {
       await database.close()
     }
+    return [...answers, ...((await askHub?.(address)) ?? [])]
   }
+  questions.rest = async () => askHub?.rest?.()
+  return questions
 }

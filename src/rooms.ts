@@ -31,6 +31,7 @@ import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
 import { logSettings, type Platform } from './platform/open.ts'
 import { createSpools } from './platform/spool.ts'
+import { createHubQuestions } from './read-only-hub/index.ts'
 import { createRisk, type RiskRow, type RiskTables } from './risk/index.ts'
 import {
   contractNames,
@@ -76,6 +77,8 @@ export type RoomSettings = {
   /** null where it is not known, as for a hub made in a test. */
   configurationPath: string | null
   masterKey: () => string | null
+  /** Nobody changes the store. */
+  isReadOnly?: boolean
   /** What is opened here and closed with the hub, last opened first. */
   closers: (() => Promise<unknown> | unknown)[]
 }
@@ -85,7 +88,7 @@ export type Rooms = ReturnType<typeof buildRooms>
 /** Builds each room once, with what it uses as arguments; nothing has started yet. */
 export function buildRooms(
   { metrics, database, bus, counter, leases, secrets, upstreams, mailer, openCache, pingRedis }: Platform<Tables>,
-  { loaded, clock, log, closers, configurationPath, masterKey, heartbeats: given }: RoomSettings,
+  { loaded, clock, log, closers, configurationPath, masterKey, heartbeats: given, isReadOnly }: RoomSettings,
 ) {
   const { config } = loaded
   const db = database.kysely
@@ -123,6 +126,7 @@ export function buildRooms(
   )
   const identity = createIdentity({
     ...{ db, secrets, bus, clock, log, metrics, counter, mailer, upstreams },
+    isReadOnly,
     publicUrl: config.server.public_url,
     adminKey: config.auth.admin_key,
     config: config.auth,
@@ -147,6 +151,7 @@ export function buildRooms(
   const gateway = createGateway(
     {
       db,
+      isReadOnly,
       secrets,
       upstreams,
       imageFetch,
@@ -273,7 +278,7 @@ export function buildRooms(
     {
       ...{ db, secrets, bus, clock, log, metrics, heartbeats, migrations, version, configurationPath, masterKey },
       address: { url: config.database.url, dataDir: config.data.dir },
-      smoke: createQuestions({ secrets, log }),
+      smoke: createQuestions({ secrets, log, askHub: createHubQuestions(config, { masterKey, log }) }),
       leases: leasesOf('worker'),
     },
     config.backups,

@@ -16,7 +16,11 @@ import type { Outcome } from './schema.ts'
 import type { Gauge } from './work.ts'
 
 /** Asks a restored store what the hub would ask it. One line each; what fails is held against the backup. */
-export type Smoke = (address: StoreAddress) => Promise<readonly { question: string; isGood: boolean; told: string }[]>
+export type Smoke = {
+  (address: StoreAddress): Promise<readonly { question: string; isGood: boolean; told: string }[]>
+  /** Gives back what it has kept for the next store of the same drill. */
+  rest?(): Promise<void>
+}
 
 export type DrilledBackup = {
   id: string
@@ -65,7 +69,11 @@ export async function drill(parts: DrillParts): Promise<DrillResult> {
   const now = clock.now()
   const newest = backups[0]?.takenAt
   const drilled: DrilledBackup[] = []
-  for (const id of ids) drilled.push(await drillOne(id, parts))
+  try {
+    for (const id of ids) drilled.push(await drillOne(id, parts))
+  } finally {
+    await parts.smoke?.rest?.()
+  }
   const bad = drilled.find(({ outcome }) => outcome === 'failed') ?? drilled.find(({ outcome }) => outcome !== 'ok')
   return {
     outcome: ids.length === 0 ? 'failed' : (bad?.outcome ?? 'ok'),

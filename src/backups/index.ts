@@ -30,6 +30,7 @@ export type { Smoke } from './drill.ts'
 export { restore } from './restore.ts'
 export { direct } from './runner.ts'
 export type { BackupTables } from './store.ts'
+export { type Copied, copyStore } from './store-copy.ts'
 export { createGauge } from './work.ts'
 
 export type Backups = { routes: Route[]; desk: Desk; start(): Promise<void>; stop(): Promise<void> }

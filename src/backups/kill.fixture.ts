@@ -1,15 +1,30 @@
-/** A process that takes or restores a backup, for tests that kill it: `<verb> <store> <folder> <id> <wrap key in hex>`. */
+/**
+ * A process that takes or restores a backup, for tests that kill it: `<verb> <store> <folder> <id> <wrap key in hex>`; or
+ * copies a store, and stands still in the table backup_runs: `copy <from> <folder> <to> <after so many rows>`.
+ */
+import { writeSync } from 'node:fs'
 import { migrations } from '../migrations/index.ts'
 import { silentLog } from '../platform/database/testing-log.ts'
 import { restore } from './restore.ts'
+import { copyStore } from './store-copy.ts'
 import { createGauge, load, take } from './work.ts'
 
 const [verb, url = '', folder = '', id = '', wrap = ''] = process.argv.slice(2)
 const own = { keyId: 'feedbeef', wrap: Buffer.from(wrap, 'hex') }
 const place = { kind: 'folder', path: `${folder}/backups` } as const
 const address = { url, dataDir: folder }
-process.stdout.write('begun\n')
-if (verb === 'take') {
+if (verb !== 'copy') process.stdout.write('begun\n')
+if (verb === 'copy') {
+  await copyStore({
+    ...{ from: address, to: { url: id, dataDir: folder }, migrations, version: '1.2.3', log: silentLog },
+    ...{ replaces: false, stamp: 'x', signal: new AbortController().signal, now: Date.now },
+    onProgress({ table, rows }) {
+      if (table !== 'backup_runs' || rows < Number(wrap)) return
+      writeSync(1, 'held\n')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    },
+  })
+} else if (verb === 'take') {
   await take({
     ...{ id, kind: 'full', baseId: '', address, place, own, recoveryKey: '', version: '1.2.3', files: [] },
     ...{ sentinel: '', gauge: createGauge() },

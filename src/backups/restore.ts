@@ -62,7 +62,8 @@ export async function stage(parts: StageParts): Promise<Staged> {
   }
 }
 
-async function shape(
+/** Makes the tables of these migrations. */
+export async function shape(
   address: StoreAddress,
   migrations: readonly Migration[],
   { log, version }: { log: Log; version: string },

@@ -59,6 +59,8 @@ export type GatewayParts = {
   openCache(maxBytes: number): Cache
   leases: Leases
   heartbeats?: Heartbeats
+  /** The store cannot be changed, as in a drill: what is read before serving is read, and no job begins. */
+  isReadOnly?: boolean | undefined
   ledger: Ledger
   authenticate(request: Pick<IncomingMessage, 'headers' | 'url'>): Principal | Promise<Principal>
   /** Whether the caller's key may ask for this path from this address; throws `forbidden`. */
@@ -293,6 +295,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     }),
     async start() {
       await table.ready()
+      if (parts.isReadOnly) return
       await responses.start()
       watchOver()
     },

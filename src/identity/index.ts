@@ -118,6 +118,8 @@ export type IdentityOptions = {
   config: Omit<AuthConfig, 'admin_key'>
   /** What other rooms keep for a tenant: it is not deleted before that is gone. */
   ownedElsewhere?(tenantId: string): Promise<OwnedElsewhere>
+  /** The store cannot be changed, as in a drill: whoever comes, comes with `adminKey`. */
+  isReadOnly?: boolean | undefined
   /** Without, nothing of the audit log is ever moved to files. */
   audit?: { retentionDays(): number; folder: string }
 }
@@ -248,8 +250,12 @@ export function createIdentity(options: IdentityOptions): Identity {
     keyName: async (id) => (await keyStore.find(everything, id))?.name ?? '',
 
     async start() {
-      assertSameMasterKey(await store.rememberKeyId(secrets.keyId), secrets.keyId)
-      await setup.start()
+      const { keyId } = secrets
+      assertSameMasterKey(
+        options.isReadOnly ? ((await store.knownKeyId()) ?? keyId) : await store.rememberKeyId(keyId),
+        keyId,
+      )
+      if (!options.isReadOnly) await setup.start()
       await Promise.all([ring.ready(), sessions.ready(), tenants.ready()])
       unsubscribe = bus.on('config.changed', ({ kind }) => {
         if (kind === 'keys') void Promise.all([ring.reload(), sessions.reload(), tenants.reload()])

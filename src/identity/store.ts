@@ -143,7 +143,10 @@ export function createStore(db: Connection) {
       return true
     },
 
-    /** The id of the master key that this store's hashes were made with; `ours` when none was written yet. */
+    /** The id of the master key that this store's hashes were made with; null when none was written yet. */
+    knownKeyId: () => setting(keyIdSetting),
+
+    /** As above; `ours` is written down when none was. */
     async rememberKeyId(ours: string): Promise<string> {
       await db
         .insertInto('settings')

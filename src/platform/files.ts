@@ -7,6 +7,7 @@ import {
   globSync,
   linkSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readFileSync,
   realpathSync,
@@ -16,6 +17,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -77,6 +79,12 @@ export async function writeWhole(path: string, content: Readable): Promise<numbe
 /** Makes an empty `path` for its owner alone, whatever the folder allows, unless it is there already. */
 export function makePrivate(path: string): void {
   closeSync(openSync(path, 'a', 0o600))
+}
+
+/** A folder of its own among temporary files, for its owner alone; `remove` takes all that is in it along. */
+export function createTemporaryFolder(prefix: string): { path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), prefix))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }
 
 /** Removes a file, whether it is there or not. */

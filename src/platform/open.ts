@@ -46,6 +46,8 @@ export type PlatformOptions = {
   /** From `openLog`; opened first, so that the wait for the database can be told. */
   log: LogControl
   version: string
+  /** The store is there and is not to be changed. */
+  isReadOnly?: boolean
   /** The value of GATEHOUSE_SECRET_KEY; '' for the key in the data folder. */
   secretKey: string
 }
@@ -230,7 +232,7 @@ function openShared(
 
 function openStore<Tables>(
   { data, database, usage }: PlatformConfig,
-  { clock, log }: PlatformOptions,
+  { clock, log, isReadOnly = false }: PlatformOptions,
 ): Promise<Database<Tables>> {
   const open = () =>
     openDatabase<Tables>({
@@ -240,6 +242,7 @@ function openStore<Tables>(
       statementTimeoutMs: database.statement_timeout_seconds * 1000,
       // Rows leave the journal once the store has them: it must hold them as firmly.
       survivesPowerLoss: usage.durability === 'power-loss',
+      isReadOnly,
       log,
     })
   return waitForDatabase(open, {

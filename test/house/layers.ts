@@ -16,6 +16,7 @@ const layers: readonly (readonly string[])[] = [
     'log-announcements',
     'migration-snapshot',
     'drill-questions',
+    'read-only-hub',
     'doctor-parts',
     'app',
     'config',

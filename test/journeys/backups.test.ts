@@ -25,7 +25,9 @@ async function cli(...args: string[]) {
   return { exitCode: await runCli([...args, '--json'], terminal, '1.2.3'), told: out.join('\n') }
 }
 
-test('a backup of the running hub is taken in a thread, read back, drilled, and restored when the hub is stopped', async () => {
+test('a backup of the running hub is taken in a thread, read back, drilled, and restored when the hub is stopped', {
+  timeout: 180_000,
+}, async () => {
   const key = await hub.admin('POST', '/api/keys', { name: 'kept' })
   await hub.admin('POST', '/api/providers', { name: 'p', type: 'openai', api_key: 'sk-a-secret-of-a-provider' })
   const full = await hub.admin('POST', '/api/backups', { kind: 'full' })
@@ -46,6 +48,9 @@ test('a backup of the running hub is taken in a thread, read back, drilled, and 
   expect(drill.details.backups[0].steps).toContainEqual({
     ...{ step: 'open the keys of providers', is_good: true, told: '1 opened' },
   })
+  expect(drill.details.backups[0].steps.map(({ step }: { step: string }) => step)).toEqual(
+    expect.arrayContaining(['boot a read-only hub', 'GET /api/providers', 'a change is refused']),
+  )
   expect(drill.details.rpo_ms).toBeGreaterThan(0)
   const report = await hub.admin('GET', '/api/backups/drills/report')
   expect(report).toMatchObject({ drills: 1, passed: 1 })

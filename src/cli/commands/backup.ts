@@ -22,6 +22,7 @@ import { createLog } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { createFolderStore } from '../../platform/object-store/index.ts'
 import { createSecrets, findMasterKey } from '../../platform/secrets.ts'
+import { createHubQuestions } from '../../read-only-hub/index.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { printJson, printTable, reportUsage } from '../report.ts'
 import { loadFor } from '../settings.ts'
@@ -107,12 +108,13 @@ function withDesk(
 ): Promise<ExitCode> {
   return withPlatform<BackupTables>(call, async ({ database, secrets, bus, log, metrics }, config) => {
     const { file } = loadFor(call)
+    const kept = keptFiles({ config, file }, call.terminal.env.GATEHOUSE_SECRET_KEY ?? '')
     const { desk } = createBackups(
       {
         ...{ db: database.kysely, secrets, bus, clock: systemClock, log, metrics, migrations, version: call.version },
-        ...keptFiles({ config, file }, call.terminal.env.GATEHOUSE_SECRET_KEY ?? ''),
+        ...kept,
         address: { url: config.database.url, dataDir: config.data.dir },
-        smoke: createQuestions({ secrets, log }),
+        smoke: createQuestions({ secrets, log, askHub: createHubQuestions(config, { ...kept, log }) }),
         leases: noLeases,
         runner: direct,
       },

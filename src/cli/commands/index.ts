@@ -13,6 +13,7 @@ import { reset } from './reset.ts'
 import { serve } from './serve.ts'
 import { services } from './services.ts'
 import { sources } from './sources.ts'
+import { store } from './store.ts'
 import { usage } from './usage.ts'
 
 /** Every command, in the order of the help text. */
@@ -31,5 +32,6 @@ export const commands: readonly Command[] = [
   usage,
   audit,
   backup,
+  store,
   reset,
 ]

@@ -15,6 +15,8 @@ export type DatabaseOptions = {
   statementTimeoutMs?: number
   /** SQLite only: a commit survives the end of the machine, for one sync of the disk each. */
   survivesPowerLoss?: boolean
+  /** Writes are refused by the engine. The store must be there. */
+  isReadOnly?: boolean
   log: Log
 }
 
@@ -23,26 +25,35 @@ export type DatabaseOptions = {
  * PostgreSQL is first spoken to by a query or `ping`. Rejects with `invalid_request` when waiting cannot help.
  */
 export async function openDatabase<Tables>(options: DatabaseOptions): Promise<Database<Tables>> {
-  const { url, dataDir, log } = options
+  const { url, dataDir, log, isReadOnly = false } = options
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
   const survivesPowerLoss = options.survivesPowerLoss ?? false
-  if (url === '') return openSqlite<Tables>({ file: resolve(join(dataDir, 'gatehouse.db')), survivesPowerLoss, log })
+  if (url === '')
+    return openSqlite<Tables>({ file: resolve(join(dataDir, 'gatehouse.db')), survivesPowerLoss, isReadOnly, log })
   if (scheme === 'postgres' || scheme === 'postgresql') {
     return openPostgres<Tables>({
-      url,
+      url: isReadOnly ? withOption(url, 'default_transaction_read_only=on') : url,
       poolSize: options.poolSize ?? 10,
       statementTimeoutMs: options.statementTimeoutMs ?? 30_000,
       log,
     })
   }
   if (scheme === 'sqlite' || scheme === 'file')
-    return openSqlite<Tables>({ file: sqliteFile(url), survivesPowerLoss, log })
+    return openSqlite<Tables>({ file: sqliteFile(url), survivesPowerLoss, isReadOnly, log })
   const found = scheme === undefined ? 'has no scheme' : `has the scheme "${scheme}:"`
   throw fail(
     'invalid_request',
     `The database address ${found}. Use postgres://user:password@host:5432/database, sqlite:<path of a file>, or nothing for gatehouse.db in the data folder.`,
     { param: 'database.url' },
   )
+}
+
+/** The address of a PostgreSQL store whose sessions begin with a setting, beside those that the address has already. */
+export function withOption(url: string, setting: string): string {
+  if (!URL.canParse(url)) return url
+  const changed = new URL(url)
+  changed.searchParams.set('options', `${changed.searchParams.get('options') ?? ''} -c ${setting}`.trim())
+  return changed.href
 }
 
 /** The file of a store that is SQLite; null for PostgreSQL. */

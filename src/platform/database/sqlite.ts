@@ -15,6 +15,8 @@ type SqliteOptions = {
   busyTimeoutMs?: number
   /** Whether each commit waits for the disk. */
   survivesPowerLoss?: boolean
+  /** Both threads only read. */
+  isReadOnly?: boolean
   log: Log
 }
 
@@ -23,13 +25,13 @@ type SqliteOptions = {
  * the remedy when folder or file cannot be used, with `unavailable` when another process holds the file too long.
  */
 export async function openSqlite<Tables>(options: SqliteOptions): Promise<Database<Tables>> {
-  const { file, busyTimeoutMs = 5000, survivesPowerLoss = false, log } = options
+  const { file, busyTimeoutMs = 5000, survivesPowerLoss = false, isReadOnly = false, log } = options
   assertFolder(file)
-  makeFile(file)
+  if (!isReadOnly) makeFile(file)
   const onCrash = (error: unknown) => {
     log.error('The SQLite thread ended; the store is lost until a restart', { error, file })
   }
-  const writer = startSqliteThread({ file, isReadOnly: false, busyTimeoutMs, survivesPowerLoss }, onCrash)
+  const writer = startSqliteThread({ file, isReadOnly, busyTimeoutMs, survivesPowerLoss }, onCrash)
   const reader = startSqliteThread({ file, isReadOnly: true, busyTimeoutMs, survivesPowerLoss }, onCrash)
   try {
     await writer.call({ kind: 'open' })

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { fail } from '../../../kernel/errors.ts'
 import { readFileSize, syncFile } from '../../files.ts'
-import { sqliteFileOf } from '../connect.ts'
+import { sqliteFileOf, withOption } from '../connect.ts'
 import type { StoreAddress } from './contract.ts'
 import { openSession } from './postgres-session.ts'
 import { quoteName } from './shape.ts'
@@ -17,6 +17,10 @@ export type Beside = {
   /** Makes it empty; what a run that was killed has left under the same name goes. */
   prepare(): Promise<void>
   remove(): Promise<void>
+  /** Whether one was made under this name. */
+  isThere(): Promise<boolean>
+  /** Whether there is a store in the place that it is beside of. */
+  isOccupied(): Promise<boolean>
   /** Throws `conflict` when somebody has the store open. */
   assertUnused(): Promise<void>
   /** Puts it in the store's place. The store as it was is kept, under the name that is returned; '' where there was none. */
@@ -39,6 +43,8 @@ function fileBeside(store: StoreAddress, file: string, path: string): Beside {
     address: { url: `sqlite:${path}`, dataDir: store.dataDir },
     prepare: remove,
     remove,
+    isThere: async () => readFileSize(path) !== null,
+    isOccupied: async () => (readFileSize(file) ?? 0) > 0,
     async assertUnused() {
       if (readFileSize(file) !== null) quiesce(file)
     },
@@ -102,10 +108,8 @@ function schemaBeside(store: StoreAddress, schema: string): Beside {
       await client.end()
     }
   }
-  const url = new URL(store.url)
-  url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} -c search_path=${schema}`.trim())
   return {
-    address: { url: url.href, dataDir: store.dataDir },
+    address: { url: withOption(store.url, `search_path=${schema}`), dataDir: store.dataDir },
     prepare: () =>
       query(async (client) => {
         await client.query(`drop schema if exists ${name} cascade`)
@@ -114,6 +118,18 @@ function schemaBeside(store: StoreAddress, schema: string): Beside {
         })
       }),
     remove: () => query((client) => client.query(`drop schema if exists ${name} cascade`)).then(() => {}),
+    isThere: () =>
+      query(
+        async (client) =>
+          (await client.query('select 1 from pg_namespace where nspname = $1', [schema])).rowCount === 1,
+      ),
+    isOccupied: () =>
+      query(async (client) => {
+        const { rows } = await client.query<{ there: boolean }>(
+          "select to_regclass(quote_ident(current_schema()) || '.schema_migrations') is not null as there",
+        )
+        return rows[0]!.there
+      }),
     assertUnused: () =>
       query(async (client) => {
         let count = 0

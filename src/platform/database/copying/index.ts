@@ -3,6 +3,7 @@
  * between engines are made of it; it knows no table.
  */
 export { type Beside, besideOf } from './beside.ts'
+export { type Brought, bringTable } from './bring.ts'
 export type { Dump, Fill, StoreAddress } from './contract.ts'
 export { openDump } from './dump.ts'
 export { openFill } from './fill.ts'

@@ -3,7 +3,7 @@ import Cursor from 'pg-cursor'
 import { fail } from '../../../kernel/errors.ts'
 import type { Dump } from './contract.ts'
 import { copiedTypes, openSession } from './postgres-session.ts'
-import { quoteName, type Row, type Shape, shapeOf, type Value } from './shape.ts'
+import { putOffTable, quoteName, type Row, type Shape, shapeOf, type Value } from './shape.ts'
 
 const mostRows = 2000
 const batchBytes = 1_000_000
@@ -13,8 +13,15 @@ export async function openPostgresDump(url: string): Promise<Dump> {
   const client = await openSession(url)
   try {
     await client.query('begin transaction isolation level repeatable read read only')
-    const tables = await readShapes(client)
-    return { engine: 'postgres', tables, rows: (shape) => readRows(client, shape), close: () => client.end() }
+    await client.query("set local work_mem = '64MB'")
+    const columns = await readColumns(client)
+    const texts = new Set(columns.filter(({ type }) => isText(type)).map(({ table, name }) => `${table}.${name}`))
+    return {
+      engine: 'postgres',
+      tables: toShapes(columns),
+      rows: (shape, order = 'engine') => readRows(client, shape, order === 'bytes' ? texts : new Set()),
+      close: () => client.end(),
+    }
   } catch (error) {
     await client.end().catch(() => {})
     throw error
@@ -23,7 +30,17 @@ export async function openPostgresDump(url: string): Promise<Dump> {
 
 type ColumnRow = { table: string; name: string; type: string; key: number }
 
+const isText = (type: string) => type === 'text' || type === 'varchar'
+
 export async function readShapes(client: pg.Client): Promise<Shape[]> {
+  return toShapes(await readColumns(client))
+}
+
+function toShapes(columns: readonly ColumnRow[]): Shape[] {
+  return [...Map.groupBy(columns, ({ table }) => table)].map(([table, own]) => shapeOf(table, own))
+}
+
+async function readColumns(client: pg.Client): Promise<ColumnRow[]> {
   const { rows } = await client.query<ColumnRow>(`
     select c.relname as table, a.attname as name, t.typname as type,
            coalesce(array_position(i.indkey::int2[], a.attnum), -1) + 1 as key
@@ -31,7 +48,7 @@ export async function readShapes(client: pg.Client): Promise<Shape[]> {
       join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       join pg_type t on t.oid = a.atttypid
       left join pg_index i on i.indrelid = c.oid and i.indisprimary
-     where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace
+     where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace and c.relname <> '${putOffTable}'
      order by c.relname collate "C", a.attnum`)
   const foreign = rows.find(({ type }) => !copiedTypes.has(type))
   if (foreign !== undefined) {
@@ -41,12 +58,20 @@ export async function readShapes(client: pg.Client): Promise<Shape[]> {
       { param: 'database.url' },
     )
   }
-  return [...Map.groupBy(rows, ({ table }) => table)].map(([table, columns]) => shapeOf(table, columns))
+  return rows
 }
 
-async function* readRows(client: pg.Client, { table, columns, keys }: Shape): AsyncIterable<readonly Row[]> {
+/** `texts` are sorted by their bytes, as SQLite does, whatever the database's own collation says. */
+async function* readRows(
+  client: pg.Client,
+  { table, columns, keys }: Shape,
+  texts: ReadonlySet<string>,
+): AsyncIterable<readonly Row[]> {
   const names = columns.map(quoteName)
-  const order = keys > 0 ? `order by ${names.slice(0, keys).join(', ')}` : ''
+  const sorted = columns
+    .slice(0, keys)
+    .map((name) => (texts.has(`${table}.${name}`) ? `${quoteName(name)} collate "C"` : quoteName(name)))
+  const order = keys > 0 ? `order by ${sorted.join(', ')}` : ''
   const text = `select ${names.join(', ')} from ${quoteName(table)} ${order}`
   // Rows as lists: two columns may not be told apart by a name that is a number.
   const Rows = Cursor as unknown as new (sql: string, values: unknown[], config: object) => Cursor<Value[]>

@@ -12,6 +12,12 @@ export function shapeOf(table: string, columns: readonly { name: string; key: nu
   return { table, columns: [...keys, ...others].map(({ name }) => name), keys: keys.length }
 }
 
+/** Rows are told apart by their primary key; every table of ours has one. */
+export function keyed(shape: Shape): Shape {
+  if (shape.keys > 0) return shape
+  throw new Error(`The table ${shape.table} has no primary key`)
+}
+
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
@@ -45,4 +51,35 @@ function fromPlain(value: unknown): Value {
   if (i !== undefined) return BigInt(i)
   if (f !== undefined) return Number(f)
   return Buffer.from(b ?? '', 'base64')
+}
+
+/** Where a store that is being filled notes what `finish` has to put back; its being there says that it is not whole. */
+export const putOffTable = 'unfinished_copy'
+
+/** The order of primary keys by value: numbers, then texts by their bytes, then bytes, as SQLite sorts them. */
+export function compareKeys(a: Row, b: Row, keys: number): number {
+  for (let at = 0; at < keys; at++) {
+    const order = compareValues(a[at]!, b[at]!)
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+function compareValues(a: Value, b: Value): number {
+  const kind = kindOf(a) - kindOf(b)
+  if (kind !== 0) return kind
+  if (typeof a === 'string') return compareTexts(a, b as string)
+  if (a instanceof Uint8Array) return Buffer.compare(a, b as Uint8Array)
+  return a === b || a === null ? 0 : a < (b as number | bigint) ? -1 : a > (b as number | bigint) ? 1 : 0
+}
+
+function kindOf(value: Value): number {
+  return value === null ? 0 : typeof value === 'string' ? 2 : value instanceof Uint8Array ? 3 : 1
+}
+
+function compareTexts(a: string, b: string): number {
+  if (a === b) return 0
+  // JavaScript compares halves of surrogate pairs, which sort before characters that their UTF-8 sorts after.
+  if (/[\ud800-\uffff]/.test(a) && /[\ud800-\uffff]/.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return a < b ? -1 : 1
 }

@@ -1,6 +1,6 @@
 import Sqlite from 'better-sqlite3'
 import type { Dump } from './contract.ts'
-import { quoteName, type Row, type Shape, shapeOf, type Value } from './shape.ts'
+import { putOffTable, quoteName, type Row, type Shape, shapeOf, type Value } from './shape.ts'
 
 const batchRows = 500
 const batchBytes = 1_000_000
@@ -10,12 +10,7 @@ export async function openSqliteDump(file: string): Promise<Dump> {
   const db = new Sqlite(file, { readonly: true, fileMustExist: true, timeout: 5000 })
   try {
     db.exec('begin')
-    const tables = db
-      .prepare<[], { name: string }>(
-        "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\' order by name",
-      )
-      .all()
-      .map(({ name }) => shapeOf(name, columnsOf(db, name)))
+    const tables = readShapes(db)
     return {
       engine: 'sqlite',
       tables,
@@ -30,10 +25,16 @@ export async function openSqliteDump(file: string): Promise<Dump> {
   }
 }
 
-function columnsOf(db: Sqlite.Database, table: string): { name: string; key: number }[] {
+export function readShapes(db: Sqlite.Database): Shape[] {
+  const columnsOf = db.prepare<[string], { name: string; key: number }>(
+    'select name, pk as key from pragma_table_info(?)',
+  )
   return db
-    .prepare<[string], { name: string; key: number }>('select name, pk as key from pragma_table_info(?)')
-    .all(table)
+    .prepare<[string], { name: string }>(
+      "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\' and name <> ? order by name",
+    )
+    .all(putOffTable)
+    .map(({ name }) => shapeOf(name, columnsOf.all(name)))
 }
 
 async function* readRows(db: Sqlite.Database, { table, columns, keys }: Shape): AsyncIterable<readonly Row[]> {
