@@ -56,6 +56,8 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
   })
 
   const store = {
+    /** For reads that need no transaction. */
+    db,
     transaction: <T>(work: (trx: Trx) => Promise<T>): Promise<T> => db.transaction().execute(work),
 
     /** What alerts open and join is decided by one at a time, on whatever node: nobody opens the same twice. */
@@ -197,7 +199,10 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
           .execute()
       ).map(readAlert),
     /** Which of these are known, with their incident; ended or not. */
-    async known(trx: Trx, alerts: readonly Pick<ToldAlert, 'fingerprint' | 'tenantId' | 'startsAt'>[]) {
+    async known(
+      trx: Kysely<IncidentsTables>,
+      alerts: readonly Pick<ToldAlert, 'fingerprint' | 'tenantId' | 'startsAt'>[],
+    ) {
       const found: AlertRow[] = []
       for (let index = 0; index < alerts.length; index += 200) {
         const some = alerts.slice(index, index + 200)
