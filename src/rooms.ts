@@ -32,6 +32,8 @@ import {
   contractNames,
   createServiceProxy,
   createServices,
+  downDependencies,
+  instanceStandings,
   openSyntheticServices,
   type ServicesTables,
 } from './services/index.ts'
@@ -315,6 +317,8 @@ export function buildRooms(
       ...{ db, secrets, bus, clock, log, metrics, mailer, telemetry, heartbeats, leases: leasesOf('worker') },
       ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url, version, verdicts: health.verdicts },
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
+      standings: { checks: checks.standings, instances: () => instanceStandings(services.directory) },
+      dependenciesOf: ({ service }) => downDependencies(services.directory, service),
     },
     config.alerts,
   )
