@@ -8,13 +8,19 @@ import { createDemo } from './demo/index.ts'
 import { type DoctorTables, doctorRoutes } from './doctor/index.ts'
 import { doctorParts } from './doctor-parts.ts'
 import { createQuestions } from './drill-questions.ts'
-import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
+import {
+  createGateway,
+  type Gateway,
+  type GatewayTables,
+  openSyntheticProviders,
+  type PinnedTables,
+} from './gateway/index.ts'
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
 import { createPublicPaths } from './http/access/public-paths.ts'
 import { contextOf } from './http/context.ts'
 import { createRoles, type Roles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
-import { createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
+import { type ActionLevers, createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { fail, HubError } from './kernel/errors.ts'
 import { createHeartbeats, type Heartbeats } from './kernel/heartbeats.ts'
@@ -38,7 +44,7 @@ import {
   type ServicesTables,
 } from './services/index.ts'
 import { createSources, type SourceRow, type SourcesTables } from './sources/index.ts'
-import { createSystemLogs, createTelemetry } from './telemetry/index.ts'
+import { createSystemLogs, createTelemetry, type Telemetry } from './telemetry/index.ts'
 import {
   createUsage,
   type MirrorTables,
@@ -333,6 +339,7 @@ export function buildRooms(
           .map(({ action, ...rest }) => ({ ...rest, what: action, kind: action.split('.')[0]! })),
       namesOf: (ids) => identity.namesOf('user', ids),
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
+      levers: createActionLevers(gateway, identity.keys, telemetry.collectors),
       ...{ publicUrl: config.server.public_url, version },
     },
     config.incidents,
@@ -482,6 +489,26 @@ function createLevers({ keys, audit }: Pick<Identity, 'keys' | 'audit'>) {
         actor: { kind: 'hub', id: 'risk', name: 'risk' },
       })
       return (code: string, after: unknown) => open.end({ status: code === '' ? 200 : 500, code, after })
+    },
+  }
+}
+
+/** What actions of incidents may do. */
+function createActionLevers(
+  gateway: Pick<Gateway, 'findProvider' | 'setProviderEnabled'>,
+  keys: Identity['keys'],
+  collectors: Telemetry['collectors'],
+): ActionLevers {
+  return {
+    ...{ provider: gateway.findProvider, setProviderEnabled: gateway.setProviderEnabled },
+    ...{ collectors: collectors.names, restartCollector: collectors.restart },
+    key: (scope, id) =>
+      keys.get(scope, id).catch((error: unknown) => {
+        if (error instanceof HubError && error.code === 'not_found') return null
+        throw error
+      }),
+    async changeKey(scope, id, change) {
+      await keys.patch(scope, id, change)
     },
   }
 }

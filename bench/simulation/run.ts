@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { simulateDays } from '../../src/incidents/testing-days.ts'
 import { incidentsMigration } from '../../src/migrations/0026-incidents.ts'
+import { incidentActionsMigration } from '../../src/migrations/0030-incident-actions.ts'
 import { migrate, openDatabase } from '../../src/platform/database/index.ts'
 import { silentLog } from '../../src/platform/testing.ts'
 
@@ -20,7 +21,7 @@ const database = await openDatabase<any>({
   ...{ url: `sqlite:${join(folder, 'gatehouse.db')}`, dataDir: folder, poolSize: 4, log: silentLog },
 })
 try {
-  await migrate(database, [incidentsMigration], { log: silentLog })
+  await migrate(database, [incidentsMigration, incidentActionsMigration], { log: silentLog })
   console.log(`seed ${seed}, ${days} days: again with npm run bench -- simulation --seed ${seed} --days ${days}`)
   const began = performance.now()
   const { faults, lost, crashes, incidents } = await simulateDays(database.kysely, seed, days)

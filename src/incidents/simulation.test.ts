@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { incidentsMigration } from '../migrations/0026-incidents.ts'
+import { incidentActionsMigration } from '../migrations/0030-incident-actions.ts'
 import { engines } from '../platform/database/testing.ts'
 import { simulateDays } from './testing-days.ts'
 
@@ -9,7 +10,7 @@ const days = { sqlite: 250, postgres: 6 }
 describe.each(engines())('days of faults on $name', ({ name, open }) => {
   const isSqlite = name === 'sqlite'
   const run = async (seed: number, length: number, options = {}) => {
-    const { kysely } = await open([incidentsMigration])
+    const { kysely } = await open([incidentsMigration, incidentActionsMigration])
     return simulateDays(kysely, seed, length, options)
   }
 

@@ -277,6 +277,17 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
         .execute()
       return rows.map(({ labels }) => (JSON.parse(labels) as { alertname?: string }).alertname ?? 'alert')
     },
+    /** Fingerprints of its alerts that fire. */
+    async firingPrints(incidentId: string): Promise<string[]> {
+      const rows = await db
+        .selectFrom('incident_alerts')
+        .select('fingerprint')
+        .where('incident_id', '=', incidentId)
+        .where('ended_at', 'is', null)
+        .limit(200)
+        .execute()
+      return rows.map(({ fingerprint }) => fingerprint)
+    },
     async lastEnd(trx: Trx, incidentId: string): Promise<number> {
       const row = await trx
         .selectFrom('incident_alerts')
@@ -456,6 +467,7 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
           .execute()
         const ids = old.map(({ id }) => id)
         if (ids.length === 0) return 0
+        await trx.deleteFrom('incident_actions').where('incident_id', 'in', ids).execute()
         await trx.deleteFrom('incident_pages').where('incident_id', 'in', ids).execute()
         await trx.deleteFrom('incident_alerts').where('incident_id', 'in', ids).execute()
         await trx.deleteFrom('incident_timeline').where('incident_id', 'in', ids).execute()
