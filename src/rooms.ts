@@ -11,13 +11,19 @@ import { createDemo } from './demo/index.ts'
 import { type DoctorTables, doctorRoutes } from './doctor/index.ts'
 import { doctorParts } from './doctor-parts.ts'
 import { createQuestions } from './drill-questions.ts'
-import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
+import {
+  createGateway,
+  type Gateway,
+  type GatewayTables,
+  openSyntheticProviders,
+  type PinnedTables,
+} from './gateway/index.ts'
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
 import { createPublicPaths } from './http/access/public-paths.ts'
 import { contextOf } from './http/context.ts'
 import { createRoles, type Roles, type ServerRole } from './http/roles.ts'
 import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
-import { createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
+import { type ActionLevers, createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { derive } from './kernel/derive.ts'
 import { fail, HubError } from './kernel/errors.ts'
@@ -37,11 +43,13 @@ import {
   contractNames,
   createServiceProxy,
   createServices,
+  downDependencies,
+  instanceStandings,
   openSyntheticServices,
   type ServicesTables,
 } from './services/index.ts'
 import { createSources, type SourceRow, type SourcesTables } from './sources/index.ts'
-import { createSystemLogs, createTelemetry } from './telemetry/index.ts'
+import { createSystemLogs, createTelemetry, type Telemetry } from './telemetry/index.ts'
 import {
   createUsage,
   type MirrorTables,
@@ -326,6 +334,8 @@ export function buildRooms(
       ...{ db, secrets, bus, clock, log, metrics, mailer, telemetry, heartbeats, leases: leasesOf('worker') },
       ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url, version, verdicts: health.verdicts },
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
+      standings: { checks: checks.standings, instances: () => instanceStandings(services.directory) },
+      dependenciesOf: ({ service }) => downDependencies(services.directory, service),
     },
     config.alerts,
   )
@@ -340,6 +350,7 @@ export function buildRooms(
           .map(({ action, ...rest }) => ({ ...rest, what: action, kind: action.split('.')[0]! })),
       namesOf: (ids) => identity.namesOf('user', ids),
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
+      levers: createActionLevers(gateway, identity.keys, telemetry.collectors),
       ...{ publicUrl: config.server.public_url, version },
     },
     config.incidents,
@@ -501,6 +512,26 @@ function createLevers({ keys, audit }: Pick<Identity, 'keys' | 'audit'>) {
         actor: { kind: 'hub', id: 'risk', name: 'risk' },
       })
       return (code: string, after: unknown) => open.end({ status: code === '' ? 200 : 500, code, after })
+    },
+  }
+}
+
+/** What actions of incidents may do. */
+function createActionLevers(
+  gateway: Pick<Gateway, 'findProvider' | 'setProviderEnabled'>,
+  keys: Identity['keys'],
+  collectors: Telemetry['collectors'],
+): ActionLevers {
+  return {
+    ...{ provider: gateway.findProvider, setProviderEnabled: gateway.setProviderEnabled },
+    ...{ collectors: collectors.names, restartCollector: collectors.restart },
+    key: (scope, id) =>
+      keys.get(scope, id).catch((error: unknown) => {
+        if (error instanceof HubError && error.code === 'not_found') return null
+        throw error
+      }),
+    async changeKey(scope, id, change) {
+      await keys.patch(scope, id, change)
     },
   }
 }

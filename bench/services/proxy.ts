@@ -28,7 +28,7 @@ const instance = {
 } as const
 const service: DirectoryService = {
   ...{ id: 'svc_bench', name: 'bench', tenantId: 'ten_a', isShared: false, enabled: true, basePath: '/' },
-  ...{ requiresAuth: true, declaredOnly: true },
+  ...{ requiresAuth: true, declaredOnly: true, dependsOn: [] },
   endpoints: [
     { method: 'POST', path: '/v1/chat/completions', requiredRoles: ['user'], isPublic: false, rateLimit: null },
   ],

@@ -180,6 +180,16 @@ function toPosted({ labels, en, zh, isOver, tenantId = '', dependsOn = '', holds
   }
 }
 
+/** An announcement as the alert it begins or ends; null where it says neither. */
+export function toAlertOf<N extends keyof Announcements>(
+  name: N,
+  news: Announcements[N],
+  now: number,
+): PostedAlert | null {
+  const said = readers[name]?.(news) ?? null
+  return said === null ? null : toPosted(said, now)
+}
+
 /** A check of the hub and how it stands. */
 export type StandingVerdict = { check: string; state: string; message: string; remedy: string }
 

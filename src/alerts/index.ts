@@ -21,6 +21,7 @@ import { fingerprintOf } from './fingerprint.ts'
 import { alertsFromAnnouncements, type StandingVerdict } from './from-announcements.ts'
 import { createPipeline, type PipelineParts, type PipelineTables } from './pipeline/index.ts'
 import { compileRouting, readRouting, routingOf } from './pipeline/routing.ts'
+import { type AnnouncedStandings, createAnnouncedReconciler } from './reconcile-announced.ts'
 import { createRules, type RulesParts } from './rules/index.ts'
 import type { AlertRuleTables } from './rules/store.ts'
 
@@ -33,6 +34,7 @@ export type AlertsParts = DeliveryParts &
   Omit<PipelineParts, 'deliver' | 'suppressed' | 'receivers'> & {
     /** How the hub's own checks stand. */
     verdicts(): readonly StandingVerdict[]
+    standings: AnnouncedStandings
   }
 
 export type Alerts = {
@@ -65,6 +67,9 @@ export function createAlerts(parts: AlertsParts, config: AlertsConfig): Alerts {
     config,
   )
   const rules = createRules({ ...parts, post: pipeline.post }, config)
+  const reconciler = createAnnouncedReconciler({
+    ...{ standings: parts.standings, active: pipeline.active, post: pipeline.post, clock },
+  })
   const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
   let stopListening = () => {}
   const stopping = new AbortController()
@@ -116,6 +121,7 @@ export function createAlerts(parts: AlertsParts, config: AlertsConfig): Alerts {
       stopListening = listening.stop
       schedule.every('alerts-announced', 2000, listening.turn, { onOneNode: false, firstDelayMs: 1000 })
       schedule.every('alerts', 1000, () => pipeline.tick(), { onOneNode: true, firstDelayMs: 100 })
+      schedule.every('alerts-reconciled', 15_000, reconciler.turn, { onOneNode: true, firstDelayMs: 2000 })
       schedule.every('alerts-tidy', 600_000, () => pipeline.tidy(), { onOneNode: true, firstDelayMs: 60_000 })
       await rules.start()
     },

@@ -108,6 +108,10 @@ export type Gateway = {
   /** Asks one enabled provider for its list of models, which is free, and remembers what came. */
   askProvider(name: string): Promise<void>
   /** What each provider is called, the disabled too. */
+  /** By id or name; null when there is none. */
+  findProvider(idOrName: string): Promise<{ id: string; name: string; enabled: boolean } | null>
+  /** In use on this node when it resolves. */
+  setProviderEnabled(id: string, enabled: boolean): Promise<void>
   providerNames(): Promise<ReadonlyMap<string, string>>
   /** Whether a made-up provider is among those served. */
   hasSynthetic(): boolean
@@ -312,6 +316,13 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       canaries.stop()
       table.stop()
       streams.stop()
+    },
+    async findProvider(idOrName) {
+      const row = await store.findProvider(idOrName)
+      return row === undefined ? null : { id: row.id, name: row.name, enabled: row.enabled === 1 }
+    },
+    async setProviderEnabled(id, enabled) {
+      await configure.updateProvider(id, { enabled })
     },
     providerNames: async () => new Map((await store.listProviders(false)).map(({ id, name }) => [id, name])),
     providerStanding(name) {

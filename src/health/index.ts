@@ -62,6 +62,23 @@ export function createHealth(parts: HealthParts): Health {
     timeoutMs,
     heartbeats,
   })
+  const idle = metrics.readings('gauge', 'gatehouse_worker_idle_seconds', 'Since a worker finished a turn.', ['worker'])
+  const turns = metrics.readings('gauge', 'gatehouse_worker_turn_seconds', 'The longest a healthy turn of it takes.', [
+    'worker',
+  ])
+  metrics.beforeRender(() => {
+    const workers = heartbeats.list()
+    const told = (value: (each: (typeof workers)[number]) => number) =>
+      workers.map((each) => ({ labels: { worker: each.worker }, value: value(each) / 1000 }))
+    idle.replace(
+      'heartbeats',
+      told(({ ageMs }) => ageMs),
+    )
+    turns.replace(
+      'heartbeats',
+      told(({ everyMs }) => everyMs),
+    )
+  })
   let isReady = false
   const { verdicts, start } = rounds
   return {

@@ -60,7 +60,7 @@ export function createAlertIntake(parts: AlertsParts) {
       .sort((a, b) => Number(a.inhibitedBy !== '') - Number(b.inhibitedBy !== '') || a.startsAt - b.startsAt)
     for (let index = 0; index < severe.length; index += batch) {
       const some = severe.slice(index, index + batch)
-      const known = await store.transaction((trx) => store.known(trx, some))
+      const known = await store.known(store.db, some)
       const news = some.filter((alert) => {
         const found = known.get(alertKey(alert))
         return found === undefined || (found.endedAt === null && found.inhibitedBy !== alert.inhibitedBy)
@@ -192,6 +192,9 @@ export function createAlertIntake(parts: AlertsParts) {
   async function ended(alerts: readonly Pick<ToldAlert, 'fingerprint' | 'tenantId' | 'startsAt' | 'endsAt'>[]) {
     for (let index = 0; index < alerts.length; index += batch) {
       const some = alerts.slice(index, index + batch)
+      const before = await store.known(store.db, some)
+      // Most of what is compared was ended before: nobody waits in line for that.
+      if (![...before.values()].some(({ endedAt }) => endedAt === null)) continue
       const changed = await store.transaction(async (trx) => {
         await store.lockCauses(trx)
         const touched = new Map<string, string[]>()

@@ -1,12 +1,13 @@
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { incidentsMigration } from '../migrations/0026-incidents.ts'
+import { incidentActionsMigration } from '../migrations/0030-incident-actions.ts'
 import { engines } from '../platform/database/testing.ts'
 import { admin, createAlertWorld, createSetClock, minuteMs, openNode, startAt } from './testing.ts'
 
 describe.each(engines())('incidents on $name', ({ open }) => {
   async function start(options: Parameters<typeof openNode>[3] = {}) {
-    const { kysely } = await open([incidentsMigration])
+    const { kysely } = await open([incidentsMigration, incidentActionsMigration])
     const clock = createSetClock()
     const alerts = createAlertWorld(clock)
     return { db: kysely, clock, alerts, ...(await openNode(kysely, clock, alerts, options)) }
@@ -15,7 +16,7 @@ describe.each(engines())('incidents on $name', ({ open }) => {
     (await node.ask('GET', '/api/incidents?limit=200')).data
 
   test('ids of a day have no gap, however many are opened at once, on several nodes, with failures among them', async () => {
-    const { kysely } = await open([incidentsMigration])
+    const { kysely } = await open([incidentsMigration, incidentActionsMigration])
     const clock = createSetClock()
     const alerts = createAlertWorld(clock)
     const nodes = await Promise.all([1, 2, 3].map(() => openNode(kysely, clock, alerts)))

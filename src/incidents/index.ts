@@ -13,6 +13,7 @@ import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createSchedule } from '../platform/schedule.ts'
 import type { Secrets } from '../platform/secrets.ts'
+import type { ActionLevers } from './actions/action.ts'
 import { type AskBlast, createAlertIntake } from './alerts.ts'
 import type { IncidentsConfig } from './config.ts'
 import { createDelivery, type Tell } from './escalation/deliver.ts'
@@ -22,6 +23,8 @@ import type { LifeRules } from './life.ts'
 import { createOnCallSettings } from './on-call/settings.ts'
 import { createRules } from './open.ts'
 import { type AlertSource, createReconciler } from './reconcile.ts'
+import { createRemedies } from './remedies/remedies.ts'
+import { createRemedyStore } from './remedies/store.ts'
 import { createReports } from './report/reports.ts'
 import { incidentRoutes } from './routes.ts'
 import type { Change, ToldAlert } from './schema.ts'
@@ -29,6 +32,7 @@ import { createIncidentsStore } from './store.ts'
 import type { IncidentsTables } from './tables.ts'
 import { createTimelineChain } from './timeline/chain.ts'
 
+export type { ActionLevers } from './actions/action.ts'
 export { openIncidents } from './open.ts'
 export { type ReportFormat, reportFormats } from './report/reports.ts'
 export { type State, states, type ToldAlert } from './schema.ts'
@@ -59,6 +63,8 @@ export type IncidentsRoomParts = AlertSource & {
   /** What people are called; those that are gone are left out. */
   namesOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   tenantIdOf(written: string): Promise<string | null>
+  /** What actions pull. */
+  levers: ActionLevers
   /** Where people reach the hub; '' when it does not know. */
   publicUrl: string
   version: string
@@ -96,6 +102,9 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
     ...{ linkMs: config.link_hours * 3_600_000, language: config.language },
   })
   const reports = createReports({ store, chain, calendars, zone, clock, config })
+  const remedies = createRemedies({
+    ...{ remedyStore: createRemedyStore(parts.db), store, incidents, levers: parts.levers, secrets, clock, log },
+  })
   const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
   const standing = metrics.readings('gauge', 'gatehouse_incidents_active', 'Incidents that are not over.', [
     ...(['severity', 'state'] as const),
@@ -109,6 +118,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
   async function look(signal?: AbortSignal): Promise<void> {
     // Timers first: what is due does not wait for whoever keeps the alerts.
     await incidents.settleDue(signal)
+    await remedies.settleDue(signal)
     await reconciler.reconcile()
     await incidents.settleDue(signal)
     await reports.digestIfDue()
@@ -145,7 +155,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
 
   return {
     routes: incidentRoutes({
-      ...{ incidents, store, reports, onCall, links, calendars, zone, clock, chain },
+      ...{ incidents, store, remedies, reports, onCall, links, calendars, zone, clock, chain },
       ...{ namesOf: parts.namesOf, tenantIdOf: parts.tenantIdOf },
     }),
     async tick(signal) {

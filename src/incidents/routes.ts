@@ -13,6 +13,8 @@ import * as life from './life.ts'
 import { onCallRoutes } from './on-call/routes.ts'
 import type { OnCallSettings } from './on-call/settings.ts'
 import { recoveryOf, recoverySteps } from './recovery.ts'
+import type { Remedies } from './remedies/remedies.ts'
+import { remedyRoutes } from './remedies/routes.ts'
 import { type Reports, reportFormats } from './report/reports.ts'
 import { runbookRoutes } from './runbooks/routes.ts'
 import { runbooksFor } from './runbooks/runbooks.ts'
@@ -33,6 +35,7 @@ const idParam = z.object({ id: z.string().max(40) })
 export type IncidentRouteParts = {
   incidents: Incidents
   store: IncidentsStore
+  remedies: Remedies
   reports: Reports
   onCall: OnCallSettings
   links: AckLinks
@@ -319,6 +322,7 @@ export function incidentRoutes(parts: IncidentRouteParts): Route[] {
         }
       },
     }),
+    ...remedyRoutes({ ...parts, actorOf }),
     ...acknowledgeRoutes(parts),
     ...slaRoutes(parts),
     ...onCallRoutes(parts),

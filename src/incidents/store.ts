@@ -56,6 +56,8 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
   })
 
   const store = {
+    /** For reads that need no transaction. */
+    db,
     transaction: <T>(work: (trx: Trx) => Promise<T>): Promise<T> => db.transaction().execute(work),
 
     /** What alerts open and join is decided by one at a time, on whatever node: nobody opens the same twice. */
@@ -197,7 +199,10 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
           .execute()
       ).map(readAlert),
     /** Which of these are known, with their incident; ended or not. */
-    async known(trx: Trx, alerts: readonly Pick<ToldAlert, 'fingerprint' | 'tenantId' | 'startsAt'>[]) {
+    async known(
+      trx: Kysely<IncidentsTables>,
+      alerts: readonly Pick<ToldAlert, 'fingerprint' | 'tenantId' | 'startsAt'>[],
+    ) {
       const found: AlertRow[] = []
       for (let index = 0; index < alerts.length; index += 200) {
         const some = alerts.slice(index, index + 200)
@@ -271,6 +276,17 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
         .limit(100)
         .execute()
       return rows.map(({ labels }) => (JSON.parse(labels) as { alertname?: string }).alertname ?? 'alert')
+    },
+    /** Fingerprints of its alerts that fire. */
+    async firingPrints(incidentId: string): Promise<string[]> {
+      const rows = await db
+        .selectFrom('incident_alerts')
+        .select('fingerprint')
+        .where('incident_id', '=', incidentId)
+        .where('ended_at', 'is', null)
+        .limit(200)
+        .execute()
+      return rows.map(({ fingerprint }) => fingerprint)
     },
     async lastEnd(trx: Trx, incidentId: string): Promise<number> {
       const row = await trx
@@ -451,6 +467,7 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
           .execute()
         const ids = old.map(({ id }) => id)
         if (ids.length === 0) return 0
+        await trx.deleteFrom('incident_actions').where('incident_id', 'in', ids).execute()
         await trx.deleteFrom('incident_pages').where('incident_id', 'in', ids).execute()
         await trx.deleteFrom('incident_alerts').where('incident_id', 'in', ids).execute()
         await trx.deleteFrom('incident_timeline').where('incident_id', 'in', ids).execute()

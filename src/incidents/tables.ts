@@ -57,9 +57,28 @@ export type IncidentsTables = {
     tries: number
     due_at: number
   }
+  incident_actions: {
+    id: string
+    incident_id: string
+    tenant_id: string
+    action: string
+    target: string
+    parameters: string
+    /** Whether it was taken with the eyes of a tenant's administrator. */
+    is_of_tenant: number
+    before_json: string
+    words: string
+    state: 'intended' | 'done' | 'failed' | 'undoing' | 'undone'
+    error: string
+    by_json: string
+    at: number
+    ends_at: number | null
+    updated_at: number
+  }
   on_call_settings: { kind: string; name: string; body: string; updated_at: number }
   incident_marks: { kind: string; name: string; at: number }
 }
 
 export type IncidentRow = Selectable<IncidentsTables['incidents']>
+export type RemedyRow = Selectable<IncidentsTables['incident_actions']>
 export type AlertRow = Selectable<IncidentsTables['incident_alerts']>

@@ -8,6 +8,7 @@ import { createMemoryLeases } from '../platform/lease/memory.ts'
 import type { Log } from '../platform/log.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { createSecrets } from '../platform/secrets.ts'
+import type { ActionLevers } from './actions/action.ts'
 import { incidentsConfig } from './config.ts'
 import { createIncidentsRoom, type IncidentsRoomParts } from './index.ts'
 import type { ToldAlert } from './schema.ts'
@@ -62,6 +63,14 @@ export function createAlertWorld(clock: Clock) {
   }
 }
 
+const noLevers: ActionLevers = {
+  ...{ provider: async () => null, key: async () => null, collectors: () => [] },
+  ...{ setProviderEnabled: refuse, changeKey: refuse, restartCollector: refuse },
+}
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('this test has no levers'))
+}
+
 export type Told = Parameters<IncidentsRoomParts['tell']>[0]
 
 /** A node with a store that may be others' too. Close nothing: the store's test does. */
@@ -91,6 +100,7 @@ export async function openNode(
       changes: async () => [],
       namesOf: async (ids) => new Map(ids.map((id) => [id, `name of ${id}`])),
       tenantIdOf: async (written) => written,
+      levers: noLevers,
       ...{ publicUrl: 'https://hub.example', version: '1.0.0', ...options.parts },
       ...(options.tell && { tell: options.tell }),
     },

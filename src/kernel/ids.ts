@@ -36,6 +36,7 @@ export const idPrefixes = {
   silence: 'sil',
   alertHook: 'hok',
   alertEnding: 'aen',
+  incidentAction: 'iac',
   backup: 'bak',
   configRevision: 'rev',
 } as const

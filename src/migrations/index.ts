@@ -29,6 +29,7 @@ import { alertRulesMigration } from './0027-alert-rules.ts'
 import { alertPipelineMigration } from './0028-alert-pipeline.ts'
 import { backupsMigration } from './0029-backups.ts'
 import { configRevisionsMigration } from './0030-config-revisions.ts'
+import { incidentActionsMigration } from './0030-incident-actions.ts'
 
 export type { Migration }
 
@@ -64,4 +65,5 @@ export const migrations: readonly Migration[] = [
   alertPipelineMigration,
   backupsMigration,
   configRevisionsMigration,
+  incidentActionsMigration,
 ]

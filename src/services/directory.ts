@@ -69,6 +69,13 @@ export type DirectoryService = {
   endpoints: readonly ServiceEndpoint[]
   instances: readonly Instance[]
   routing: ServiceRouting
+  /** What its metadata names as `depends_on`: services by name, `provider:…`, `check:…`. */
+  dependsOn: readonly string[]
+}
+
+/** Whether nobody of it can take a call. */
+function isServiceDown({ enabled, instances }: Pick<DirectoryService, 'enabled' | 'instances'>): boolean {
+  return enabled && !instances.some(({ state }) => state === 'passing' || state === 'warning' || state === 'starting')
 }
 
 export type Directory = {
@@ -77,4 +84,24 @@ export type Directory = {
   list(): readonly DirectoryService[]
   /** Called with the name of every service that changed; returns how to stop it. */
   onChange(listener: (name: string) => void): () => void
+}
+
+/** What a service depends on that may be the cause of its trouble: of other services, only those that are down. */
+export function downDependencies(directory: Directory, name: string | undefined): string[] {
+  const service = name === undefined ? undefined : directory.find(name)
+  return (service?.dependsOn ?? []).flatMap((each) => {
+    if (/^(check|provider):/.test(each)) return [each]
+    const other = directory.find(each.replace(/^service:/, ''))
+    return other !== undefined && isServiceDown(other) ? [`service:${other.name}`] : []
+  })
+}
+
+/** Every instance and how it stands, as if it had changed just now. */
+export function instanceStandings(directory: Directory) {
+  return directory.list().flatMap(({ name: service, instances }) =>
+    instances.map(({ id: instanceId, state: to }) => {
+      const isDown = to === 'critical' || to === 'gone'
+      return { service, instanceId, from: isDown ? 'passing' : 'critical', to, reason: 'as it stands' }
+    }),
+  )
 }

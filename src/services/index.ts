@@ -32,7 +32,7 @@ import { registryRoutes } from './routes.ts'
 import { createServicesStore, type ServicesTables } from './store.ts'
 
 export type { ServicesConfig } from './config.ts'
-export type { Directory, DirectoryService } from './directory.ts'
+export { type Directory, type DirectoryService, downDependencies, instanceStandings } from './directory.ts'
 export { createServiceProxy } from './proxy/index.ts'
 export { contractNames } from './reserved-names.ts'
 export type { ServicesTables } from './store.ts'

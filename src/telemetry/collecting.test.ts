@@ -63,6 +63,40 @@ test('one that stalls is given up and holds up no other; its late answer is not 
   expect(await run.render()).not.toMatch(/^gatehouse_redis_level /m)
 })
 
+test('one that hangs for good is restarted: its connections are closed, and what it reads then is there', async () => {
+  const clock = createManualClock()
+  let closed = 0
+  let isStuck = true
+  const stuck: Collector = {
+    name: 'redis',
+    open({ metrics }) {
+      const level = metrics.readings('gauge', 'gatehouse_redis_level', 'Level.')
+      const read = () => (isStuck ? new Promise<never>(() => {}) : Promise.resolve([[level, 4] as const]))
+      return [{ target: 't', when: 'interval', read, close: async () => void closed++ }]
+    },
+  }
+  const run = runCollectors([stuck], { parts: { clock }, timeoutMs: 5000 })
+  const up = 'gatehouse_collector_up{collector="redis",target="t"}'
+  const round = async () => {
+    const reading = run.read()
+    await clock.advance(5000)
+    return reading
+  }
+  expect(await round()).toMatchObject({ [up]: 0 })
+  isStuck = false
+  // What hangs is waited for at every turn, and never ends.
+  expect(await round()).toMatchObject({ [up]: 0 })
+  await run.collecting.restart('redis')
+  expect(closed).toBe(1)
+  expect(await round()).toMatchObject({ [up]: 1, gatehouse_redis_level: 4 })
+  isStuck = true
+  const failing = run.collecting.restart('redis')
+  failing.catch(() => {})
+  await new Promise((resolve) => setImmediate(resolve))
+  await clock.advance(5000)
+  await expect(failing).rejects.toMatchObject({ code: 'unavailable' })
+})
+
 test('a collector that is off is not even opened', async () => {
   const never: Collector = {
     name: 'redis',

@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock.ts'
+import { fail } from '../kernel/errors.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics, Readings } from '../platform/metrics.ts'
 import type { Collector, CollectorParts, Reader, Reading } from './collectors/collector.ts'
@@ -8,6 +9,9 @@ export type Collecting = {
   start(everyMs: number): void
   /** One round of what is read in the background; resolves when each has ended, been refused or run out of time. */
   round(): Promise<void>
+  names(): string[]
+  /** Closes what a collector has open, forgets what it is at, and reads once. Rejects when that fails. */
+  restart(collector: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -51,6 +55,10 @@ export function createCollecting(
     async round() {
       await Promise.all(inBackground.map((job) => job.read(stopping.signal)))
     },
+    names: () => [...new Set(jobs.map(({ collector }) => collector))],
+    async restart(collector) {
+      for (const job of jobs.filter((each) => each.collector === collector)) await job.restart(stopping.signal)
+    },
     async stop() {
       stopping.abort()
       await repeating
@@ -78,7 +86,13 @@ function createGauges(metrics: Metrics): Gauges {
   }
 }
 
-type Job = { reader: Reader; read(stopping: AbortSignal): Promise<void>; readNow(): void }
+type Job = {
+  collector: string
+  reader: Reader
+  read(stopping: AbortSignal): Promise<void>
+  readNow(): void
+  restart(stopping: AbortSignal): Promise<void>
+}
 
 function createJob(
   collector: string,
@@ -94,12 +108,14 @@ function createJob(
   let running: Promise<readonly Reading[]> | null = null
 
   function run(signal: AbortSignal): Promise<readonly Reading[]> {
-    running ??= Promise.resolve()
+    if (running !== null) return running
+    const begun: Promise<readonly Reading[]> = Promise.resolve()
       .then(() => reader.read(signal))
       .finally(() => {
-        running = null
+        if (running === begun) running = null
       })
-    return running
+    running = begun
+    return begun
   }
 
   function publish(readings: readonly Reading[]): void {
@@ -145,22 +161,33 @@ function createJob(
     }
   }
 
+  function read(stopping: AbortSignal): Promise<void> {
+    reading ??= attempt(stopping).finally(() => {
+      reading = null
+    })
+    return reading
+  }
+
+  function readNow(): void {
+    const startedAt = clock.monotonic()
+    try {
+      publish(reader.read(new AbortController().signal) as readonly Reading[])
+      report(true, startedAt)
+    } catch (error) {
+      report(false, startedAt, error)
+    }
+  }
+
   return {
-    reader,
-    read(stopping) {
-      reading ??= attempt(stopping).finally(() => {
-        reading = null
-      })
-      return reading
-    },
-    readNow() {
-      const startedAt = clock.monotonic()
-      try {
-        publish(reader.read(new AbortController().signal) as readonly Reading[])
-        report(true, startedAt)
-      } catch (error) {
-        report(false, startedAt, error)
-      }
+    ...{ collector, reader, read, readNow },
+    async restart(stopping) {
+      // What hangs ends by its own time-out, and nobody waits for what it would say.
+      await reading
+      await reader.close?.()
+      running = null
+      if (reader.when === 'scrape') readNow()
+      else await read(stopping)
+      if (isUp === false) throw fail('unavailable', `${collector} still cannot read; the log says why`)
     },
   }
 }

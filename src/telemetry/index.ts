@@ -14,7 +14,7 @@ import type { Upstreams } from '../platform/fetch.ts'
 import { readDiskSpace, readTextIfPresent } from '../platform/files.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import { createCollecting } from './collecting.ts'
+import { type Collecting, createCollecting } from './collecting.ts'
 import { collectors } from './collectors/index.ts'
 import type { CollectorsConfig, PrometheusConfig, TelemetryConfig } from './config.ts'
 import { type Fields, readInstant, readNames, readRange, toSearchParams } from './parameters.ts'
@@ -69,6 +69,8 @@ export type Telemetry = {
   query(expression: string, atMs: number): Promise<QueryResult>
   /** Its values at each step from `startMs` to `endMs`, both included. Rejects like `query`. */
   queryRange(expression: string, range: { startMs: number; endMs: number; stepMs: number }): Promise<RangeSeries[]>
+  /** Collectors of this node. */
+  collectors: Pick<Collecting, 'names' | 'restart'>
 }
 
 const dayMs = 86_400_000
@@ -176,6 +178,7 @@ export function createTelemetry(
 
   return {
     routes: metricsRoutes({ answer }),
+    collectors: { names: collecting.names, restart: collecting.restart },
     async start() {
       await samples.start()
       outgoing?.start()

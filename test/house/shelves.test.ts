@@ -18,6 +18,7 @@ const shelves = [
   { folder: 'src/telemetry/collectors', members: '*.ts', contract: 'collector.ts' },
   { folder: 'src/risk/rules', members: '*.ts', contract: 'rule.ts' },
   { folder: 'src/alerts/channels', members: '*.ts', contract: 'channel.ts' },
+  { folder: 'src/incidents/actions', members: '*.ts', contract: 'action.ts' },
   { folder: 'src/doctor/findings', members: '*.ts', contract: '' },
   { folder: 'src/cli/commands', members: '*.ts', contract: '' },
   { folder: 'src/migrations', members: '*.ts', contract: '' },

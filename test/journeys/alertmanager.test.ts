@@ -72,6 +72,7 @@ test.skipIf('missing' in provided)(
           return 'delivered'
         },
         suppressed: async () => {},
+        dependenciesOf: () => [],
         receivers: async () => null,
       },
       alertsConfig.parse({ route, inhibit_rules, storm_max_notifications: 0 }),

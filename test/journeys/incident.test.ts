@@ -163,10 +163,11 @@ describe('from a symptom to a closed incident', () => {
     const told = (await hub.admin('GET', `/api/deliveries?alert=${fingerprint}`)).data
     expect(told.map(({ notify_reason, state }: Record<string, string>) => [notify_reason, state])).toEqual([
       ['all_resolved', 'delivered'],
+      ['escalation', 'delivered'],
       ['first', 'delivered'],
     ])
     for (const { attempts } of told) expect(attempts).toMatchObject([{ outcome: 'delivered', http_status: 200 }])
-    expect(told[1].trace_id).toBe(message!.body.traceId)
+    expect(told[2].trace_id).toBe(message!.body.traceId)
     expect(message!.headers.traceparent).toContain(message!.body.traceId)
     const child = message!.body.hidden[0]!.fingerprint
     const held = (await hub.admin('GET', `/api/deliveries?alert=${child}&state=suppressed`)).data

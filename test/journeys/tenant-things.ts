@@ -160,12 +160,17 @@ export const makers: Record<string, Maker> = {
     const { actions } = await makeFinding(world, owner)
     return { id: actions[0].id }
   },
-  '/api/incidents': async ({ hub }, { id }) => {
+  '/api/incidents': async ({ hub }, { id, key }) => {
     const made = await hub.admin('POST', '/api/incidents', { title: 'bravo fault', severity: 'P3', tenant_id: id })
+    const path = `/api/incidents/${made.id}/actions`
+    const wish = { action: 'key_throttle', parameters: { key: key.id, rate_limit: 100_000, minutes: 0 } }
+    const { confirm } = await hub.admin('POST', path, wish)
+    const { taken } = await hub.admin('POST', path, { ...wish, dry_run: false, confirm })
+    await hub.admin('POST', `${path}/${taken.id}/undo`)
     // Over, so that its clocks read alike whenever they are read.
     await hub.admin('POST', `/api/incidents/${made.id}/resolve`, {})
     await hub.admin('POST', `/api/incidents/${made.id}/close`, {})
-    return { id: made.id }
+    return { id: made.id, action: taken.id }
   },
   '/api/on-call/schedules': async ({ hub }) => {
     const members = [{ name: 'bravo', channels: ['phone'] }]

@@ -4,6 +4,7 @@ import { createManualClock } from '../../kernel/clock.ts'
 import { everything } from '../../kernel/scope.ts'
 import { migrations } from '../../migrations/index.ts'
 import { engines } from '../../platform/database/testing.ts'
+import type { Notification } from '../alert.ts'
 import { makeAlert, makeNotification } from '../testing.ts'
 import { openNode, openVendors, shareStore, testStart } from './testing.ts'
 
@@ -486,6 +487,32 @@ describe.each(engines())('delivery on $name', ({ open: openStore }) => {
     expect(new Set(events.map(({ dedup_key }) => dedup_key)).size).toBe(1)
     expect(events[0].links).toEqual([{ href: 'https://hub.example.com/ack/token', text: 'Gatehouse' }])
     expect(events[0].payload.custom_details.text).toContain('Nobody answers')
+  })
+
+  test('a channel that an incident paged is not told of the same alert again, and the ledger says by which', async () => {
+    const vendors = await openVendors()
+    const node = await openNode(await open())
+    const channel = await node.channel('webhook', vendors.url)
+    await node.receiver('ops', channel.id)
+    const [alert, other] = [makeAlert({ startsAt: testStart }), makeAlert({ name: 'Other', startsAt: testStart })]
+    const page = {
+      ...{ channels: [channel.id], title: '[P1] ALT-2026-01-05-001', text: 'x', severity: 'critical' as const },
+      ...{ traceId: 'b'.repeat(32), dedupeKey: 'ALT-2026-01-05-001/escalation/1.0.0', about: [alert.fingerprint] },
+    }
+    expect(await node.drive(node.delivery.tell(page))).toBe('delivered')
+    const tell = (changes: Partial<Notification>) => node.drive(node.deliver(makeNotification(changes)))
+    expect(await tell({ alerts: [alert] })).toBe('delivered')
+    expect(vendors.received).toHaveLength(1)
+    const held = (await node.ledger(alert.fingerprint)).find(({ state }) => state === 'suppressed')
+    expect(held).toMatchObject({ suppressed_by: 'incident', suppressed_by_id: 'ALT-2026-01-05-001' })
+    // What the page did not name, what begins anew, and a reminder are told.
+    expect(await tell({ alerts: [alert, other], groupKey: 'g2' })).toBe('delivered')
+    expect(await tell({ alerts: [{ ...alert, startsAt: testStart + 3_600_000 }], groupKey: 'g3' })).toBe('delivered')
+    expect(await tell({ alerts: [alert], reason: 'repeat', groupKey: 'g4' })).toBe('delivered')
+    expect(vendors.received).toHaveLength(4)
+    // The end is the incident's to tell, as the beginning was.
+    expect(await tell({ alerts: [{ ...alert, endsAt: testStart + 60_000 }] })).toBe('delivered')
+    expect(vendors.received).toHaveLength(4)
   })
 
   test('a ticket is remembered over a restart, and forgotten when it is closed', async () => {

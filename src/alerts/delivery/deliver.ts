@@ -19,7 +19,14 @@ import { createThrottle, type Throttle } from './throttle.ts'
 
 export type Decided = 'delivered' | 'failed'
 
-export type DeliverOptions = { signal: AbortSignal; action?: Message['action']; url?: string; key?: string }
+export type DeliverOptions = {
+  signal: AbortSignal
+  action?: Message['action']
+  url?: string
+  key?: string
+  /** Fingerprints that the ledger is to find it by, besides those of its alerts. */
+  about?: readonly string[]
+}
 
 export type Deliver = {
   /** To the receiver that the notification names. */
@@ -44,7 +51,7 @@ const firstBackoffMs = 1000
 const longestBackoffMs = 60_000
 
 export function createDeliver(own: {
-  store: Pick<DeliveryStore, 'thread' | 'keepThread' | 'wasTold' | 'recentAttempts'>
+  store: Pick<DeliveryStore, 'thread' | 'keepThread' | 'wasTold' | 'pagesOver' | 'recentAttempts'>
   ledger: Ledger
   standings: Standings
   channel(id: string): ConfiguredChannel | undefined
@@ -121,6 +128,7 @@ export function createDeliver(own: {
     channel: ConfiguredChannel | null,
     channelId: string,
     fallbackFor = '',
+    about: readonly string[] = [],
   ): Entry {
     const { id, receiver, groupKey, status, reason, traceId, alerts, hidden } = notification
     return {
@@ -132,7 +140,7 @@ export function createDeliver(own: {
         ...{ trace_id: traceId, created_at: clock.now(), fallback_for: fallbackFor },
       },
       attempts: [],
-      fingerprints: [...new Set([...alerts, ...hidden].map(({ fingerprint }) => fingerprint))].filter(
+      fingerprints: [...new Set([...[...alerts, ...hidden].map(({ fingerprint }) => fingerprint), ...about])].filter(
         (each) => each !== '',
       ),
     }
@@ -153,7 +161,7 @@ export function createDeliver(own: {
     fallbackFor: string,
   ): Promise<Decided> {
     const { signal } = options
-    const entry = await ledger.open(newEntry(notification, channel, channel.id, fallbackFor))
+    const entry = await ledger.open(newEntry(notification, channel, channel.id, fallbackFor, options.about))
     if (entry.row.state === 'delivered') return 'delivered'
     const { message, written, hash, templateError } = prepare(channel, notification, options)
     Object.assign(entry.row, {
@@ -291,7 +299,12 @@ export function createDeliver(own: {
     const severity = worstOf(notification.alerts)
     if (!isOver) {
       const by = heldBackBy(target, channel, { severity, isOver, wasTold: false, at: clock.now() })
-      if (by === '') return withFallback(channel, notification, options)
+      if (by === '') {
+        const incidentId = await pagedBy(channel.id, notification)
+        if (incidentId === '') return withFallback(channel, notification, options)
+        await hold('incident', channel, notification, incidentId)
+        return 'delivered'
+      }
       await hold(by, channel, notification)
       return by === 'disabled' ? 'failed' : 'delivered'
     }
@@ -314,8 +327,28 @@ export function createDeliver(own: {
     return results.includes('delivered') ? 'delivered' : 'failed'
   }
 
-  function hold(by: string, channel: ConfiguredChannel, { alerts, receiver, groupKey }: Notification): Promise<void> {
-    const common = { receiver, groupKey, by, byId: channel.id, at: clock.now(), tenantId: channel.tenantId }
+  /** The incident whose page this channel had about every alert of the message since it began; '' where there is none. */
+  async function pagedBy(channelId: string, { reason, alerts, truncated }: Notification): Promise<string> {
+    if ((reason !== 'first' && reason !== 'new_alerts') || truncated > 0) return ''
+    const firing = alerts.filter(({ endsAt }) => endsAt === null)
+    // When nobody can say, it is told.
+    const pages = await store
+      .pagesOver(
+        channelId,
+        firing.map(({ fingerprint }) => fingerprint),
+      )
+      .catch(() => new Map<string, { at: number; incidentId: string }>())
+    const isKnown = firing.every(({ fingerprint, startsAt }) => (pages.get(fingerprint)?.at ?? -1) >= startsAt)
+    return isKnown && firing.length > 0 ? pages.get(firing[0]!.fingerprint)!.incidentId : ''
+  }
+
+  function hold(
+    by: string,
+    channel: ConfiguredChannel,
+    { alerts, receiver, groupKey }: Notification,
+    byId = channel.id,
+  ): Promise<void> {
+    const common = { receiver, groupKey, by, byId, at: clock.now(), tenantId: channel.tenantId }
     return ledger.suppress(
       alerts.map(({ fingerprint }) => ({ fingerprint, ...common, channelId: channel.id, channelName: channel.name })),
     )

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import { SMTPServer } from 'smtp-server'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../kernel/clock.ts'
 import { migrations } from '../../migrations/index.ts'
+import { migrate, openDatabase } from '../../platform/database/index.ts'
 import { engines } from '../../platform/database/testing.ts'
 import { createMailer } from '../../platform/mail.ts'
 import { createMetrics } from '../../platform/metrics.ts'
@@ -143,6 +144,48 @@ describe.each(sqlite)('targets that misbehave, on $name', ({ open: openStore }) 
     expect(reasons.every((reason) => ['refused_address', 'unreachable'].includes(reason))).toBe(true)
     expect(attempts.length).toBeGreaterThan(0)
   })
+})
+
+describe('a disk that is full, on sqlite', () => {
+  test.skipIf(process.getuid?.() !== 0)(
+    'holds up no alert: it goes out, and the ledger has it once there is room',
+    async () => {
+      const mount = mkdtempSync(join(tmpdir(), 'gatehouse-full-'))
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', mount])
+      onTestFinished(() => {
+        execFileSync('umount', ['-l', mount])
+        rmSync(mount, { recursive: true, force: true })
+      })
+      const url = `sqlite:${join(mount, 'gatehouse.db')}`
+      // biome-ignore lint/suspicious/noExplicitAny: the migrations make the tables
+      const database = await openDatabase<any>({ url, dataDir: mount, log: silentLog })
+      onTestFinished(() => database.close())
+      await migrate(database, migrations, { log: silentLog })
+      const vendors = await openVendors()
+      const node = await openNode(database)
+      await node.receiver('ops', (await node.channel('webhook', vendors.url)).id)
+
+      const ballast = join(mount, 'ballast')
+      writeFileSync(ballast, '')
+      try {
+        for (;;) appendFileSync(ballast, Buffer.alloc(4096))
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ENOSPC' })
+      }
+      const notifications = Array.from({ length: 40 }, () =>
+        makeNotification({ alerts: [makeAlert({ annotations: { summary: 'x'.repeat(3000) } })] }),
+      )
+      for (const each of notifications) expect(await node.drive(node.deliver(each))).toBe('delivered')
+      expect(vendors.received).toHaveLength(notifications.length)
+      const kept = async () => (await node.ledger()).filter(({ state }) => state === 'delivered').length
+      expect(await kept()).toBeLessThan(notifications.length)
+
+      rmSync(ballast)
+      await node.delivery.turn()
+      expect(await kept()).toBe(notifications.length)
+    },
+    60_000,
+  )
 })
 
 describe.each(sqlite)('mail over a real SMTP server, on $name', ({ open: openStore }) => {

@@ -75,6 +75,8 @@ export type Telling = {
   id?: string
   action?: Message['action']
   tenantId?: string
+  /** Fingerprints of alerts it tells of: the ledger finds it by them, and its channels need not be told of them again. */
+  about?: readonly string[]
   signal?: AbortSignal
 }
 
@@ -254,7 +256,8 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
         ],
       }
       const key = createHash('sha256').update(dedupeKey).digest('hex')
-      const options = { signal: signalOf(telling.signal), action: isOver ? ('resolve' as const) : action, key }
+      const { about = [] } = telling
+      const options = { signal: signalOf(telling.signal), action: isOver ? ('resolve' as const) : action, key, about }
       return track(deliver.toChannels(notification, ids, url === undefined ? options : { ...options, url }))
     },
     suppressed: (found) => ledger.suppress((Array.isArray(found) ? found : [found]) as readonly Suppression[]),

@@ -314,6 +314,26 @@ export function createDeliveryStore(db: Kysely<DeliveryTables>) {
         .executeTakeFirst()
       return row !== undefined
     },
+    /** When a channel was last paged about each of these alerts, and by which incident. */
+    async pagesOver(channelId: string, fingerprints: readonly string[]) {
+      const found = new Map<string, { at: number; incidentId: string }>()
+      if (fingerprints.length === 0) return found
+      const rows = await db
+        .selectFrom('delivery_alerts')
+        .innerJoin('deliveries', 'deliveries.id', 'delivery_alerts.delivery_id')
+        .select(['delivery_alerts.fingerprint', 'deliveries.decided_at', 'deliveries.group_key'])
+        .where('delivery_alerts.fingerprint', 'in', fingerprints.slice(0, 500))
+        .where('deliveries.channel_id', '=', channelId)
+        .where('deliveries.notify_reason', '=', 'escalation')
+        .where('deliveries.state', '=', 'delivered')
+        .orderBy('deliveries.decided_at')
+        .execute()
+      // The key of a page begins with its incident.
+      for (const { fingerprint, decided_at: at, group_key: key } of rows) {
+        found.set(fingerprint, { at, incidentId: key.split('/', 1)[0]! })
+      }
+      return found
+    },
     /** When the last messages went out over a channel, for its rate limit after a restart. */
     async recentAttempts(channelId: string, since: number, limit: number): Promise<number[]> {
       const rows = await db

@@ -42,6 +42,8 @@ export type EngineParts = {
   announce<N extends 'alert.fired' | 'alert.resolved'>(name: N, news: Announcements[N]): void
   /** Routing and silences as they are stored now. */
   readSettings(): Promise<{ routing: Routing; silences: readonly Silence[] }>
+  /** What the thing with these labels depends on and is down, as far as others know: see `nodesOf` of inhibition.ts. */
+  dependenciesOf(labels: Readonly<Record<string, string>>): readonly string[]
   clock: Clock
   log: Log
   metrics: PipelineMetrics
@@ -226,8 +228,12 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
 
   function inhibitable(active: Active, now: number): Inhibitable {
     const { fingerprint, labels, tenantId, annotations } = active
-    const said = (annotations.depends_on ?? '').split(',').flatMap((name) => (name.trim() === '' ? [] : [name.trim()]))
-    return { fingerprint, labels, tenantId, isFiring: active.endsAt > now, dependsOn: said }
+    const said = (annotations.depends_on ?? '').split(',').flatMap((name) => {
+      const of = name.trim()
+      return of === '' ? [] : [of.startsWith('check:') ? of : `check:${of}`]
+    })
+    const dependsOn = [...said, ...parts.dependenciesOf(labels)]
+    return { fingerprint, labels, tenantId, isFiring: active.endsAt > now, dependsOn }
   }
 
   /** Who hides whom now; read anew when something changed. Returns the alerts whose hider is another than before. */

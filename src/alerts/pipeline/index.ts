@@ -36,6 +36,7 @@ export type PipelineParts = {
   secrets: Pick<Secrets, 'hashKey'>
   deliver: EngineParts['deliver']
   suppressed: EngineParts['suppressed']
+  dependenciesOf: EngineParts['dependenciesOf']
   /** Who there is to be told; null where that is not known, and any name passes. */
   receivers(): Promise<readonly { name: string; sendsResolved: boolean }[] | null>
   version: string
@@ -86,7 +87,7 @@ export function createPipeline(parts: PipelineParts, config: PipelineConfig): Pi
   const engine = createEngine(
     {
       ...{ store, clock, log, metrics },
-      ...{ deliver: parts.deliver, suppressed: parts.suppressed },
+      ...{ deliver: parts.deliver, suppressed: parts.suppressed, dependenciesOf: parts.dependenciesOf },
       sendsResolved: (receiver) => !mutedEnds.has(receiver),
       announce: (name, news) => bus.announce(name, news),
       async readSettings() {

@@ -47,6 +47,17 @@ const derived: readonly InhibitionSettings[] = [
     target_matchers: ['alertname="BreakerOpen"'],
     equal: ['provider', 'key_id'],
   },
+  {
+    name: 'the whole provider is down',
+    source_matchers: ['alertname="ProviderDown"'],
+    target_matchers: ['alertname="BreakerOpen"'],
+    equal: ['provider'],
+  },
+  {
+    name: 'each instance is told of by itself',
+    source_matchers: ['alertname="ServiceInstanceDown"'],
+    target_matchers: ['alertname="PluginInstancesCritical"'],
+  },
 ]
 
 export function compileInhibitions(settings: readonly InhibitionSettings[]): CompiledInhibition[] {
@@ -75,23 +86,32 @@ export type Inhibitable = {
   labels: Readonly<Record<string, string>>
   tenantId: string
   isFiring: boolean
-  /** Names or ids of checks that the check of this alert depends on. */
+  /** What the thing it is about depends on: names of the graph, as `nodesOf` writes them. */
   dependsOn: readonly string[]
+}
+
+/** Which things of the graph an alert says are down: `check:…`, `service:…`, `provider:…`. */
+function nodesOf({ alertname, check, check_id, service, provider }: Readonly<Record<string, string>>): string[] {
+  if (alertname === 'CheckDown') return [check, check_id].flatMap((name) => (name ? [`check:${name}`] : []))
+  if (alertname === 'ServiceInstanceDown' && service) return [`service:${service}`]
+  if (alertname === 'ProviderDown' && provider) return [`provider:${provider}`]
+  return []
 }
 
 export type Inhibited = { by: string; rule: string }
 
 /**
  * Which firing alert hides which. A rule hides within one tenant, and from the hub's alerts to everybody's; an alert that
- * matches both sides is not hidden by one that does too. An alert whose check depends on a check that is down is hidden by
- * that one's. Returns the lookup for one moment: `alerts` are read once.
+ * matches both sides is not hidden by one that does too. What depends on a check, service or provider that is down is hidden
+ * by the alert of the deepest cause there is; of things that depend on each other in a circle the first stays visible.
+ * Returns the lookup for one moment: `alerts` are read once.
  */
 export function createInhibitor(
   rules: readonly CompiledInhibition[],
   alerts: Iterable<Inhibitable>,
 ): (target: Inhibitable) => Inhibited | null {
   const sources = rules.map(() => new Map<string, { fingerprint: string; isTarget: boolean }[]>())
-  const downChecks = new Map<string, string>()
+  const downNodes = new Map<string, Inhibitable>()
   for (const alert of alerts) {
     if (!alert.isFiring) continue
     for (const [index, rule] of rules.entries()) {
@@ -105,17 +125,45 @@ export function createInhibitor(
       }
       sources[index]!.set(key, list)
     }
-    if (alert.labels.alertname !== 'CheckDown') continue
-    for (const name of [alert.labels.check, alert.labels.check_id]) {
-      if (name !== undefined && name !== '') downChecks.set(`${alert.tenantId}/${name}`, alert.fingerprint)
+    for (const node of nodesOf(alert.labels)) {
+      const known = downNodes.get(`${alert.tenantId}/${node}`)
+      // Of several instances of one service it is always the same that stands for all.
+      if (known === undefined || alert.fingerprint < known.fingerprint)
+        downNodes.set(`${alert.tenantId}/${node}`, alert)
+    }
+  }
+
+  function parentOf({ dependsOn, tenantId, fingerprint }: Inhibitable): { alert: Inhibitable; name: string } | null {
+    for (const name of dependsOn) {
+      const alert = downNodes.get(`${tenantId}/${name}`) ?? downNodes.get(`/${name}`)
+      if (alert !== undefined && alert.fingerprint !== fingerprint) return { alert, name }
+    }
+    return null
+  }
+
+  /** Up the graph, to what depends on nothing that is down. */
+  function causeOf(target: Inhibitable): Inhibited | null {
+    const first = parentOf(target)
+    if (first === null) return null
+    const seen = new Map([[target.fingerprint, target]])
+    let cause = first.alert
+    for (;;) {
+      if (seen.has(cause.fingerprint)) {
+        // A circle: whoever is in it hides behind its first, which nobody hides.
+        const prints = [...seen.keys()]
+        const [by] = prints.slice(prints.indexOf(cause.fingerprint)).sort()
+        return by === target.fingerprint ? null : { by: by!, rule: `depends on ${first.name}` }
+      }
+      seen.set(cause.fingerprint, cause)
+      const next = parentOf(cause)
+      if (next === null) return { by: cause.fingerprint, rule: `depends on ${first.name}` }
+      cause = next.alert
     }
   }
 
   return (target) => {
-    for (const name of target.dependsOn) {
-      const by = downChecks.get(`${target.tenantId}/${name}`) ?? downChecks.get(`/${name}`)
-      if (by !== undefined && by !== target.fingerprint) return { by, rule: `depends on ${name}` }
-    }
+    const cause = causeOf(target)
+    if (cause !== null) return cause
     for (const [index, rule] of rules.entries()) {
       if (!matchesAll(rule.target, target.labels)) continue
       const isSource = matchesAll(rule.source, target.labels)

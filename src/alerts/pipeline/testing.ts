@@ -24,7 +24,12 @@ export async function emptyTables(db: Kysely<PipelineTables>): Promise<void> {
 export function openRig(
   db: Kysely<PipelineTables>,
   settings: Record<string, unknown> = {},
-  kept: { clock?: ReturnType<typeof createManualClock>; told?: Notification[]; ledger?: Suppressed[] } = {},
+  kept: {
+    clock?: ReturnType<typeof createManualClock>
+    told?: Notification[]
+    ledger?: Suppressed[]
+    dependenciesOf?: (labels: Readonly<Record<string, string>>) => readonly string[]
+  } = {},
 ) {
   const clock = kept.clock ?? createManualClock()
   const told = kept.told ?? []
@@ -48,6 +53,7 @@ export function openRig(
         if (answer === 'delivered') told.push(notification)
         return answer
       },
+      dependenciesOf: kept.dependenciesOf ?? (() => []),
       suppressed: async (row) => void ledger.push(row),
       receivers: async () => ['a', 'b', 'c', 'default'].map((name) => ({ name, sendsResolved: !quiet.has(name) })),
     },

@@ -17,8 +17,8 @@ describe.each(engines())("Alertmanager's acceptance scenarios on $name", ({ open
     db = (await open([alertPipelineMigration])).kysely
   })
   beforeEach(() => emptyTables(db))
-  const start = async (settings: Record<string, unknown> = {}) => {
-    const rig = openRig(db, { route: shortRoute, ...settings })
+  const start = async (settings: Record<string, unknown> = {}, kept: Parameters<typeof openRig>[2] = {}) => {
+    const rig = openRig(db, { route: shortRoute, ...settings }, kept)
     return { ...rig, store: createPipelineStore(db), db }
   }
   async function silence(rig: Rig & { store: ReturnType<typeof createPipelineStore> }, text: string, forMs: number) {
@@ -186,6 +186,36 @@ describe.each(engines())("Alertmanager's acceptance scenarios on $name", ({ open
       alerts: [{ labels: { check: 'postgres' } }],
       hidden: [{ labels: { check: 'web' } }],
     })
+  })
+
+  test('ten plugins over one database are one message: what depends on what is down is listed behind the deepest cause', async () => {
+    const graph: Record<string, string[]> = { shop: ['service:orders'], orders: ['check:orders database'] }
+    for (let i = 0; i < 8; i++) graph[`plugin-${i}`] = ['service:orders', 'check:orders database']
+    const dependenciesOf = ({ service = '' }: Readonly<Record<string, string>>) => graph[service] ?? []
+    const rig = await start({}, { dependenciesOf })
+    // In any order: the cause is heard of last.
+    for (const service of Object.keys(graph)) {
+      await rig.fire({ alertname: 'ServiceInstanceDown', service, instance: `ins_${service}`, job: 'j' })
+    }
+    await rig.fire({ alertname: 'CheckDown', check: 'orders database', check_id: 'chk_1', job: 'j' })
+    await rig.run(2)
+    expect(rig.told).toHaveLength(1)
+    expect(rig.told[0]!.alerts.map(({ labels }) => labels.check)).toEqual(['orders database'])
+    expect(rig.told[0]!.hidden.map(({ labels }) => labels.service).sort()).toEqual(Object.keys(graph).sort())
+    expect(await rig.pipeline.active()).toHaveLength(11)
+  })
+
+  test('services that depend on each other in a circle: one of them is told of, and never none', async () => {
+    const dependenciesOf = ({ service }: Readonly<Record<string, string>>) =>
+      service === 'a' ? ['service:b'] : service === 'b' ? ['service:a'] : ['service:a']
+    const rig = await start({}, { dependenciesOf })
+    for (const service of ['a', 'b', 'c']) {
+      await rig.fire({ alertname: 'ServiceInstanceDown', service, instance: `ins_${service}`, job: 'j' })
+    }
+    await rig.run(2)
+    expect(rig.told).toHaveLength(1)
+    expect(rig.told[0]!.alerts).toHaveLength(1)
+    expect(rig.told[0]!.hidden).toHaveLength(2)
   })
 
   test('mute times: nobody is told in them, and ends that are owed come after', async () => {

@@ -131,7 +131,56 @@ describe('the default pack tells what the seeds ask for', () => {
   })
 })
 
-describe('no rule of the pack waits for what can never come', () => {
+/** How the numbers of a moment go on for a day: `perMinute` of what is counted, what is measured as it was. */
+function aDayOf(before: string, after: string): string {
+  const named = new Set(rules.flatMap(({ expr }) => metricNamesOf(expr)))
+  const read = (text: string) =>
+    new Map(
+      [...text.matchAll(/^([a-z_]+)(\{.*\})? (\S+)$/gm)].map(([, name, labels = '{}', value]) => [
+        `${name}${labels}`,
+        { name: name!, labels, value: Number(value) },
+      ]),
+    )
+  const counted = new Set([...after.matchAll(/^# TYPE (\S+) (?:counter|histogram)$/gm)].map(([, name]) => name))
+  const was = read(before)
+  const series = [...read(after)].flatMap(([key, { name, labels, value }]) => {
+    if (!named.has(name) || !Number.isFinite(value)) return []
+    const perMinute = counted.has(name.replace(/_(bucket|sum|count)$/, '')) ? value - (was.get(key)?.value ?? 0) : 0
+    const own = labels === '{}' ? '' : `,${labels.slice(1, -1)}`
+    const steps = ages.get(key) ?? `${value}+${perMinute}x1440`
+    return [{ series: `${name}{instance="n",job="gatehouse"${own}}`, values: steps }]
+  })
+  return JSON.stringify({
+    rule_files: ['*.yml'],
+    tests: [
+      {
+        ...{ name: 'a day', interval: '1m', input_series: series },
+        promql_expr_test: [
+          { expr: 'count by (alertname) (count_over_time(ALERTS[1d]))', eval_time: '1d', exp_samples: [] },
+        ],
+      },
+    ],
+  })
+}
+
+/** Backups are taken by the hour; their proofs only come later than within a day. */
+const ages = new Map([
+  ['gatehouse_backups_age_seconds{what="backup"}', Array.from({ length: 24 }, () => '0+60x59').join(' ')],
+  ...['full', 'verify', 'drill'].map((what) => [`gatehouse_backups_age_seconds{what="${what}"}`, '0+60x1440'] as const),
+])
+
+/** What tells of the machine that runs the tests, which others use too, and of servers that are not there on purpose. */
+const notOfTheHub = [
+  'CollectorDown',
+  'HighCPU',
+  'HighMemory',
+  'DiskFull',
+  'DiskFullSoon',
+  'EventLoopLag',
+  'SlowResponses',
+]
+
+describe('the default pack over a hub that runs', () => {
   let hub: TestHub
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-pack-'))
   const socket = join(folder, 'docker.sock')
@@ -140,6 +189,7 @@ describe('no rule of the pack waits for what can never come', () => {
     await new Promise<void>((resolve) => docker.listen(socket, resolve))
     // Everything that can be watched; none of it need answer to have its metrics.
     hub = await startHub({
+      demo: true,
       settings: {
         'collectors.postgres': ['own2=postgres://a:b@127.0.0.1:1/c'],
         'collectors.redis': ['own2=redis://127.0.0.1:1/0'],
@@ -154,7 +204,7 @@ describe('no rule of the pack waits for what can never come', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  test('each metric that it names is one the hub has', async () => {
+  test('no rule waits for what can never come: each metric that it names is one the hub has', async () => {
     const metrics = await hub.admin('GET', '/api/metrics/metadata')
     const known = new Set(Object.keys(metrics.data as object))
     const missing = rules.flatMap(({ name, expr }) =>
@@ -164,4 +214,47 @@ describe('no rule of the pack waits for what can never come', () => {
     )
     expect(missing).toEqual([])
   })
+
+  const readFiles = () =>
+    pack.map(({ path }) => ({
+      name: path,
+      text: notOfTheHub.reduce(
+        (text, name) => text.replaceAll(new RegExp(`      - alert: ${name}\\n(?: {8}.*\\n)+`, 'g'), ''),
+        // Every five minutes is often enough for what does not change.
+        readFileSync(path, 'utf8').replaceAll('interval: 1m', 'interval: 5m'),
+      ),
+    }))
+  const scrape = async () =>
+    (await fetch(`${hub.url}/metrics`, { headers: { authorization: `Bearer ${hub.adminKey}` } })).text()
+  const alertsOf = async (before: string, after: string) => {
+    const told = await runTestFile(aDayOf(before, after), 'day_test.yml', { readFiles })
+    expect(told.faults).toEqual([])
+    return told.tests.flatMap(({ failures }) => failures)
+  }
+
+  test('a day of a hub that nobody uses is silent: nothing fires, and nothing is about to', async () => {
+    const idle = await scrape()
+    expect(await alertsOf(idle, idle)).toEqual([])
+    // What the silence rests on is there.
+    expect(idle).toContain('gatehouse_worker_idle_seconds{worker="job:alerts"}')
+  }, 120_000)
+
+  test('so is a day of demo traffic, as many calls a minute as are made here', async () => {
+    const key = await hub.createKey()
+    const call = async (model: string) => {
+      const answer = await fetch(`${hub.url}/v1/chat/completions`, {
+        ...{ method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' } },
+        body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }] }),
+      })
+      expect([answer.status, (await answer.text()).length > 0]).toEqual([200, true])
+    }
+    const before = await scrape()
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(['demo-mini', 'demo-large', 'demo-mini', 'demo-large'].map(call))
+    }
+    // What is shown is at most a second old.
+    let after = await scrape()
+    while (!/gatehouse_gateway_requests_total\{[^}]*outcome="success"[^}]*\} 80$/m.test(after)) after = await scrape()
+    expect(await alertsOf(before, after)).toEqual([])
+  }, 120_000)
 })

@@ -84,8 +84,15 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
     ['provider', 'key', 'model'],
   )
   const budget = metrics.gauge('gatehouse_gateway_retry_budget', 'Repeats that may be made now')
+  const resting = metrics.readings(
+    'gauge',
+    'gatehouse_gateway_keys_resting',
+    'Keys of a provider that are left alone for now, by why.',
+    ['provider', 'reason'],
+  )
   metrics.beforeRender(() => {
     const nowMs = clock.monotonic()
+    resting.replace('router', countResting(traffic, nowMs))
     budget.with({}).set(traffic.budget.left(nowMs))
     for (const { provider, keyId, model, breaker } of traffic.pairs()) {
       states.with({ provider, key: keyId, model }).set(stateNumber[breaker.state(nowMs)])
@@ -156,3 +163,20 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
     follow: (table) => traffic.follow(table),
   }
 }
+
+/** Each key once, whatever models it is used for; reasons that no key has are 0, so that their end is seen. */
+function countResting(traffic: Traffic, nowMs: number) {
+  const keys = new Map([...traffic.pairs()].map(({ keyId, provider }) => [keyId, provider]))
+  const counts = new Map([...new Set(keys.values())].map((provider) => [provider, new Map<string, number>()]))
+  for (const [keyId, provider] of keys) {
+    const { state, reason } = traffic.keyStanding(keyId, nowMs)
+    const why = state === 'dead' ? 'dead' : reason
+    const known = counts.get(provider)!
+    known.set(why, (known.get(why) ?? 0) + 1)
+  }
+  return [...counts].flatMap(([provider, known]) =>
+    restingReasons.map((reason) => ({ labels: { provider, reason }, value: known.get(reason) ?? 0 })),
+  )
+}
+
+const restingReasons = ['rate_limited', 'insufficient_quota', 'refused', 'dead'] as const

@@ -6,6 +6,7 @@ import type { Kysely } from 'kysely'
 import type { Route } from '../../http/route.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { lookUp } from '../../kernel/derive.ts'
+import type { Announcements } from '../../kernel/events.ts'
 import type { Heartbeats } from '../../kernel/heartbeats.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import { exchangeTcp } from '../../platform/dial/sockets.ts'
@@ -56,6 +57,8 @@ export type Checks = {
   start(): Promise<void>
   stop(): Promise<void>
   monitors: Monitors
+  /** How every check that is asked stands, as it was announced last. */
+  standings(): Promise<Announcements['check.changed'][]>
   /** For tests and measurements. */
   runner: Pick<Runner, 'turn' | 'idle' | 'isHolding'>
 }
@@ -142,9 +145,22 @@ export function createChecks(parts: ChecksParts, config: HealthConfig): Checks {
     return { status: judgePublic(checks), at: new Date(now).toISOString(), checks }
   }
 
+  async function standings(): Promise<Announcements['check.changed'][]> {
+    return (await store.loadAll()).map((row) => {
+      const { told, message, reason, suppressedBy } = toStanding(row.standing)
+      return {
+        ...{ check: row.name, from: told, to: told, message },
+        configured: {
+          ...{ id: row.id, tenantId: row.tenant_id, level: row.level, reason, durationMs: 0, suppressedBy },
+        },
+      }
+    })
+  }
+
   return {
     monitors,
     runner,
+    standings,
     routes: [
       ...checksRoutes({
         ...{ monitors, tenantIdOf: parts.tenantIdOf, spend: parts.spend, now: clock.now },

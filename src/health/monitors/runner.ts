@@ -354,20 +354,28 @@ function createGauges(metrics: Metrics) {
     'check',
     'name',
   ])
+  const certificates = metrics.gauge(
+    'gatehouse_check_certificate_seconds',
+    'How long the certificate that a configured check saw is still valid.',
+    ['check', 'name'],
+  )
   const told = new Map<string, Pick<Monitor, 'id' | 'name'>>()
   const forget = ({ id, name }: Pick<Monitor, 'id' | 'name'>) => {
     if (!told.delete(id)) return
-    for (const gauge of [states, seconds]) gauge.with({ check: id, name }).set(Number.NaN)
+    for (const gauge of [states, seconds, certificates]) gauge.with({ check: id, name }).set(Number.NaN)
   }
   return {
     forget,
     clear() {
       for (const each of [...told.values()]) forget(each)
     },
-    tell({ id, name }: Monitor, { state, latencyMs, checkedAt }: Standing) {
+    tell({ id, name }: Monitor, { state, latencyMs, checkedAt, observed }: Standing) {
       told.set(id, { id, name })
       states.with({ check: id, name }).set(numberOf[state])
       if (checkedAt > 0) seconds.with({ check: id, name }).set(latencyMs / 1000)
+      if (typeof observed.daysLeft === 'number') {
+        certificates.with({ check: id, name }).set(observed.daysLeft * 86_400)
+      }
     },
   }
 }

@@ -21,6 +21,8 @@ export type Tell = (message: {
   severity: 'critical' | 'high' | 'warning' | 'info'
   traceId: string
   dedupeKey: string
+  /** Fingerprints of the alerts it tells of. */
+  about?: readonly string[]
 }) => Promise<'delivered' | 'failed' | 'nobody'>
 
 const mostTries = 8
@@ -64,7 +66,9 @@ export function createDelivery(parts: {
     let why = ''
     try {
       const text = hidden.length === 0 ? page.text : `${page.text}\n${sayHidden(hidden, language)}`
+      const about = page.reason === 'escalation' ? await store.firingPrints(page.incidentId) : []
       result = await tell({
+        about,
         ...{ channels: [...page.channels], title: page.title, text, ...(url !== undefined && { url }) },
         severity: page.reason === 'resolved' || page.reason === 'digest' ? 'info' : severityOf[page.severity],
         traceId: createHash('sha256').update(page.id).digest('hex').slice(0, 32),

@@ -1,5 +1,6 @@
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { readTextIfPresent } from '../../platform/files.ts'
+import { listFiles, readTextIfPresent } from '../../platform/files.ts'
 import type { Category } from '../schema.ts'
 
 export type Runbook = {
@@ -11,8 +12,10 @@ export type Runbook = {
   categories: readonly Category[]
 }
 
+const folder = fileURLToPath(new URL('../../../docs/runbook', import.meta.url))
+
 /** Seed 003 §3's five faults first, then what else the hub watches of itself. */
-export const runbooks: readonly Runbook[] = [
+const runbooks: readonly Runbook[] = [
   {
     name: 'cannot_start',
     title: { en: 'The hub does not start', zh: '应用无法启动' },
@@ -58,6 +61,17 @@ export const runbooks: readonly Runbook[] = [
   },
 ]
 
+/** Every page of docs/runbook: those above, then one for each alert that comes with the hub, called as the alert is. */
+export function listRunbooks(): readonly Runbook[] {
+  const named = new Set(runbooks.map(({ name }) => name))
+  const others = listFiles('*.md', folder).map((path) => basename(path, '.md'))
+  return [...runbooks, ...others.filter((name) => !named.has(name)).map(pageOf)]
+}
+
+function pageOf(name: string): Runbook {
+  return { name, title: { en: name, zh: name }, signs: new RegExp(`^${name}$`), categories: [] }
+}
+
 /** Which pages help with what alerts are called and what they say is broken; by kind of fault where no name fits. */
 export function runbooksFor(
   names: readonly string[],
@@ -67,11 +81,13 @@ export function runbooksFor(
   const words = [...names, ...Object.keys(cause), ...(cause.check === undefined ? [] : [cause.check])].map((word) =>
     word.replace(/([a-z])([A-Z])/g, '$1_$2'),
   )
-  const found = runbooks.filter(({ signs }) => words.some((word) => signs.test(word)))
+  // The page of the alert itself says most.
+  const own = listRunbooks().filter(({ name }) => names.includes(name))
+  const found = [...own, ...runbooks.filter(({ signs }) => words.some((word) => signs.test(word)))]
   return found.length > 0 ? found : runbooks.filter(({ categories }) => categories.includes(category))
 }
 
 /** The page as Markdown; null where this installation has no docs. */
 export function readRunbook({ name }: Runbook): string | null {
-  return readTextIfPresent(fileURLToPath(new URL(`../../../docs/runbook/${name}.md`, import.meta.url)))
+  return readTextIfPresent(join(folder, `${name}.md`))
 }

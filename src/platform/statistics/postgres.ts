@@ -5,6 +5,8 @@ export type PostgresStatistics = {
   /** Connections of clients by state, as `pg_stat_activity` names them; ours is among them. */
   connections: Readonly<Record<string, number>>
   maxConnections: number
+  /** How far its clock is ahead of ours, give or take half the time that the question took. */
+  clockAheadSeconds: number
   /** Sessions that wait for a lock now, and locks that are waited for. */
   waitingSessions: number
   waitedLocks: number
@@ -120,17 +122,20 @@ export function watchPostgres(options: { url: string; timeoutMs: number; slowMs:
          from pg_stat_activity where backend_type = 'client backend' group by 1`,
       [slowMs],
     )
+    const askedAt = Date.now()
     const [one] = await ask(
-      `select current_setting('max_connections') as most, pg_database_size(current_database()) as bytes,
+      `select extract(epoch from clock_timestamp()) as clock, current_setting('max_connections') as most, pg_database_size(current_database()) as bytes,
               (select count(*) from pg_locks where not granted) as waited, d.*
          from pg_stat_database d where datname = current_database()`,
     )
+    const clockAheadSeconds = one === undefined ? 0 : Number(one.clock) - (askedAt + Date.now()) / 2000
     if (one === undefined) throw new Error('pg_stat_database has no row of this database')
     const tables = await readTables(ask)
     const sum = (column: string) => states.reduce((total, row) => total + Number(row[column]), 0)
     return {
       connections: Object.fromEntries(states.map(({ state, sessions }) => [String(state), Number(sessions)])),
       maxConnections: Number(one.most),
+      clockAheadSeconds,
       waitingSessions: sum('waiting'),
       waitedLocks: Number(one.waited),
       longestTransactionSeconds: Math.max(0, ...states.map(({ longest }) => Number(longest))),

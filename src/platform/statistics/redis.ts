@@ -3,6 +3,8 @@ import { Redis } from 'ioredis'
 /** What a Redis server tells of itself. Members of `info` are as `INFO` names them. */
 export type RedisStatistics = {
   pingSeconds: number
+  /** How far its clock is ahead of ours; null where the user may not ask `TIME`. */
+  clockAheadSeconds: number | null
   /** Null where the user may not ask `CONFIG GET` and `INFO` has no such member. */
   maxClients: number | null
   info: Readonly<Record<string, string>>
@@ -46,8 +48,9 @@ export function watchRedis(url: string, timeoutMs: number): RedisWatch {
         const startedAt = performance.now()
         await asked.ping()
         const pingSeconds = (performance.now() - startedAt) / 1000
+        const clockAheadSeconds = await readClock(asked)
         const info = readInfo(await asked.info())
-        return { pingSeconds, info, maxClients: await readMaxClients(asked, info) }
+        return { pingSeconds, clockAheadSeconds, info, maxClients: await readMaxClients(asked, info) }
       } catch (error) {
         asked.disconnect()
         if (redis === asked) redis = null
@@ -59,6 +62,12 @@ export function watchRedis(url: string, timeoutMs: number): RedisWatch {
       redis = null
     },
   }
+}
+
+async function readClock(redis: Redis): Promise<number | null> {
+  const askedAt = Date.now()
+  const told = await redis.time().catch(() => null)
+  return told === null ? null : Number(told[0]) + Number(told[1]) / 1e6 - (askedAt + Date.now()) / 2000
 }
 
 async function readMaxClients(redis: Redis, info: Readonly<Record<string, string>>): Promise<number | null> {

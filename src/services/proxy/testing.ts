@@ -63,6 +63,7 @@ export function testService(instances: readonly Instance[], { routing, ...over }
   return {
     ...{ id: `svc_${over.name ?? 'demo'}`, name: 'demo', tenantId: 'ten_a', isShared: false, enabled: true },
     ...{ basePath: '/', requiresAuth: false, declaredOnly: false, endpoints: [], instances },
+    dependsOn: [],
     routing: {
       ...{ balance: 'weighted_round_robin', hashBy: 'user', retries: 1, canary: null },
       ...{ connectTimeoutMs: 2000, answerTimeoutMs: 20_000, idleTimeoutMs: 20_000 },

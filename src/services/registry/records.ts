@@ -72,10 +72,11 @@ export function toRecord(
     const { id, host, port, weight, version } = each
     return { row: each, state, shown: { id, host, port, weight, state, version, tags: JSON.parse(each.tags) } }
   })
+  const metadata = JSON.parse(row.metadata) as Record<string, unknown>
   return {
     row,
     endpoints,
-    metadata: JSON.parse(row.metadata),
+    metadata,
     tags: JSON.parse(row.tags),
     instances,
     breaks: openapi === undefined ? [] : JSON.parse(openapi.breaks),
@@ -88,6 +89,7 @@ export function toRecord(
       isShared: row.is_shared === 1,
       enabled: row.enabled === 1,
       basePath: row.base_path,
+      dependsOn: readDependencies(metadata.depends_on),
       requiresAuth: row.requires_auth === 1,
       declaredOnly: row.declared_only === 1,
       endpoints: endpoints.map(toEndpoint),
@@ -126,4 +128,10 @@ export function toRouting(written: WrittenRouting): ServiceRouting {
 /** Where an instance answers, for our own questions to it. */
 export function originOf({ host, port }: Pick<InstanceRow, 'host' | 'port'>): string {
   return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
+}
+
+/** Metadata is a plugin's own: what is no list of names says nothing. */
+function readDependencies(written: unknown): string[] {
+  if (!Array.isArray(written)) return []
+  return written.filter((each): each is string => typeof each === 'string' && each !== '').slice(0, 50)
 }

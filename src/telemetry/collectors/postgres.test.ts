@@ -56,6 +56,8 @@ describe.skipIf(known === '')('a real PostgreSQL', () => {
     expect(found[own('connections', ',state="active"')]).toBe(1)
     expect(found[own('connections', ',state="idle in transaction"')]).toBe(1)
     expect(found[own('max_connections')]).toBe(50)
+    // The same machine: the same clock.
+    expect(Math.abs(found[own('clock_ahead_seconds')]!)).toBeLessThan(2)
     const size = await client.query("select pg_total_relation_size('orders')::int as bytes")
     expect(found[own('table_bytes', ',table="public.orders"')]).toBe(size.rows[0].bytes)
     await until('the server has counted the rows', async () => {

@@ -51,6 +51,7 @@ function openFamilies(metrics: CollectorParts['metrics']) {
   return {
     connections: gauge('connections', 'Connections of clients, by state.', ['target', 'state']),
     maxConnections: gauge('max_connections', 'Connections the server takes.', own),
+    clock: gauge('clock_ahead_seconds', 'How far the clock of the server is ahead of ours.', own),
     waiting: gauge('lock_waiting_sessions', 'Sessions that wait for a lock.', own),
     waitedLocks: gauge('waited_locks', 'Locks that are waited for.', own),
     longest: gauge('longest_transaction_seconds', 'Age of the oldest open transaction.', own),
@@ -86,6 +87,7 @@ function toReadings(to: Families, target: string, found: PostgresStatistics, slo
   return [
     ...Object.entries(found.connections).map(([state, value]) => [to.connections, value, { target, state }] as const),
     [to.maxConnections, found.maxConnections, own],
+    [to.clock, found.clockAheadSeconds, own],
     [to.waiting, found.waitingSessions, own],
     [to.waitedLocks, found.waitedLocks, own],
     [to.longest, found.longestTransactionSeconds, own],

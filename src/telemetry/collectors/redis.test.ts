@@ -40,6 +40,7 @@ describe.skipIf(redisUrl === '')('a real Redis', () => {
     expect(own('master')).toBe(1)
     expect(own('ping_seconds')).toBeGreaterThan(0)
     expect(own('ping_seconds')).toBeLessThan(5)
+    expect(Math.abs(own('clock_ahead_seconds')!)).toBeLessThan(2)
     await checkWithPromtool(await watched.render())
     await watched.stop()
   })

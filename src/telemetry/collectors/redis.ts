@@ -31,6 +31,7 @@ function openFamilies(metrics: CollectorParts['metrics']) {
     metrics.readings('counter', `gatehouse_redis_${name}_total`, help, labels)
   return {
     ping: gauge('ping_seconds', 'Time of one PING, on an open connection.', own),
+    clock: gauge('clock_ahead_seconds', 'How far the clock of the server is ahead of ours.', own),
     uptime: gauge('uptime_seconds', 'Since the server started.', own),
     memory: gauge('memory_bytes', 'Memory: used, resident, and the limit where there is one.', ['target', 'kind']),
     fragmentation: gauge('memory_fragmentation_ratio', 'Resident memory over used memory.', own),
@@ -46,11 +47,16 @@ function openFamilies(metrics: CollectorParts['metrics']) {
   }
 }
 
-function toReadings(to: Families, target: string, { pingSeconds, maxClients, info }: RedisStatistics): Reading[] {
+function toReadings(
+  to: Families,
+  target: string,
+  { pingSeconds, clockAheadSeconds, maxClients, info }: RedisStatistics,
+): Reading[] {
   const own = { target }
   const number = (member: string) => (info[member] === undefined ? null : Number(info[member]))
   return [
     [to.ping, pingSeconds, own],
+    [to.clock, clockAheadSeconds, own],
     [to.uptime, number('uptime_in_seconds'), own],
     [to.memory, number('used_memory'), { target, kind: 'used' }],
     [to.memory, number('used_memory_rss'), { target, kind: 'resident' }],
