@@ -1,20 +1,4 @@
-import {
-  AuthorizationResponseError,
-  allowInsecureRequests,
-  authorizationCodeGrant,
-  buildAuthorizationUrl,
-  type Configuration,
-  calculatePKCECodeChallenge,
-  customFetch,
-  discovery,
-  enableNonRepudiationChecks,
-  fetchUserInfo,
-  None,
-  ResponseBodyError,
-  randomNonce,
-  randomPKCECodeVerifier,
-  randomState,
-} from 'openid-client'
+import type { Configuration } from 'openid-client'
 import type { Clock } from '../kernel/clock.ts'
 import { fail, HubError } from '../kernel/errors.ts'
 import type { Upstreams } from '../platform/fetch.ts'
@@ -35,6 +19,9 @@ export type OpenidProvider = {
    */
   finish(query: string, passage: Passage): Promise<Claims>
 }
+
+/** Loaded when somebody logs in so: most hubs have no such provider. */
+const client = () => import('openid-client')
 
 const rememberMs = 3_600_000
 const timeoutSeconds = 10
@@ -69,6 +56,7 @@ export function createOpenidProvider(own: {
   }
 
   async function discover(): Promise<Configuration> {
+    const { allowInsecureRequests, customFetch, discovery, enableNonRepudiationChecks, None } = await client()
     const issuer = new URL(config.issuer)
     const isSecret = config.client_secret !== ''
     return discovery(
@@ -109,6 +97,7 @@ export function createOpenidProvider(own: {
   }
 
   async function claimsOf(query: string, { state, nonce, verifier }: Passage): Promise<Claims> {
+    const { authorizationCodeGrant, fetchUserInfo } = await client()
     const provider = await configuration()
     const url = new URL(redirectUrl)
     url.search = query
@@ -125,13 +114,18 @@ export function createOpenidProvider(own: {
 
   return {
     async begin() {
+      const openid = await client()
       const provider = await configuration()
-      const passage = { state: randomState(), nonce: randomNonce(), verifier: randomPKCECodeVerifier() }
-      const url = buildAuthorizationUrl(provider, {
+      const passage = {
+        state: openid.randomState(),
+        nonce: openid.randomNonce(),
+        verifier: openid.randomPKCECodeVerifier(),
+      }
+      const url = openid.buildAuthorizationUrl(provider, {
         redirect_uri: redirectUrl,
         scope: config.scopes.join(' '),
         ...{ state: passage.state, nonce: passage.nonce },
-        code_challenge: await calculatePKCECodeChallenge(passage.verifier),
+        code_challenge: await openid.calculatePKCECodeChallenge(passage.verifier),
         code_challenge_method: 'S256',
       })
       return { ...passage, url: url.href }
@@ -142,6 +136,7 @@ export function createOpenidProvider(own: {
         return await claimsOf(query, passage)
       } catch (thrown) {
         if (thrown instanceof HubError) throw thrown
+        const { AuthorizationResponseError, ResponseBodyError } = await client()
         if (thrown instanceof AuthorizationResponseError) {
           throw fail('invalid_credentials', 'the log-in provider let nobody in', {
             detail: thrown.error,

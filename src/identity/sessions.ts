@@ -65,7 +65,8 @@ export function createSessions(own: {
   const verified = new LRUCache<string, Verified>({ max: 1000 })
   const idByPrincipal = new WeakMap<Principal, string>()
   // Ended on this node; the snapshot brings those of the others. Grows by one id for each log-out until a restart.
-  const endedHere = new LRUCache<string, true>({ max: 100_000 })
+  // `max` would make room for all of them at once, which is 2 MB.
+  const endedHere = new LRUCache<string, true>({ maxSize: 100_000, sizeCalculation: () => 1 })
   const ended = createSnapshot<ReadonlySet<string>>({
     name: 'ended sessions',
     // An access token outlives its session by no more than this.

@@ -1,8 +1,8 @@
-import { createTransport } from 'nodemailer'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { loadNodemailer } from './on-demand.ts'
 
 export type Mail = {
   /** One address, or several with commas between them. */
@@ -51,7 +51,7 @@ export type MailerOptions = {
 
 export function createMailer({ url, from, clock, log, metrics }: MailerOptions): Mailer {
   const outcomes = metrics.counter('gatehouse_mail_sent_total', 'Mails by how sending them ended', ['outcome'])
-  const transport = url === '' ? null : createTransport(toOptions(url), { from })
+  const transport = url === '' ? null : loadNodemailer().createTransport(toOptions(url), { from })
   const underWay = new Set<Promise<void>>()
   const closing = new AbortController()
 

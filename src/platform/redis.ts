@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { Clock } from '../kernel/clock.ts'
 import { fail, type HubError } from '../kernel/errors.ts'
 import type { Log } from './log.ts'
+import { loadIoredis } from './on-demand.ts'
 
 export type { Redis } from 'ioredis'
 
@@ -11,7 +12,7 @@ export type { Redis } from 'ioredis'
  * once instead of waiting in a queue: who counts or takes a lease must decide now.
  */
 export function openRedis(url: string, log: Log): Redis {
-  const redis = new Redis(url, {
+  const redis = new (loadIoredis().Redis)(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     commandTimeout: 2000,

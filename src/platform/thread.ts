@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads'
 import { fail } from '../kernel/errors.ts'
+import { collectStartGarbage } from './start-garbage.ts'
 
 /**
  * What a thread does for others: each verb takes one value and gives one back, both of what can be cloned, and is told
@@ -42,8 +43,7 @@ export function startThread<V extends Verbs>(
     workerData: data,
     // A small nursery: what is made for one answer and thrown away must not make the whole process big.
     resourceLimits: { maxOldGenerationSizeMb: maxHeapMb, maxYoungGenerationSizeMb: 16 },
-    // Flags of the main thread (--watch, a test runner's loaders) have no business here.
-    execArgv: [],
+    execArgv: threadFlags(process.execArgv),
   })
   worker.on('message', (answer: Answer) => {
     const caller = waiting.get(answer.id)
@@ -85,6 +85,15 @@ export function startThread<V extends Verbs>(
   }
 }
 
+/**
+ * What a thread takes of the process's flags: the launcher's preload, by which it need not strip types itself. Others
+ * (--watch, a test runner's loaders) have no business there.
+ */
+export function threadFlags(flags: readonly string[]): string[] {
+  const kept = flags.find((flag) => flag.endsWith('kept-sources.cjs'))
+  return kept === undefined ? [] : ['--require', kept]
+}
+
 /** Every thread counts from its own start; this counts from the epoch, and does not jump. */
 function sharedNow(): number {
   return performance.timeOrigin + performance.now()
@@ -112,6 +121,7 @@ export function answerCalls<V extends Verbs>(
       else later.push(call)
     }
   })
+  collectStartGarbage()
   async function answer({ id, verb, input, sentAt }: Call) {
     try {
       const run = verbs[verb] as (input: unknown, waitedMs: number) => unknown

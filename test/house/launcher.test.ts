@@ -6,7 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  realpathSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -96,20 +96,43 @@ test('a new enough Node runs the program in the same process', async () => {
   })
 })
 
-test('what was compiled is kept beside the packages, also for threads; where it cannot be, the program runs as well', async () => {
+test('sources without their types are kept beside the packages, also for threads, and no process strips them again', async () => {
   installDependencies()
-  writeFileSync(join(root, 'src/main.ts'), 'console.log(process.env.NODE_COMPILE_CACHE ?? "none")\n')
+  writeFileSync(
+    join(root, 'src/main.ts'),
+    `import { Worker } from 'node:worker_threads'
+const flags: string[] = process.execArgv
+new Worker(new URL('./thread.ts', import.meta.url), { execArgv: flags.slice(-2) })\n`,
+  )
+  writeFileSync(join(root, 'src/thread.ts'), `const said: string = 'a thread ran'; console.log(said)\n`)
+  expect(await run('bin/gatehouse')).toEqual({ exitCode: 0, out: 'a thread ran', err: '' })
   const kept = join(root, 'node_modules/.cache/gatehouse')
-  expect(await run('bin/gatehouse')).toMatchObject({ exitCode: 0, out: realpathSync(root) + kept.slice(root.length) })
-  expect(readdirSync(kept)).not.toEqual([])
-  rmSync(join(root, 'node_modules/.cache'), { recursive: true })
+  const files = readdirSync(kept)
+  expect(files).toHaveLength(2)
+  // What is read from now on is what was kept.
+  for (const file of files) {
+    const text = readFileSync(join(kept, file), 'utf8')
+    expect(text).not.toContain(': string')
+    writeFileSync(join(kept, file), text.replace('a thread ran', 'a kept thread ran'))
+  }
+  expect(await run('bin/gatehouse')).toEqual({ exitCode: 0, out: 'a kept thread ran', err: '' })
+  // A source that was changed is another one.
+  writeFileSync(join(root, 'src/thread.ts'), `const said: string = 'another ran'; console.log(said)\n`)
+  expect(await run('bin/gatehouse')).toEqual({ exitCode: 0, out: 'another ran', err: '' })
+})
+
+test('where sources cannot be kept the program runs as well', async () => {
+  installDependencies()
   writeFileSync(join(root, 'node_modules/.cache'), '')
-  expect(await run('bin/gatehouse')).toMatchObject({ exitCode: 0, out: 'none', err: '' })
+  expect(await run('bin/gatehouse', 'x')).toEqual({ exitCode: 0, out: 'ran x', err: '' })
+  const { exitCode, err } = await run('bin/kept-sources.cjs')
+  expect(exitCode).toBe(1)
+  expect(err).toMatch(/^The sources cannot be kept: /)
 })
 
 test('the launcher is read by whatever Node the machine has', async () => {
   for (const node of [process.execPath, '/usr/bin/node', '/usr/local/bin/node'].filter((path) => existsSync(path))) {
-    for (const file of ['bin/node-version.cjs', 'bin/require-node.cjs', 'bin/gatehouse']) {
+    for (const file of ['bin/node-version.cjs', 'bin/require-node.cjs', 'bin/kept-sources.cjs', 'bin/gatehouse']) {
       const isRead = await new Promise((resolve) => {
         execFile(node, ['--check', join(root, file)], (error) => resolve(error === null))
       })

@@ -1,6 +1,6 @@
 import type { PostgresDialectConfig, PostgresPool, PostgresPoolClient } from 'kysely'
 import type { Pool, PoolClient } from 'pg'
-import Cursor from 'pg-cursor'
+import { loadPgCursor } from '../on-demand.ts'
 import { storeError } from './faults.ts'
 
 /** Said inside a transaction that may run long (a migration): neither the server nor the guard cuts it off. */
@@ -77,6 +77,7 @@ function guardClient(client: PoolClient, { where, limitMs }: GuardOptions): Post
 }
 
 function guardCursor(where: string): NonNullable<PostgresDialectConfig['cursor']> {
+  const Cursor = loadPgCursor()
   return class GuardedCursor<Row> extends Cursor<Row> {
     #hasFailed = false
 

@@ -1,12 +1,9 @@
 import { Kysely, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
 import { fail } from '../../kernel/errors.ts'
 import type { Log } from '../log.ts'
+import { loadPg } from '../on-demand.ts'
 import type { Database } from './database.ts'
 import { guardPool } from './postgres-guard.ts'
-
-/** PostgreSQL's ids of the types that its driver would hand over as text. */
-const numberTypes: ReadonlySet<number> = new Set([pg.types.builtins.INT8, pg.types.builtins.NUMERIC])
 
 type PostgresOptions = { url: string; poolSize: number; statementTimeoutMs: number; log: Log }
 
@@ -17,6 +14,9 @@ type PostgresOptions = { url: string; poolSize: number; statementTimeoutMs: numb
 export async function openPostgres<Tables>(options: PostgresOptions): Promise<Database<Tables>> {
   const { url, poolSize, statementTimeoutMs, log } = options
   const { where, settings } = readAddress(url)
+  const pg = loadPg()
+  // PostgreSQL's ids of the types that its driver would hand over as text.
+  const numberTypes: ReadonlySet<number> = new Set([pg.types.builtins.INT8, pg.types.builtins.NUMERIC])
   const pool = new pg.Pool({
     ...settings,
     max: poolSize,
@@ -69,7 +69,7 @@ function readAddress(url: string): { where: string; settings: { connectionString
     )
   }
   // Made only for what it reads from the address, from its own defaults and from PGUSER and the like.
-  const { host, port, user, database } = new pg.Client({ connectionString: url })
+  const { host, port, user, database } = new (loadPg().Client)({ connectionString: url })
   const at = host.startsWith('/') ? host : `${host}:${port}`
   return { where: `PostgreSQL at ${at}, role "${user}", database "${database}"`, settings: { connectionString: url } }
 }

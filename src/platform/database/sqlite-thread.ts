@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { fail } from '../../kernel/errors.ts'
+import { threadFlags } from '../thread.ts'
 
 export type SqliteParameter = string | number | bigint | Uint8Array | null
 
@@ -75,8 +76,7 @@ export function startSqliteThread(options: SqliteThreadOptions, onCrash: (error:
   const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
     name: options.isReadOnly ? 'sqlite-reader' : 'sqlite-writer',
     workerData: options,
-    // Flags of the main thread (--watch, --require, a test runner's loaders) have no business here.
-    execArgv: [],
+    execArgv: threadFlags(process.execArgv),
   })
   worker.on('message', (reply: SqliteReply) => {
     const caller = waiting.get(reply.id)

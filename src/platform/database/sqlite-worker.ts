@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
+import { collectStartGarbage } from '../start-garbage.ts'
 import { placesFor } from './sqlite-places.ts'
 import type { SqliteReply, SqliteRequest, SqliteResult, SqliteThreadOptions } from './sqlite-thread.ts'
 
@@ -75,6 +76,7 @@ function answer(request: SqliteRequest): SqliteResult {
 
 function open(): SqliteResult {
   db = connect()
+  collectStartGarbage()
   schemaVersion = db.prepare<[], number>('pragma schema_version').pluck(true)
   if (isReadOnly) return nothing
   db.pragma('journal_mode = WAL')

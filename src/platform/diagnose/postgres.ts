@@ -1,5 +1,6 @@
-import pg from 'pg'
+import type pg from 'pg'
 import type { Clock } from '../../kernel/clock.ts'
+import { loadPg } from '../on-demand.ts'
 import { identifyServer } from './server.ts'
 
 export type PostgresFault =
@@ -38,7 +39,7 @@ export async function lookAtPostgres(url: string, clock: Clock, timeoutMs = 4000
   if (!URL.canParse(url) || url.includes('#')) {
     return { kind: 'fault', fault: 'address', where: 'database.url', message: 'the address cannot be read' }
   }
-  const client = new pg.Client({
+  const client = new (loadPg().Client)({
     connectionString: url,
     connectionTimeoutMillis: timeoutMs,
     statement_timeout: timeoutMs,

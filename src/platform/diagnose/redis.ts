@@ -1,5 +1,6 @@
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { Clock } from '../../kernel/clock.ts'
+import { loadIoredis } from '../on-demand.ts'
 import { identifyServer } from './server.ts'
 
 export type RedisFault =
@@ -48,7 +49,7 @@ export async function lookAtRedis(url: string, clock: Clock, timeoutMs = 4000): 
     }
   }
   let told: Error | null = null
-  const redis = new Redis(url, {
+  const redis = new (loadIoredis().Redis)(url, {
     ...{ lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, enableOfflineQueue: false },
     ...{ connectTimeout: timeoutMs, commandTimeout: timeoutMs },
   })

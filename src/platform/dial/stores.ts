@@ -1,9 +1,7 @@
 import { connect, Socket } from 'node:net'
-import { Redis } from 'ioredis'
-import { createConnection } from 'mysql2/promise'
-import pg from 'pg'
 import { fail } from '../../kernel/errors.ts'
 import type { Upstreams } from '../fetch.ts'
+import { loadIoredis, loadMysql, loadPg } from '../on-demand.ts'
 import { findSpot, placeOf, serverNameOf, type Target, toNetworkError, within } from './dial.ts'
 
 type Way = Pick<Upstreams, 'resolve'>
@@ -21,7 +19,7 @@ export async function askPostgres(way: Way, target: StoreTarget, statement: stri
   const spot = await findSpot(way, target)
   // A socket of ours, for a server that neither answers nor lets go must not keep it.
   const socket = new Socket()
-  const client = new pg.Client({
+  const client = new (loadPg().Client)({
     stream: () => socket,
     ...{ host: spot.address, port: target.port, user: target.user, password: target.password },
     ...{ database: target.database || target.user, application_name: 'gatehouse-check' },
@@ -46,7 +44,7 @@ export async function askMysql(way: Way, target: StoreTarget, statement: string)
   const spot = await findSpot(way, target)
   let end = () => {}
   const work = (async () => {
-    const connection = await createConnection({
+    const connection = await loadMysql().createConnection({
       ...{ host: target.host, port: target.port, user: target.user, password: target.password },
       // The name is for the certificate; what is connected to is the address that was checked.
       stream: () => connect({ host: spot.address, port: target.port }),
@@ -70,7 +68,7 @@ export async function askMysql(way: Way, target: StoreTarget, statement: string)
 /** One connection to Redis, PING, and GET when `key` is not ''. */
 export async function askRedis(way: Way, target: StoreTarget, key: string): Promise<string> {
   const spot = await findSpot(way, target)
-  const redis = new Redis({
+  const redis = new (loadIoredis().Redis)({
     ...{ host: spot.address, port: target.port, lazyConnect: true },
     ...(target.user === '' ? {} : { username: target.user }),
     ...(target.password === '' ? {} : { password: target.password }),

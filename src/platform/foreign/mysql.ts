@@ -1,4 +1,5 @@
-import { type Connection, createConnection } from 'mysql2/promise'
+import type { Connection } from 'mysql2/promise'
+import { loadMysql } from '../on-demand.ts'
 import type { ForeignAddress } from './address.ts'
 import {
   codeOf,
@@ -17,7 +18,7 @@ export function openForeignMysql(address: Extract<ForeignAddress, { engine: 'mys
   return createForeign({
     ...{ engine: 'mysql', where, told },
     async connect() {
-      const connection = await createConnection({
+      const connection = await loadMysql().createConnection({
         ...(socket === '' ? { host, port } : { socketPath: socket }),
         ...{ user, password, database, connectTimeout: 10_000, charset: 'utf8mb4' },
         ...(tls === 'off' ? {} : { ssl: { rejectUnauthorized: tls === 'verified' } }),

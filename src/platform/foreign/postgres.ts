@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { loadPg } from '../on-demand.ts'
 import {
   codeOf,
   createForeign,
@@ -9,13 +9,14 @@ import {
   tlsCodes,
 } from './foreign.ts'
 
-const numberTypes: ReadonlySet<number> = new Set([pg.types.builtins.INT8, pg.types.builtins.NUMERIC])
 const statementLimitMs = 60_000
 
 export function openForeignPostgres({ url, where }: { url: string; where: string }): ForeignDatabase {
   return createForeign({
     ...{ engine: 'postgres', where, told },
     async connect() {
+      const pg = loadPg()
+      const numberTypes: ReadonlySet<number> = new Set([pg.types.builtins.INT8, pg.types.builtins.NUMERIC])
       const client = new pg.Client({
         connectionString: url,
         connectionTimeoutMillis: 10_000,

@@ -1,11 +1,11 @@
-import pretty from 'pino-pretty'
+import { loadPretty } from '../on-demand.ts'
 
 /** pino-pretty knows levels by their numbers. */
 const numbers: Readonly<Record<string, number>> = { DEBUG: 20, INFO: 30, WARNING: 40, ERROR: 50, CRITICAL: 60 }
 
 /** Makes the verb that turns a line of JSON into one for a person at a terminal. */
 export function createTextWriter(): (line: string) => string {
-  const toText = pretty.prettyFactory({
+  const toText = loadPretty().prettyFactory({
     colorize: process.stdout.isTTY === true,
     messageKey: 'msg',
     errorLikeObjectKeys: ['err'],

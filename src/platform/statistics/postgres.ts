@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { loadPg } from '../on-demand.ts'
 
 /** What a PostgreSQL server tells of itself and of the database that the address names. */
 export type PostgresStatistics = {
@@ -54,7 +55,7 @@ export function watchPostgres(options: { url: string; timeoutMs: number; slowMs:
   let before: ReadonlyMap<string, Ran> | null = null
 
   async function connect(): Promise<pg.Client> {
-    const made = new pg.Client({
+    const made = new (loadPg().Client)({
       connectionString: url,
       connectionTimeoutMillis: timeoutMs,
       statement_timeout: timeoutMs,

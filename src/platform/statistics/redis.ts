@@ -1,4 +1,5 @@
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
+import { loadIoredis } from '../on-demand.ts'
 
 /** What a Redis server tells of itself. Members of `info` are as `INFO` names them. */
 export type RedisStatistics = {
@@ -17,7 +18,7 @@ export function watchRedis(url: string, timeoutMs: number): RedisWatch {
   let redis: Redis | null = null
 
   async function connect(): Promise<Redis> {
-    const made = new Redis(url, {
+    const made = new (loadIoredis().Redis)(url, {
       lazyConnect: true,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,

@@ -1,6 +1,7 @@
 import type pg from 'pg'
-import Cursor from 'pg-cursor'
+import type Cursor from 'pg-cursor'
 import { fail } from '../../../kernel/errors.ts'
+import { loadPgCursor } from '../../on-demand.ts'
 import type { Dump } from './contract.ts'
 import { copiedTypes, openSession } from './postgres-session.ts'
 import { putOffTable, quoteName, type Row, type Shape, shapeOf, type Value } from './shape.ts'
@@ -74,7 +75,7 @@ async function* readRows(
   const order = keys > 0 ? `order by ${sorted.join(', ')}` : ''
   const text = `select ${names.join(', ')} from ${quoteName(table)} ${order}`
   // Rows as lists: two columns may not be told apart by a name that is a number.
-  const Rows = Cursor as unknown as new (sql: string, values: unknown[], config: object) => Cursor<Value[]>
+  const Rows = loadPgCursor() as unknown as new (sql: string, values: unknown[], config: object) => Cursor<Value[]>
   const cursor = client.query(new Rows(text, [], { rowMode: 'array' }) as never) as unknown as Cursor<Value[]>
   try {
     for (let count = 50; ; ) {

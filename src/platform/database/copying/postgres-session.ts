@@ -1,22 +1,23 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { loadPg } from '../../on-demand.ts'
 
 /** Types that the store's columns have, by their names in PostgreSQL's catalogue. */
 export const copiedTypes: ReadonlySet<string> = new Set([
   ...['text', 'varchar', 'int2', 'int4', 'int8', 'float4', 'float8', 'bytea'],
 ])
 
-const bigints: number = pg.types.builtins.INT8
-
 /** A connection of its own, without the limits that hold for statements of the running hub. */
 export async function openSession(url: string): Promise<pg.Client> {
-  const client = new pg.Client({
+  const { Client, types } = loadPg()
+  const bigints: number = types.builtins.INT8
+  const client = new Client({
     connectionString: url,
     connectionTimeoutMillis: 5000,
     keepAlive: true,
     application_name: 'gatehouse backups',
     types: {
       getTypeParser: ((type: number, format?: 'text' | 'binary') =>
-        type === bigints ? readWhole : pg.types.getTypeParser(type, format as 'text')) as typeof pg.types.getTypeParser,
+        type === bigints ? readWhole : types.getTypeParser(type, format as 'text')) as typeof types.getTypeParser,
     },
   })
   // A connection that breaks between two statements is told by the next one; unheard, it would end the process.

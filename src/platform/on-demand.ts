@@ -1,0 +1,14 @@
+import { createRequire } from 'node:module'
+
+/**
+ * Packages that many hubs never use, loaded by who needs them first: a hub on SQLite, on one node, without mail, would
+ * else hold 10 MB of them. Loading takes some tens of milliseconds, once.
+ */
+const load = createRequire(import.meta.url)
+
+export const loadPg = (): typeof import('pg') => load('pg')
+export const loadPgCursor = (): typeof import('pg-cursor') => load('pg-cursor')
+export const loadIoredis = (): typeof import('ioredis') => load('ioredis')
+export const loadMysql = (): typeof import('mysql2/promise') => load('mysql2/promise')
+export const loadNodemailer = (): typeof import('nodemailer') => load('nodemailer')
+export const loadPretty = (): typeof import('pino-pretty') => load('pino-pretty')
