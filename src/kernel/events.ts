@@ -99,6 +99,10 @@ export type Announcements = {
   'backup.finished': { runId: string; kind: string; backupId: string; bytes: number }
   /** It was not, or nobody can tell: `outcome` is failed or inconclusive. */
   'backup.failed': { runId: string; kind: string; backupId: string; outcome: string; reason: string }
+  /** A run of maintenance ended, and what it looked at is in order (ok) or nearly (warn). */
+  'maintenance.finished': { runId: string; job: string; outcome: string; message: string }
+  /** A run of maintenance found a fault (fail), or nobody can tell (inconclusive). */
+  'maintenance.failed': { runId: string; job: string; outcome: string; reason: string }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
 }

@@ -37,6 +37,7 @@ export const idPrefixes = {
   alertHook: 'hok',
   alertEnding: 'aen',
   backup: 'bak',
+  maintenanceRun: 'mrn',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

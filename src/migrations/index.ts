@@ -28,6 +28,7 @@ import { incidentsMigration } from './0026-incidents.ts'
 import { alertRulesMigration } from './0027-alert-rules.ts'
 import { alertPipelineMigration } from './0028-alert-pipeline.ts'
 import { backupsMigration } from './0029-backups.ts'
+import { maintenanceMigration } from './0030-maintenance.ts'
 
 export type { Migration }
 
@@ -62,4 +63,5 @@ export const migrations: readonly Migration[] = [
   alertRulesMigration,
   alertPipelineMigration,
   backupsMigration,
+  maintenanceMigration,
 ]

@@ -8,6 +8,7 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { incidents } from './incidents.ts'
 import { keys } from './keys.ts'
+import { maintenance } from './maintenance.ts'
 import { migrate } from './migrate.ts'
 import { reset } from './reset.ts'
 import { serve } from './serve.ts'
@@ -31,5 +32,6 @@ export const commands: readonly Command[] = [
   usage,
   audit,
   backup,
+  maintenance,
   reset,
 ]
