@@ -24,6 +24,7 @@ import { accessConfig } from './http/access/config.ts'
 import { serverConfig } from './http/config.ts'
 import { auditConfig, authConfig } from './identity/config.ts'
 import { incidentsConfig } from './incidents/config.ts'
+import { maintenanceConfig } from './maintenance/config.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
@@ -66,6 +67,7 @@ export const configSchema = z.strictObject({
   prometheus: prometheusConfig,
   sources: sourcesConfig,
   backups: backupsConfig,
+  maintenance: maintenanceConfig,
 })
 
 export type Config = z.infer<typeof configSchema>

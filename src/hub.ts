@@ -83,10 +83,10 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
     const plugins = rooms.services
     services = plugins
     logs = rooms.systemLogs
-    const [{ conversations, sources, alerts, incidents, backups }, own] = [rooms, [usage, identity]]
+    const [{ conversations, sources, alerts, incidents, backups, maintenance }, own] = [rooms, [usage, identity]]
     const others = [conversations, risk, gateway, plugins, checks, telemetry, sources, configured, alerts, incidents]
     reload = rooms.reload
-    for (const room of [...own, ...others, backups, reload]) {
+    for (const room of [...own, ...others, backups, maintenance, reload]) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(() => room.stop())
       await room.start()

@@ -77,4 +77,10 @@ export function logAnnouncements(bus: Bus, log: Log): void {
   bus.on('backup.failed', ({ kind, backupId, outcome, reason }) =>
     log[outcome === 'failed' ? 'error' : 'warn'](`A backup ended ${outcome}: ${kind} ${backupId}: ${reason}`),
   )
+  bus.on('maintenance.finished', ({ job, outcome, message }) =>
+    log[outcome === 'warn' ? 'warn' : 'info'](`The maintenance ${job} ended ${outcome}: ${message}`),
+  )
+  bus.on('maintenance.failed', ({ job, outcome, reason }) =>
+    log[outcome === 'fail' ? 'error' : 'warn'](`The maintenance ${job} ended ${outcome}: ${reason}`),
+  )
 }

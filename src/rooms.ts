@@ -30,6 +30,8 @@ import { fail, HubError } from './kernel/errors.ts'
 import { createHeartbeats, type Heartbeats } from './kernel/heartbeats.ts'
 import type { Principal } from './kernel/principal.ts'
 import { everything } from './kernel/scope.ts'
+import { createMaintenance, type MaintenanceTables } from './maintenance/index.ts'
+import { maintenanceWorld } from './maintenance-parts.ts'
 import { migrations } from './migrations/index.ts'
 import type { Database } from './platform/database/index.ts'
 import { createUpstreams } from './platform/fetch.ts'
@@ -75,7 +77,8 @@ export type Tables = IdentityTables &
   AlertTables &
   IncidentsTables &
   BackupTables &
-  RevisionTables
+  RevisionTables &
+  MaintenanceTables
 
 export type RoomSettings = {
   loaded: Loaded
@@ -355,6 +358,16 @@ export function buildRooms(
     },
     config.incidents,
   )
+  const maintenance = createMaintenance(
+    {
+      ...{ db, bus, clock, log, metrics, heartbeats, leases: leasesOf('worker') },
+      world: maintenanceWorld({
+        ...{ config, clock, log, heartbeats, health, systemLogs, telemetry, upstreams, desk: backups.desk },
+        database: database as unknown as Database<unknown>,
+      }),
+    },
+    config.maintenance,
+  )
   const serviceProxy = createServiceProxy(
     {
       directory: services.directory,
@@ -412,6 +425,7 @@ export function buildRooms(
       alerts.routes,
       incidents.routes,
       backups.routes,
+      maintenance.routes,
       doctor,
       reload.routes,
     ),
@@ -431,7 +445,7 @@ export function buildRooms(
   for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry, systemLogs },
-    ...{ sources, risk, alerts, incidents, backups, demo, routes, roles, reload },
+    ...{ sources, risk, alerts, incidents, backups, maintenance, demo, routes, roles, reload },
   }
 }
 

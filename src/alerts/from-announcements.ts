@@ -132,6 +132,9 @@ const readers: { [N in keyof Announcements]?: (news: Announcements[N]) => Said |
     // The next one tells whether it is over.
     ...{ isOver: false, holdsMs: dayMs },
   }),
+  // Nobody is woken by what could not be told once; that it stays so is for the rule MaintenanceLate.
+  'maintenance.failed': ({ job, outcome, reason }) => (outcome === 'fail' ? maintenance(job, reason, false) : null),
+  'maintenance.finished': ({ job, message }) => maintenance(job, message, true),
   'channel.changed': ({ channelId, name, type, tenantId, to, message }) => ({
     // One alert for both ways of not working: either ends with `ok`.
     labels: { alertname: 'ChannelBroken', severity: 'high', source: 'channels', channel: name, channel_id: channelId },
@@ -141,6 +144,15 @@ const readers: { [N in keyof Announcements]?: (news: Announcements[N]) => Said |
   }),
   'risk.found': (news) => risk(news, false),
   'risk.closed': (news) => risk(news, true),
+}
+
+function maintenance(job: string, told: string, isOver: boolean): Said {
+  return {
+    labels: { alertname: 'MaintenanceFailed', severity: 'high', source: 'maintenance', maintenance: job },
+    en: `The maintenance ${job} ${isOver ? 'is in order' : 'failed'}: ${told}`,
+    zh: `维护任务 ${job} ${isOver ? '已恢复正常' : '发现故障'}：${told}`,
+    isOver,
+  }
 }
 
 function breaker({ provider, keyId, model }: { provider: string; keyId: string; model: string }) {

@@ -109,6 +109,10 @@ export type Announcements = {
   }
   /** It took them back by itself, because its health got worse; or `isOver`: later settings have been kept. */
   'settings.rolled_back': { revisionId: string; node: string; reason: string; isOver: boolean }
+  /** A run of maintenance ended, and what it looked at is in order (ok) or nearly (warn). */
+  'maintenance.finished': { runId: string; job: string; outcome: string; message: string }
+  /** A run of maintenance found a fault (fail), or nobody can tell (inconclusive). */
+  'maintenance.failed': { runId: string; job: string; outcome: string; reason: string }
   /** A plugin's new OpenAPI document takes away or demands what its former one did not. */
   'service.openapi.broke': { service: string; tenantId: string; version: string; breaks: readonly string[] }
 }

@@ -39,6 +39,7 @@ export const idPrefixes = {
   incidentAction: 'iac',
   backup: 'bak',
   configRevision: 'rev',
+  maintenanceRun: 'mrn',
 } as const
 
 export type IdKind = keyof typeof idPrefixes

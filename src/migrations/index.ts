@@ -30,6 +30,7 @@ import { alertPipelineMigration } from './0028-alert-pipeline.ts'
 import { backupsMigration } from './0029-backups.ts'
 import { configRevisionsMigration } from './0030-config-revisions.ts'
 import { incidentActionsMigration } from './0030-incident-actions.ts'
+import { maintenanceMigration } from './0030-maintenance.ts'
 
 export type { Migration }
 
@@ -66,4 +67,5 @@ export const migrations: readonly Migration[] = [
   backupsMigration,
   configRevisionsMigration,
   incidentActionsMigration,
+  maintenanceMigration,
 ]

@@ -8,7 +8,7 @@ const layers: readonly (readonly string[])[] = [
   ['http'],
   [
     ...['identity', 'gateway', 'services', 'usage', 'sources', 'conversations', 'risk', 'telemetry'],
-    ...['health', 'alerts', 'incidents', 'backups', 'migrations', 'demo', 'doctor'],
+    ...['health', 'alerts', 'incidents', 'backups', 'maintenance', 'migrations', 'demo', 'doctor'],
   ],
   [
     'hub',
@@ -18,6 +18,7 @@ const layers: readonly (readonly string[])[] = [
     'drill-questions',
     'read-only-hub',
     'doctor-parts',
+    'maintenance-parts',
     'app',
     'config',
     'version',

@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { jobs } from '../../src/maintenance/index.ts'
 import { readArrows, repository } from './imports.ts'
 
 /**
@@ -19,6 +20,7 @@ const shelves = [
   { folder: 'src/risk/rules', members: '*.ts', contract: 'rule.ts' },
   { folder: 'src/alerts/channels', members: '*.ts', contract: 'channel.ts' },
   { folder: 'src/incidents/actions', members: '*.ts', contract: 'action.ts' },
+  { folder: 'src/maintenance/jobs', members: '*.ts', contract: '' },
   { folder: 'src/doctor/findings', members: '*.ts', contract: '' },
   { folder: 'src/cli/commands', members: '*.ts', contract: '' },
   { folder: 'src/migrations', members: '*.ts', contract: '' },
@@ -61,6 +63,14 @@ test('every risk rule has its row in the guides, and its section in the runbook:
     for (const part of ['**Means.**', '**Look.**', '**Do.**', '**False alarms.**']) {
       expect(`${rule}: ${section}`).toContain(part)
     }
+  }
+})
+
+test('every job of maintenance has its row in the guides', () => {
+  for (const folder of ['docs/guide', 'docs/guide/zh-CN']) {
+    const guide = readFileSync(join(repository, folder, 'maintenance.md'), 'utf8')
+    const rows = [...guide.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name)
+    expect(rows).toEqual(jobs.map(({ name }) => name))
   }
 })
 

@@ -60,6 +60,11 @@ export const makers: Record<string, Maker> = {
     id: (await hub.admin('GET', '/api/config/revisions')).data[0].id,
   }),
   '/api/backups': async ({ hub }) => ({ id: (await hub.admin('POST', '/api/backups', { kind: 'full' })).id }),
+  '/api/maintenance': async ({ hub }) => {
+    const run = await hub.admin('POST', '/api/maintenance/jobs/service_status/run').catch(() => null)
+    const { data } = await hub.admin('GET', '/api/maintenance/runs')
+    return { name: 'service_status', id: run?.id ?? data[0].id }
+  },
   '/api/sources': async ({ hub }) => {
     const name = `bravo-${Math.random().toString(36).slice(2, 10)}`
     const made = await hub.admin('POST', '/api/sources', { name, dsn: 'sqlite:/nowhere/one-api.db', enabled: false })

@@ -8,6 +8,7 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { incidents } from './incidents.ts'
 import { keys } from './keys.ts'
+import { maintenance } from './maintenance.ts'
 import { migrate } from './migrate.ts'
 import { reset } from './reset.ts'
 import { serve } from './serve.ts'
@@ -33,5 +34,6 @@ export const commands: readonly Command[] = [
   audit,
   backup,
   store,
+  maintenance,
   reset,
 ]

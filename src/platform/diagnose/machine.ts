@@ -41,6 +41,19 @@ export function removeLeftover(path: string): void {
   rmSync(path, { force: true })
 }
 
+/** Files and folders in `folder` on which others than the owner have rights; at most `most`, however many there are. */
+export function listOpenToOthers(folder: string, most: number): string[] {
+  const found: string[] = []
+  const left = [folder]
+  for (let path = left.pop(); path !== undefined && found.length < most; path = left.pop()) {
+    const mode = readMode(path)
+    if (mode === null) continue
+    if ((mode.mode & 0o077) !== 0) found.push(`${path} (${mode.mode.toString(8).padStart(4, '0')})`)
+    if (mode.isFolder) left.push(...readdirSync(path).map((name) => join(path, name)))
+  }
+  return found
+}
+
 /** Open files of process `pid` and how many it may have; null where /proc does not tell. */
 export function readOpenFiles(pid: number | 'self'): { open: number; limit: number } | null {
   try {
@@ -82,7 +95,8 @@ export function listMissingPackages(names: readonly string[]): { name: string; r
   })
 }
 
-function isAlive(pid: number): boolean {
+/** Whether this machine, as far as we see it, has a process of that id. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

@@ -97,3 +97,12 @@ async function pack(path: string): Promise<number> {
 async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => null))?.size ?? 0
 }
+
+/** What lies in a folder of logs: how many files, their bytes, and the day of the oldest that was put aside ('' for none). */
+export async function measureArchives(folder: string): Promise<{ files: number; bytes: number; oldestDay: string }> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => /\.log($|\.)/.test(name))
+  let bytes = 0
+  for (const name of names) bytes += await sizeOf(join(folder, name))
+  const days = names.flatMap((name) => readArchiveName(name)?.day ?? []).sort()
+  return { files: names.length, bytes, oldestDay: days[0] ?? '' }
+}

@@ -15,6 +15,8 @@ export type LogFiles = {
   /** Resolves when everything written before is in the files. */
   flush(): Promise<void>
   flushSync(): void
+  /** Deletes what is too old or too much and packs the rest now, as it is done every hour; resolves when that is over. */
+  tidy(): Promise<void>
   /** For whoever has renamed the files. */
   reopen(): void
   close(): Promise<void>
@@ -100,6 +102,10 @@ export function openLogFiles({ folder, maxFileBytes, now, tell, ...limits }: Log
       if (rank >= levelRanks.error) files.error.write(line)
     },
     flush: async () => void (await Promise.all(all.map((file) => file.flush()))),
+    async tidy() {
+      tidy()
+      await tidying
+    },
     flushSync() {
       for (const file of all) file.flushSync()
     },
