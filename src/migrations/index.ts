@@ -29,8 +29,8 @@ import { alertRulesMigration } from './0027-alert-rules.ts'
 import { alertPipelineMigration } from './0028-alert-pipeline.ts'
 import { backupsMigration } from './0029-backups.ts'
 import { configRevisionsMigration } from './0030-config-revisions.ts'
-import { incidentActionsMigration } from './0030-incident-actions.ts'
-import { maintenanceMigration } from './0030-maintenance.ts'
+import { incidentActionsMigration } from './0031-incident-actions.ts'
+import { maintenanceMigration } from './0032-maintenance.ts'
 
 export type { Migration }
 

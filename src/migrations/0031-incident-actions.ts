@@ -2,7 +2,7 @@ import type { Migration } from '../platform/database/index.ts'
 
 /** What the hub did about incidents because somebody asked for it, written down before and after. */
 export const incidentActionsMigration: Migration = {
-  name: '0030-incident-actions',
+  name: '0031-incident-actions',
 
   async up(db) {
     await db.schema

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 
 /** Jobs as people changed them, and every run: its row is there before anything is done. */
 export const maintenanceMigration = {
-  name: '0030-maintenance',
+  name: '0032-maintenance',
 
   async up(db: Kysely<unknown>): Promise<void> {
     await db.schema
