@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { type ConsoleFiles, consolePolicy } from './http/console-pages.ts'
 import type { RequestContext } from './http/context.ts'
+import { createControlRelay, segmentOf } from './http/control-relay.ts'
 import { createServer, type HubServer, type ServerOptions } from './http/listen.ts'
 import { type ControlAppOptions, createControlApp } from './http/mount.ts'
 import { reply } from './http/reply.ts'
 import type { Roles } from './http/roles.ts'
 import { defineRoute, type Route } from './http/route.ts'
 import { readTextIfPresent } from './platform/files.ts'
+import type { Seat } from './platform/processes/seat.ts'
 
 export type AppParts = Omit<ControlAppOptions, 'routes' | 'console'> &
   Omit<ServerOptions, 'dataPaths' | 'controlApp'> & {
@@ -18,6 +20,8 @@ export type AppParts = Omit<ControlAppOptions, 'routes' | 'console'> &
     /** Raw paths, asked in this order before the control app. */
     dataPaths: readonly ServerOptions['dataPaths'][]
     openMetrics: boolean
+    /** Set in one of several processes of a node. */
+    seat?: Seat | undefined
   }
 
 /**
@@ -33,10 +37,19 @@ export async function createApp(parts: AppParts): Promise<HubServer> {
   await controlApp.ready()
   return createServer({
     ...parts,
+    door: parts.seat,
+    relay: parts.seat?.kind === 'worker' ? relayOf(parts.seat, parts) : undefined,
     controlApp,
     dataPaths: (request: IncomingMessage, response: ServerResponse, context: RequestContext) =>
       parts.dataPaths.some((serve) => serve(request, response, context)),
   })
+}
+
+/** A worker answers calls, and what is asked of itself; all else is for the control process. */
+function relayOf({ controlSocket, link }: Seat, { routes, clock }: AppParts) {
+  const isUp = () => link.family().some(({ kind, state }) => kind === 'control' && state === 'running')
+  const ownSegments = new Set(routes.map(({ path }) => segmentOf(path)).filter((segment) => segment !== 'api'))
+  return createControlRelay({ socketPath: controlSocket, ownSegments, isUp, clock })
 }
 
 /** What `npm run build` has made of `console/`; null where it was not run. */
@@ -46,7 +59,7 @@ function readConsole(): ConsoleFiles | null {
   return page === null ? null : { page, folder }
 }
 
-function ownRoutes({ version, metrics, openMetrics, roles }: AppParts, files: ConsoleFiles | null): Route[] {
+function ownRoutes({ version, metrics, openMetrics, roles, seat }: AppParts, files: ConsoleFiles | null): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -63,7 +76,7 @@ function ownRoutes({ version, metrics, openMetrics, roles }: AppParts, files: Co
               // It names files by their contents: an old one would ask for what is gone.
               'cache-control': 'no-cache',
             })
-          : { service: roles.serviceName, status: 'running', version },
+          : { service: seat === undefined ? roles.serviceName : 'gatehouse', status: 'running', version },
     }),
     defineRoute({
       method: 'GET',

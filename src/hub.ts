@@ -16,6 +16,7 @@ import { migrations } from './migrations/index.ts'
 import { migrate } from './platform/database/index.ts'
 import type { LogControl } from './platform/log.ts'
 import { openFiles, openLog, openPlatform } from './platform/open.ts'
+import type { Seat } from './platform/processes/seat.ts'
 import { buildRooms, logFolder, type Rooms, type Tables } from './rooms.ts'
 import type { Services } from './services/index.ts'
 import type { SystemLogs } from './telemetry/index.ts'
@@ -38,6 +39,8 @@ export type HubOptions = {
   clock?: Clock
   heartbeats?: Heartbeats
   log?: LogControl
+  /** Set in one of several processes of a node. */
+  seat?: Seat | undefined
   /** Done when all is ready and nobody has been answered yet. */
   beforeListening?(): void
 }
@@ -48,6 +51,7 @@ type HubSettings = Pick<Loaded, 'config'> & Partial<Loaded>
 export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
   const whole: Loaded = { ...{ origins: new Map(), warnings: [], file: null, text: '', again: () => whole }, ...loaded }
   const { config } = whole
+  const { seat } = options
   const secretKey = options.secretKey ?? ''
   const clock = options.clock ?? systemClock
   const log = options.log ?? openLog(config.log)
@@ -60,10 +64,10 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
   let reload: Rooms['reload'] | undefined
 
   async function start() {
-    openFiles(log, config.log, logFolder(config), clock)
+    openFiles(log, config.log, logFolder(config, seat), clock)
     log.info('Starting Gatehouse', { version })
     log.scrubber.add(config.auth.oidc.client_secret)
-    const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey })
+    const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey, seat })
     closers.push(() => platform.close())
     const { metrics, database, bus } = platform
 
@@ -73,7 +77,11 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
     await migrate(database, migrations, { log, version, beforeFirst })
 
     log.info('Initializing')
-    const rooms = buildRooms(platform, { loaded: whole, clock, log, closers, ...kept, heartbeats: options.heartbeats })
+    const rooms = buildRooms(platform, {
+      ...{ loaded: whole, clock, log, closers, seat },
+      ...kept,
+      heartbeats: options.heartbeats,
+    })
     const { identity, gateway, usage, telemetry, risk, demo } = rooms
     const checks = rooms.health
     const configured = rooms.checks
@@ -98,8 +106,7 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
     log.info('Starting application server')
     const http = log.child({ room: 'http' })
     server = await createApp({
-      host: config.server.host,
-      port: config.server.port,
+      ...{ host: config.server.host, port: config.server.port, seat },
       trustedProxies: () => config.server.trusted_proxies,
       corsOrigins: () => config.server.cors_origins,
       maxBodyBytes: config.server.max_body_bytes,
@@ -150,7 +157,7 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
         { setupToken },
       )
     }
-    log.info(`Listening on ${url}`, { address: url })
+    log.info(seat === undefined ? `Listening on ${url}` : 'Serving', { address: url })
     return { url, port }
   }
 

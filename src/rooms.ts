@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type AlertTables, createAlerts } from './alerts/index.ts'
 import { type BackupTables, createBackups } from './backups/index.ts'
 import type { Applier } from './config/live.ts'
@@ -35,9 +35,11 @@ import { maintenanceWorld } from './maintenance-parts.ts'
 import { migrations } from './migrations/index.ts'
 import type { Database } from './platform/database/index.ts'
 import { createUpstreams } from './platform/fetch.ts'
+import { listFiles } from './platform/files.ts'
 import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
 import { logSettings, type Platform } from './platform/open.ts'
+import type { Seat } from './platform/processes/seat.ts'
 import { createSpools } from './platform/spool.ts'
 import { createHubQuestions } from './read-only-hub/index.ts'
 import { createRisk, type RiskRow, type RiskTables } from './risk/index.ts'
@@ -85,6 +87,8 @@ export type RoomSettings = {
   clock: Clock
   log: LogControl
   heartbeats?: Heartbeats | undefined
+  /** Set in one of several processes of a node. */
+  seat?: Seat | undefined
   /** null where it is not known, as for a hub made in a test. */
   configurationPath: string | null
   masterKey: () => string | null
@@ -99,13 +103,13 @@ export type Rooms = ReturnType<typeof buildRooms>
 /** Builds each room once, with what it uses as arguments; nothing has started yet. */
 export function buildRooms(
   { metrics, database, bus, counter, leases, secrets, upstreams, mailer, openCache, pingRedis }: Platform<Tables>,
-  { loaded, clock, log, closers, configurationPath, masterKey, heartbeats: given, isReadOnly }: RoomSettings,
+  { loaded, clock, log, closers, configurationPath, masterKey, heartbeats: given, isReadOnly, seat }: RoomSettings,
 ) {
   const { config } = loaded
   const db = database.kysely
   const roles = createRoles(config.server.roles)
   const leasesOf = (role: ServerRole) => (roles.has(role) ? leases : noLeases)
-  const ownDir = ownFolder(config.data.dir, roles)
+  const ownDir = ownFolder(config.data.dir, roles, seat)
   const heartbeats = given ?? createHeartbeats(clock)
   const canaryDailyNanoUsd = Math.round(config.gateway.canary_daily_usd * 1e9)
   const ownSegments = new Set<string>(contractNames)
@@ -117,6 +121,7 @@ export function buildRooms(
       leases: leasesOf('worker'),
       quotaLeases: leasesOf('gateway'),
       longestCallMs: () => config.gateway.deadline_seconds * 1000 + 60_000,
+      ...(seat?.kind !== 'worker' && { leftJournals: leftJournalsOf(config.data.dir, seat) }),
       ownDaily: {
         mirror: Math.round(config.gateway.mirror_daily_usd * 1e9),
         canary: canaryDailyNanoUsd,
@@ -449,15 +454,27 @@ export function buildRooms(
   }
 }
 
-/** Beside a gateway on the same data folder, the others keep what is one process's own in folders of theirs. */
-function ownFolder(folder: string, roles: Roles): string {
+/**
+ * Beside a gateway on the same data folder, the others keep what is one process's own in folders of theirs. Of a node
+ * with workers it is the control process that has the folder: it is there whatever their number.
+ */
+function ownFolder(folder: string, roles: Roles, seat?: Seat): string {
+  if (seat !== undefined) return seat.kind === 'control' ? folder : join(folder, 'workers', seat.name)
   return roles.has('gateway') ? folder : join(folder, 'roles', roles.name)
 }
 
+/** Folders of workers that are no more: rows may have been left in their journals. */
+function leftJournalsOf(folder: string, seat?: Seat): () => string[] {
+  return () => {
+    const living = new Set(seat?.link.family().map(({ name }) => name))
+    return listFiles(join(folder, 'workers', '*')).filter((path) => !living.has(basename(path)))
+  }
+}
+
 /** Where this process writes its log files. */
-export function logFolder({ data, log, server }: Loaded['config']): string {
+export function logFolder({ data, log, server }: Loaded['config'], seat?: Seat): string {
   const roles = createRoles(server.roles)
-  return log.dir === '' ? join(ownFolder(data.dir, roles), 'logs') : ownFolder(log.dir, roles)
+  return log.dir === '' ? join(ownFolder(data.dir, roles, seat), 'logs') : ownFolder(log.dir, roles, seat)
 }
 
 /** An area's own limit where it has one, never more than the general one. */

@@ -5,6 +5,7 @@ import type { Call } from './command.ts'
 const flagSettings: Record<string, { setting: string; read(text: string): unknown }> = {
   host: { setting: 'server.host', read: (text) => text },
   port: { setting: 'server.port', read: (text) => (/^\d+$/.test(text) ? Number(text) : text) },
+  workers: { setting: 'server.workers', read: (text) => (/^\d+$/.test(text) ? Number(text) : text) },
   roles: { setting: 'server.roles', read: (text) => text.split(',').map((role) => role.trim()) },
   data: { setting: 'data.dir', read: (text) => text },
 }

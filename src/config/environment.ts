@@ -4,8 +4,8 @@ import type { Finding } from './words.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Variables of ours that are not settings: where the settings are, and the secret that never stands in a file. */
-const otherVariables = ['GATEHOUSE_CONFIG', 'GATEHOUSE_SECRET_KEY']
+/** Variables of ours that are not settings: where these are, the secret that never stands in a file, a process' place. */
+const otherVariables = ['GATEHOUSE_CONFIG', 'GATEHOUSE_SECRET_KEY', 'GATEHOUSE_SEAT']
 
 // Kubernetes writes such variables into every pod beside a Service named `gatehouse`
 // (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).

@@ -177,6 +177,9 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
   bus.on('config.changed', ({ kind }) => {
     if (kind === 'routes') void table.refresh()
   })
+  // Our own are heard as well, and find ours moved already.
+  bus.on('breaker.opened', (about) => router.followed(about, 'opened', about.openMs))
+  bus.on('breaker.closed', (about) => router.followed(about, 'closed', 0))
 
   const responses = createResponses(
     { db: parts.db as unknown as Kysely<ResponseTables>, clock, log },

@@ -13,39 +13,54 @@ export type Peer = {
   isSpeakerTrusted: boolean
 }
 
+/** Between the processes of one node: the address of the connection that a request came by. Callers' own are dropped. */
+export const peerHeader = 'x-gatehouse-peer'
+
 type Block = [ipaddr.IPv4 | ipaddr.IPv6, number]
 
 /**
  * Reads the caller's address: the socket's, or what X-Forwarded-For (else Forwarded, else X-Real-IP) says, walked from
  * the right for as long as the speaker is one of `trustedProxies` (addresses or CIDR blocks). What anybody else says of
  * itself is ignored, and makes a loopback connection count as remote: it came through a proxy we were not told about.
+ *
+ * `isInside`: whoever connects is another process of this node, which says whom it speaks for; nobody else can connect.
  */
-export function createPeerReader(trustedProxies: () => readonly string[]): (request: IncomingMessage) => Peer {
+export function createPeerReader(
+  trustedProxies: () => readonly string[],
+  isInside = false,
+): (request: IncomingMessage) => Peer {
   // A connection's own facts are remembered as long as the same list holds.
-  const reader = derive(() => [trustedProxies()], readPeersBy)
+  const reader = derive(
+    () => [trustedProxies()],
+    (trusted) => readPeersBy(trusted, isInside),
+  )
   reader()
   return (request) => reader()(request)
 }
 
-function readPeersBy(trustedProxies: readonly string[]): (request: IncomingMessage) => Peer {
+function readPeersBy(trustedProxies: readonly string[], isInside: boolean): (request: IncomingMessage) => Peer {
   const isTrusted = createAddressSet(trustedProxies, 'server.trusted_proxies')
   // A kept-alive connection asks many times; its own facts never change.
   const known = new WeakMap<IncomingMessage['socket'], Peer>()
 
+  const readFacts = (address: string): Peer => {
+    const speakerIp = normaliseIp(address)
+    const isSpeakerTrusted = isTrusted(speakerIp)
+    return { clientIp: speakerIp, isLoopback: isLoopbackIp(speakerIp), speakerIp, isSpeakerTrusted }
+  }
   const factsOf = (socket: IncomingMessage['socket']): Peer => {
     let facts = known.get(socket)
     if (facts === undefined) {
-      const speakerIp = normaliseIp(socket.remoteAddress ?? '')
-      const isSpeakerTrusted = isTrusted(speakerIp)
-      facts = { clientIp: speakerIp, isLoopback: isLoopbackIp(speakerIp), speakerIp, isSpeakerTrusted }
+      facts = readFacts(socket.remoteAddress ?? '')
       known.set(socket, facts)
     }
     return facts
   }
 
   return (request) => {
-    const peer = factsOf(request.socket)
     const headers = request.headers
+    // One connection from inside carries the requests of many.
+    const peer = isInside ? readFacts(String(headers[peerHeader] ?? '')) : factsOf(request.socket)
     const said = headers['x-forwarded-for'] ?? headers.forwarded ?? headers['x-real-ip']
     if (said === undefined) return peer
     if (!peer.isSpeakerTrusted) return peer.isLoopback ? { ...peer, isLoopback: false } : peer

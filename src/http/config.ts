@@ -31,6 +31,15 @@ export const serverConfig = z
       .meta({
         zh: '本进程承担的角色：gateway、registry、core（控制接口）、worker（后台任务）、console。不同角色的进程共用一个存储：PostgreSQL，或同一台机器上的一个 SQLite 文件。',
       }),
+    workers: z
+      .int()
+      .min(0)
+      .max(256)
+      .default(0)
+      .describe(
+        'Processes that answer calls, beside one for everything else and one that keeps them; 0 does all in one process.',
+      )
+      .meta({ zh: '处理调用的工作进程数，另有一个控制进程和一个守护它们的进程；0 表示全部在单个进程内完成。' }),
     public_url: z
       .string()
       .refine((text) => text === '' || isWebAddress(text), {

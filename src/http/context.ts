@@ -6,6 +6,7 @@ import { readTrace, type TracePlace } from '../kernel/trace.ts'
 import type { Tracer } from '../platform/tracing/tracer.ts'
 import type { Area } from './access/areas.ts'
 import { createPeerReader } from './addresses.ts'
+import type { Door } from './door.ts'
 
 /** What the edge knows of a request before any room has seen it. */
 export type RequestContext = TracePlace & {
@@ -42,8 +43,9 @@ export function createContextReader(options: {
   clock: Clock
   trustedProxies(): readonly string[]
   tracer?: Tracer | null
+  door?: Door | undefined
 }) {
-  const readPeer = createPeerReader(options.trustedProxies)
+  const readPeer = createPeerReader(options.trustedProxies, options.door?.kind === 'control')
   const { clock, tracer = null } = options
   return (request: IncomingMessage): RequestContext => {
     const startedAt = clock.now()
@@ -85,7 +87,7 @@ export function contextOf(request: IncomingMessage): RequestContext | undefined 
 }
 
 /** What X-Request-ID answers: the caller's own id when it sent one, else ours. */
-export function answeredRequestId(context: RequestContext): string {
+export function answeredRequestId(context: Pick<RequestContext, 'requestId' | 'callerRequestId'>): string {
   return context.callerRequestId === '' ? context.requestId : context.callerRequestId
 }
 

@@ -1,11 +1,12 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createBag } from '../kernel/bag.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail, type HubError, toHubError } from '../kernel/errors.ts'
 import { createId } from '../kernel/ids.ts'
 import { beginTrace } from '../kernel/trace.ts'
+import { removeFile } from '../platform/files.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { findPortHolder } from '../platform/port-holder.ts'
@@ -15,6 +16,8 @@ import type { Access } from './access/guard.ts'
 import type { AccessLog } from './access-log.ts'
 import { discardBody } from './body.ts'
 import { answeredRequestId, createContextReader, type RequestContext } from './context.ts'
+import type { ControlRelay } from './control-relay.ts'
+import type { Door } from './door.ts'
 import { sendProblem, toProblem } from './problem.ts'
 import { recordRequest } from './spans.ts'
 import { refuseUpgrade, type Upgrades } from './upgrades.ts'
@@ -49,6 +52,10 @@ export type ServerOptions = {
   controlApp: { routing(request: IncomingMessage, response: ServerResponse): void }
   /** Asked before anything else; an error turns the request away. */
   admit?(context: RequestContext, request: IncomingMessage): HubError | null
+  /** For one of several processes of a node, which has no port of its own. */
+  door?: Door | undefined
+  /** Hands on what another process of this node answers. */
+  relay?: ControlRelay | undefined
   /** Gives a refusal the shape its path calls for; false leaves it to problem+json. */
   refuse?(error: HubError, request: IncomingMessage, response: ServerResponse, context: RequestContext): boolean
 }
@@ -61,13 +68,19 @@ export type HubServer = {
   openRequests(): number
 }
 
+/** Long enough for whoever is about to ask once more. */
+const retiringIdleMs = 5000
+
 /** The one socket server of the hub: opens every request (ids, address), then hands it to whoever serves its path. */
 export function createServer(options: ServerOptions): HubServer {
-  const { log, dataPaths, dataArea, controlApp, admit, maxBodyBytes, clock, access, accessLog } = options
+  const { log, dataPaths, dataArea, controlApp, admit, maxBodyBytes, clock, access, accessLog, door, relay } = options
   const openContext = createContextReader(options)
   const open = createBag<ServerResponse>()
   const upgraded = createBag<Duplex>()
+  const taken = createBag<Socket>()
   let draining = false
+  /** Another process takes new connections: each of ours ends with the answer it waits for. */
+  let retiring = false
   let whenIdle: (() => void) | undefined
   const openRequests = options.metrics.gauge('gatehouse_http_open_requests', 'Requests being answered now').with({})
   options.metrics.beforeRender(() => openRequests.set(open.size()))
@@ -93,7 +106,22 @@ export function createServer(options: ServerOptions): HubServer {
     return area === null ? general : (access?.bodyLimit(area, general) ?? general)
   }
 
+  /** Not ours to look at: ids, lists and limits are for the process that answers. */
+  function handOn(request: IncomingMessage, response: ServerResponse): void {
+    const close = open.add(response)
+    if (draining || retiring) endAfter(request, response)
+    response.on('close', () => {
+      close()
+      if (draining) onAnsweredWhileDraining()
+    })
+    relay!.serve(request, response)
+  }
+
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (relay?.isTheirs(request) && dataArea(request) === null) {
+      handOn(request, response)
+      return
+    }
     const context = openContext(request)
     const close = open.add(response)
     const { socket } = request
@@ -114,6 +142,7 @@ export function createServer(options: ServerOptions): HubServer {
     try {
       const area = dataArea(request)
       context.area = area
+      if (retiring) endAfter(request, response)
       const refusal = draining ? shuttingDown() : (admit?.(context, request) ?? guard(area, request, context))
       if (refusal !== null) {
         if (draining) response.shouldKeepAlive = false
@@ -199,20 +228,60 @@ export function createServer(options: ServerOptions): HubServer {
   if (options.upgrades) server.on('upgrade', onUpgrade)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => answerUnreadable(error, socket, clock.now()))
 
+  function take(connection: Socket): void {
+    connection.on('close', taken.add(connection))
+    connection.setNoDelay(true)
+    server.emit('connection', connection)
+  }
+
+  /** The last answer of its connection, however long it is silent. */
+  function endAfter({ socket }: IncomingMessage, response: ServerResponse): void {
+    response.shouldKeepAlive = false
+    socket.setTimeout(0)
+  }
+
+  /** Callers hear with their next answer that the connection ends; one that asks nothing more is closed in a while. */
+  async function retire(limitMs: number): Promise<void> {
+    retiring = true
+    server.keepAliveTimeout = retiringIdleMs
+    const busy = new Set<Socket | null>()
+    open.forEach((response) => {
+      response.shouldKeepAlive = false
+      busy.add(response.socket)
+    })
+    upgraded.forEach((socket) => {
+      busy.add(socket as Socket)
+    })
+    taken.forEach((socket) => {
+      if (!busy.has(socket)) socket.setTimeout(retiringIdleMs)
+    })
+    const endsAt = clock.monotonic() + limitMs
+    while (taken.size() > 0 && clock.monotonic() < endsAt) await clock.sleep(100)
+  }
+
   return {
     async listen() {
       const { host, port } = options
+      // What a process that was killed has left there.
+      if (door !== undefined) removeFile(door.socket)
+      const where = door === undefined ? { host, port } : { path: door.socket }
       await new Promise<void>((resolve, reject) => {
         const onError = (error: NodeJS.ErrnoException) => {
-          explainListenError(error, host, port).then(reject, reject)
+          if (door !== undefined) reject(error)
+          else explainListenError(error, host, port).then(reject, reject)
         }
         server.once('error', onError)
-        server.listen({ host, port, backlog: 4096 }, () => {
+        server.listen({ ...where, backlog: 4096 }, () => {
           server.off('error', onError)
           resolve()
         })
       })
       server.on('error', (error) => log.error('the listening socket failed', { error }))
+      if (door !== undefined) {
+        door.onConnection(take)
+        door.onRetire(retire)
+        return { host: door.host, port: door.port, url: door.url }
+      }
       const bound = server.address() as AddressInfo
       const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
       return { host: bound.address, port: bound.port, url: `http://${name}:${bound.port}` }

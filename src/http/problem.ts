@@ -48,7 +48,7 @@ export function errorHeaders(error: HubError): Record<string, string> {
 export function sendProblem(
   response: ServerResponse,
   error: HubError,
-  context: RequestContext,
+  context: Pick<RequestContext, 'requestId' | 'callerRequestId' | 'traceId'>,
   acceptLanguage?: string,
 ): void {
   const body = Buffer.from(JSON.stringify(toProblem(error, context, acceptLanguage)))

@@ -160,3 +160,22 @@ test('failures that left the window are forgotten', () => {
   expect(breaker.settle(0, 'failed', 11_000)).toBeNull()
   expect(breaker.counts(11_000)).toEqual({ ok: 0, failed: 1 })
 })
+
+test('what another node found opens and closes it, and an opening heard again prolongs nothing', () => {
+  const breaker = new Breaker(settings, () => 0)
+  breaker.follow('opened', 1000, 0)
+  expect(breaker.state(999)).toBe('open')
+  breaker.follow('opened', 1000, 900)
+  expect(breaker.state(1000)).toBe('half_open')
+  breaker.follow('closed', 0, 1000)
+  expect(breaker.admit(1000)).toBe(0)
+})
+
+test('a probe under way when another node closes the breaker says nothing any more', () => {
+  const breaker = new Breaker(settings, () => 0)
+  breaker.follow('opened', 1000, 0)
+  const probe = breaker.admit(1000)!
+  breaker.follow('closed', 0, 1001)
+  expect(breaker.settle(probe, 'failed', 1002)).toBeNull()
+  expect(breaker.state(1002)).toBe('closed')
+})

@@ -86,6 +86,18 @@ export class Breaker {
     return isTooMuch ? this.open(nowMs) : null
   }
 
+  /** Another node found that it is to be left alone for so long, or asked again: believed where this one knew better. */
+  follow(move: 'opened' | 'closed', openMs: number, nowMs: number): void {
+    if (this.isClosed !== (move === 'opened')) return
+    this.isClosed = move === 'closed'
+    this.openUntil = nowMs + Math.min(openMs, this.settings.maxOpenMs)
+    this.openedInARow = move === 'opened' ? 1 : 0
+    this.generation++
+    this.isProbing = false
+    this.probesOk = 0
+    this.sliceAt.fill(never)
+  }
+
   /** Calls of the window by how they ended. */
   counts(nowMs: number): { ok: number; failed: number } {
     const oldest = this.turnOf(nowMs) - slices

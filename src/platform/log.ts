@@ -76,6 +76,8 @@ export type LogOptions = {
   floodPerSecond?: number
   scrubber?: Scrubber
   clock?: Clock
+  /** On every line. */
+  bound?: LogFields
 }
 
 /** The module of whoever has not said which room it is. */
@@ -142,7 +144,7 @@ export function createLog(options: LogOptions): LogControl {
   }
 
   return {
-    ...logOver(gates.of(ownModule), {}),
+    ...logOver(gates.of(ownModule), options.bound ?? {}),
     scrubber: {
       ...scrubber,
       add(secret) {

@@ -29,6 +29,8 @@ export type Metrics = {
     help: string,
     labelNames?: readonly N[],
   ): Readings<N>
+  /** Shows families of other processes beside this one's, as `read` gives them each time. */
+  include(read: () => readonly FamilyReading[]): void
   /** Runs `fill` before each rendering, for numbers that are read rather than counted. */
   beforeRender(fill: () => void): void
   /** The exposition text, at most a second old. */
@@ -77,6 +79,7 @@ export function createMetrics({
   const registry = new Registry()
   const fills: (() => void)[] = []
   const families: { name: string; help: string; type: Kind; read(): readonly Sample[] }[] = []
+  let others: () => readonly FamilyReading[] = () => []
   let filledAt = Number.NEGATIVE_INFINITY
   let rendered: { at: number; text: Promise<string> } | null = null
 
@@ -85,6 +88,15 @@ export function createMetrics({
     if (now - filledAt < renderEveryMs) return
     filledAt = now
     for (const each of fills) each()
+  }
+
+  // prom-client's own metrics look each label set up again at every count (0.7 µs); its registry renders anything that
+  // has `get`, so the counting is ours and the format is its.
+  function keepFamily(name: string, help: string, type: Kind, read: () => readonly Sample[]): void {
+    const readAll = () => [...read(), ...others().flatMap((each) => (each.name === name ? each.samples : []))]
+    const renderable = { name, help, get: async () => ({ name, help, type, values: readAll() }) }
+    families.push({ name, help, type, read })
+    registry.registerMetric(renderable as unknown as Parameters<Registry['registerMetric']>[0])
   }
 
   function family<N extends string, Series>(
@@ -104,16 +116,7 @@ export function createMetrics({
       members.set(key, made)
       return made.series
     }
-    const read = () => [...members.values()].flatMap((each) => each.read())
-    // prom-client's own metrics look each label set up again at every count (0.7 µs); its registry renders anything
-    // that has `get`, so the counting is ours and the format is its.
-    const renderable = {
-      name,
-      help,
-      get: async () => ({ name, help, type: kind, values: read() }),
-    }
-    families.push({ name, help, type: kind, read })
-    registry.registerMetric(renderable as unknown as Parameters<Registry['registerMetric']>[0])
+    keepFamily(name, help, kind, () => [...members.values()].flatMap((each) => each.read()))
     if (labelNames.length === 0) member([])
     return {
       with(labels) {
@@ -155,23 +158,36 @@ export function createMetrics({
     readings(type, name, help, labelNames = []) {
       checkName(type, name, help, labelNames)
       const { read, replace } = createReadings(labelNames, maxSeries, () => overflow.with({ metric: name }).inc())
-      families.push({ name, help, type, read })
-      const renderable = { name, help, get: async () => ({ name, help, type, values: read() }) }
-      registry.registerMetric(renderable as unknown as Parameters<Registry['registerMetric']>[0])
+      keepFamily(name, help, type, read)
       return { replace }
     },
     beforeRender: (fill) => fills.push(fill),
+    include(read) {
+      others = read
+    },
     async render() {
       const now = clock.monotonic()
       if (rendered === null || now - rendered.at >= renderEveryMs) {
         fill(now)
+        for (const { name, help, type } of others()) {
+          if (!families.some((each) => each.name === name)) keepFamily(name, help, type, () => [])
+        }
         rendered = { at: now, text: registry.metrics() }
       }
       return { contentType: registry.contentType, text: await rendered.text }
     },
     collect() {
       fill(clock.monotonic())
-      return families.map(({ name, help, type, read }) => ({ name, help, type, samples: read() }))
+      const own = families.map(({ name, help, type, read }) => ({ name, help, type, samples: read() }))
+      const foreign = others()
+      if (foreign.length === 0) return own
+      const at = new Map(own.map((each, i) => [each.name, i]))
+      for (const family of foreign) {
+        const i = at.get(family.name)
+        if (i === undefined) own.push(family)
+        else own[i] = { ...own[i]!, samples: [...own[i]!.samples, ...family.samples] }
+      }
+      return own
     },
   }
   const overflow = metrics.counter(

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Clock } from '../kernel/clock.ts'
 import type { Bus } from './bus/bus.ts'
+import { createLinkedBus } from './bus/linked.ts'
 import { createMemoryBus } from './bus/memory.ts'
 import { createRedisBus } from './bus/redis.ts'
 import type { Cache } from './cache/cache.ts'
@@ -8,11 +9,13 @@ import { createMemoryCache } from './cache/memory.ts'
 import { createRedisCache } from './cache/redis.ts'
 import type { DatabaseConfig, DataConfig, LogConfig, MailConfig, NetworkConfig, RedisConfig } from './config.ts'
 import type { Counter } from './counter/counter.ts'
+import { createLinkedCounter } from './counter/linked.ts'
 import { createMemoryCounter } from './counter/memory.ts'
 import { createRedisCounter } from './counter/redis.ts'
 import { type Database, openDatabase, waitForDatabase } from './database/index.ts'
 import { createUpstreams, type Upstreams } from './fetch.ts'
 import type { Leases } from './lease/lease.ts'
+import { createLinkedLeases } from './lease/linked.ts'
 import { createMemoryLeases } from './lease/memory.ts'
 import { createRedisLeases } from './lease/redis.ts'
 import { openLogFiles } from './log/files.ts'
@@ -22,6 +25,8 @@ import { createLog, type LogControl, type LogOptions } from './log.ts'
 import { createMailer, type Mailer } from './mail.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { watchProcess } from './process-metrics.ts'
+import { showMetrics, tellMetrics } from './processes/metrics.ts'
+import type { Seat } from './processes/seat.ts'
 import { openRedis, type Redis, redisFailed, waitForRedis } from './redis.ts'
 import { createSchedule, type Schedule } from './schedule.ts'
 import { createSecrets, loadMasterKey, type Secrets } from './secrets.ts'
@@ -50,6 +55,8 @@ export type PlatformOptions = {
   isReadOnly?: boolean
   /** The value of GATEHOUSE_SECRET_KEY; '' for the key in the data folder. */
   secretKey: string
+  /** Set in one of several processes of a node: what they share is with their supervisor. */
+  seat?: Seat | undefined
 }
 
 /** All that touches disk, network and process, opened once and handed to the rooms piece by piece. */
@@ -75,13 +82,14 @@ export type Platform<Tables> = {
 }
 
 /** Opens the log as configured; `auto` writes text to a terminal and JSON elsewhere. */
-export function openLog(config: LogConfig, stream?: LogOptions['stream']): LogControl {
+export function openLog(config: LogConfig, stream?: LogOptions['stream'], processName = ''): LogControl {
   const isTerminal = stream === undefined && process.stdout.isTTY === true
   return createLog({
     ...logSettings(config),
     format: config.format === 'auto' ? (isTerminal ? 'text' : 'json') : config.format,
     showsRequests: config.access && config.access_stdout,
     ...(stream && { stream }),
+    ...(processName !== '' && { bound: { process: processName } }),
   })
 }
 
@@ -151,7 +159,11 @@ export async function openPlatform<Tables>(
     const mailer = keep(createMailer({ ...config.mail, clock, log, metrics }), (each) => each.close())
     const tracer = openTracing(config.tracing, { ...options, upstreams, metrics, keep })
     const redis = config.redis.url === '' ? null : keep(openRedis(config.redis.url, log), (each) => each.disconnect())
-    const shared = openShared(redis, clock, log)
+    const shared = openShared(redis, options)
+    if (options.seat !== undefined) {
+      const share = options.seat.kind === 'worker' ? tellMetrics : showMetrics
+      keep(share(metrics, options.seat.link, clock), (stop) => stop())
+    }
     for (const part of [shared.counter, shared.leases, shared.bus])
       keep<{ close(): Promise<void> }>(part, (each) => each.close())
     const database = keep(await openStore<Tables>(config, options), (each) => each.close())
@@ -213,9 +225,16 @@ function openTracing(
 
 function openShared(
   redis: Redis | null,
-  clock: Clock,
-  log: LogControl,
+  { clock, log, seat }: PlatformOptions,
 ): { counter: Counter; leases: Leases; bus: Bus } {
+  if (redis === null && seat !== undefined) {
+    const { link } = seat
+    return {
+      counter: createLinkedCounter({ link }),
+      leases: createLinkedLeases({ link }),
+      bus: createLinkedBus({ link, log }),
+    }
+  }
   if (redis === null) {
     return {
       counter: createMemoryCounter({ clock }),

@@ -25,6 +25,7 @@ import { createAnalyticsStore } from './analytics/store.ts'
 import { createCallLog } from './call-log.ts'
 import type { LimitsConfig, UsageConfig } from './config.ts'
 import { createLedger } from './ledger.ts'
+import { createLeftJournals } from './left-journals.ts'
 import { keepMirror } from './mirrors/mirrors.ts'
 import { mirrorRoutes } from './mirrors/routes.ts'
 import type { MirrorEntry } from './mirrors/schema.ts'
@@ -100,6 +101,8 @@ export type UsageParts = {
   dataDir: string
   /** No call takes longer. */
   longestCallMs(): number
+  /** Data folders of processes that have ended, in whose journals rows may have been left. */
+  leftJournals?(): readonly string[]
   /** Nano-USD a day that the hub may spend of its own accord, by what for. */
   ownDaily?: Readonly<Record<string, number>>
   tenantOf: TenantOf
@@ -164,6 +167,9 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   const ledger = createLedger({
     ...{ journal, store, prices, clock, log, metrics, stored: quota.noteStored, heartbeats },
   })
+  const left = createLeftJournals({
+    ...{ clock, log, store, prices, config, stored: quota.noteStored, list: parts.leftJournals ?? (() => []) },
+  })
   const agents = createAgentNames({ metrics, most: config.max_agents })
   const mirrors = createMirrorStore(db)
   const analytics = createAnalyticsStore(db)
@@ -215,6 +221,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       await prices.start()
       await quota.start()
       ledger.start()
+      schedule.every('usage-left-journals', minuteMs, left.settle, { onOneNode: false, firstDelayMs: 0 })
       const deleteOld = async (signal: AbortSignal) => {
         await retention.run(signal)
         await deleteOldLogs({ store: mirrors, clock, log, what: 'comparisons were deleted' }, ofMirrors(), signal)

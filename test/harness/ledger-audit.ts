@@ -1,4 +1,5 @@
 /** Looks at a stopped hub's ledger from outside: straight into its store and its journal. */
+import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -39,10 +40,21 @@ export async function auditLedger(
       missing: answered.map(({ traceId }) => traceId).filter((traceId) => !seen.has(traceId)),
       doubled: counts.filter(({ n }) => n > 1).map(({ trace_id }) => trace_id),
       wrongSums,
-      ...auditJournal(join(dataDir, 'journal')),
+      ...auditJournals(
+        ['journal', ...globSync('workers/*/journal', { cwd: dataDir })].map((path) => join(dataDir, path)),
+      ),
     }
   } finally {
     await database.close()
+  }
+}
+
+/** Of a hub with workers, each process has its own. */
+function auditJournals(folders: readonly string[]): Pick<Audit, 'unsettled' | 'rejected'> {
+  const all = folders.map(auditJournal)
+  return {
+    unsettled: all.reduce((sum, { unsettled }) => sum + unsettled, 0),
+    rejected: all.reduce((sum, { rejected }) => sum + rejected, 0),
   }
 }
 

@@ -3,7 +3,7 @@ import { cores } from '../machine.ts'
 import { answers, freePort, start } from '../processes.ts'
 import type { Subject } from './subject.ts'
 
-const adminKey = 'bench-admin-key-of-no-value-0123456789'
+export const adminKey = 'bench-admin-key-of-no-value-0123456789'
 
 /** The hub as `npm start` runs it, nothing switched off: keys, limits, ledger, metrics, breaker and logs are all on. */
 export const gatehouse: Subject = {
@@ -27,7 +27,7 @@ export const gatehouse: Subject = {
 }
 
 /** Sets the hub up as an operator would, over its API; returns a caller's key. */
-async function configure(url: string, upstreamPort: number): Promise<string> {
+export async function configure(url: string, upstreamPort: number, limits: object = {}): Promise<string> {
   async function post(path: string, body: object): Promise<Record<string, unknown>> {
     const headers = { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' }
     const response = await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) })
@@ -41,7 +41,7 @@ async function configure(url: string, upstreamPort: number): Promise<string> {
     const model = await post('/api/models', { name })
     await post('/api/model-providers', { model_id: model.id, provider_id: provider.id, provider_model: name })
   }
-  const { key } = await post('/api/keys', { name: 'bench' })
+  const { key } = await post('/api/keys', { name: 'bench', ...limits })
   if (typeof key !== 'string') throw new Error('gatehouse gave no key in its answer to POST /api/keys')
   return key
 }

@@ -2,8 +2,10 @@ import { checkMachine } from '../../config.ts'
 import { createHub, type Hub } from '../../hub.ts'
 import type { LogControl } from '../../platform/log.ts'
 import { openLog } from '../../platform/open.ts'
+import { type Seat, takeSeat } from '../../platform/processes/seat.ts'
 import { collectStartGarbage } from '../../platform/start-garbage.ts'
 import { type Command, configOptions, type ExitCode, exitCodes, type Terminal } from '../command.ts'
+import { settingsOf, superviseProcesses } from '../processes.ts'
 import { reportFailure, reportFindings } from '../report.ts'
 import { withConfig } from '../store.ts'
 
@@ -29,6 +31,13 @@ export const serve: Command = {
         zh: '本进程的角色：gateway,registry,core,worker,console（默认全部）',
       },
     },
+    {
+      flags: '--workers <number>',
+      summary: {
+        en: 'Processes that answer calls, beside one for everything else (default 0: one process for all)',
+        zh: '处理调用的工作进程数，另有一个控制进程（默认 0：全部在单个进程内）',
+      },
+    },
     ...configOptions,
     {
       flags: '--demo',
@@ -40,20 +49,28 @@ export const serve: Command = {
   ],
   run: (call) =>
     withConfig(call, async (loaded) => {
-      reportFindings(call.terminal, loaded.warnings)
+      const seat = takeSeat(process.env)
+      if (seat !== null) process.title = `gatehouse ${seat.name}`
+      // Its supervisor has said so already.
+      if (seat === null) reportFindings(call.terminal, loaded.warnings)
       checkMachine(loaded, { make: true })
-      const log = openLog(loaded.config.log)
-      const hub = createHub(loaded, {
-        demo: call.options.demo === true,
+      const log = openLog(loaded.config.log, undefined, seat?.name)
+      endOnFaults(log)
+      if (seat === null && loaded.config.server.workers > 0) {
+        return superviseProcesses(loaded, { log, asked: askedToStop(log) })
+      }
+      const hub = createHub(settingsOf(loaded, seat), {
+        // One of them brings the demo, the others find it in the store.
+        demo: call.options.demo === true && (seat === null || seat.name === 'worker-1'),
         secretKey: call.terminal.env.GATEHOUSE_SECRET_KEY ?? '',
-        log,
+        ...{ log, seat: seat ?? undefined },
         beforeListening: collectStartGarbage,
       })
-      return runUntilSignal(hub, log, call.terminal, call.json)
+      return runUntilSignal(hub, { log, seat, terminal: call.terminal, json: call.json })
     }),
 }
 
-async function runUntilSignal(hub: Hub, log: LogControl, terminal: Terminal, json: boolean): Promise<ExitCode> {
+function endOnFaults(log: LogControl): void {
   const die = (message: string) => (error: unknown) => {
     log.critical(message, { error })
     log.flush()
@@ -61,15 +78,22 @@ async function runUntilSignal(hub: Hub, log: LogControl, terminal: Terminal, jso
   }
   process.on('uncaughtException', die('Something threw where nobody listens; the hub ends'))
   process.on('unhandledRejection', die('A promise failed where nobody listens; the hub ends'))
+}
 
-  // `systemctl reload`, `kill -HUP`: before the hub has started there is nothing to read again.
-  process.on('SIGHUP', () => void hub.reload())
+async function runUntilSignal(
+  hub: Hub,
+  { log, seat, terminal, json }: { log: LogControl; seat: Seat | null; terminal: Terminal; json: boolean },
+): Promise<ExitCode> {
+  // `systemctl reload`, `kill -HUP`: before the hub has started there is nothing to read again. Where processes share a
+  // node, their supervisor hears it and replaces them, each with the settings that it reads itself.
+  process.on('SIGHUP', () => void (seat === null && hub.reload()))
   // Whoever rotates the files says so by this signal; without a listener it would open a debugger's port.
   process.on('SIGUSR1', () => log.files()?.reopen())
 
   const asked = askedToStop(log)
   await hub.start()
   asked.arm()
+  seat?.ready()
   await asked.once
   try {
     await hub.stop()

@@ -32,6 +32,8 @@ export type Router = {
   openSingle(model: ServedModel, candidate: Candidate): RouteRun
   /** Another node found out how a provider, key and model do: a breaker that waits for a probe takes it for one. */
   heard(about: { provider: string; keyId: string; model: string }, isWell: boolean): void
+  /** A breaker of another node moved: this one's does so too, without a word. */
+  followed(about: { provider: string; keyId: string; model: string }, move: 'opened' | 'closed', openMs: number): void
   /** The plan as it would be made now; counts nothing and changes nothing. */
   foresee(model: ServedModel, ask: RouteAsk): Plan
   decisions: DecisionLog
@@ -154,6 +156,12 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
         const pass = pair.breaker.state(nowMs) === 'half_open' ? pair.breaker.admit(nowMs) : null
         const move = pass === null ? null : pair.breaker.settle(pass, isWell ? 'ok' : 'failed', nowMs)
         if (move !== null) runParts.listener.breakerMoved(pair, move, 'canary')
+      }
+    },
+    followed({ provider, keyId, model }, move, openMs) {
+      for (const pair of traffic.pairs()) {
+        if (pair.provider !== provider || pair.keyId !== keyId || pair.model !== model) continue
+        pair.breaker.follow(move, openMs, clock.monotonic())
       }
     },
     foresee: (model, ask) => planRoute(model, ask, { ...planner, turn: (modelId) => traffic.peekTurn(modelId) }),

@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { systemClock } from '../../kernel/clock.ts'
 import { createLog } from '../log.ts'
+import { createSwitchboard } from '../processes/switchboard.ts'
+import { joinSwitchboard } from '../processes/testing.ts'
 import { openRedis } from '../redis.ts'
 import { describeWithRedis, redisUrl } from '../testing.ts'
 import type { Bus } from './bus.ts'
+import { createLinkedBus } from './linked.ts'
 import { createMemoryBus } from './memory.ts'
 import { createRedisBus } from './redis.ts'
 
@@ -36,6 +40,23 @@ function hear(bus: Bus, check: string) {
 const changed = (check: string, to: string) => ({ check, from: 'ok', to, message: '' })
 
 describe('a bus in memory', () => keepsThePromises(async () => createMemoryBus(openLog())))
+
+describe('a bus between the processes of one node', () => {
+  const open = (switchboard = createSwitchboard({ clock: systemClock })) =>
+    createLinkedBus({ link: joinSwitchboard(switchboard).link, ...openLog() })
+  keepsThePromises(async () => open())
+
+  test('processes hear each other, and their own once only', async () => {
+    const switchboard = createSwitchboard({ clock: systemClock })
+    const [one, two] = [open(switchboard), open(switchboard)]
+    const check = randomUUID()
+    const [here, there] = [hear(one, check), hear(two, check)]
+    one.announce('check.changed', changed(check, 'failed'))
+    await vi.waitFor(() => expect(there.heard).toEqual(['ok → failed']))
+    two.announce('check.changed', changed(check, 'ok'))
+    await vi.waitFor(() => expect(here.heard).toEqual(['ok → failed', 'ok → ok']))
+  })
+})
 
 describeWithRedis('a bus in Redis', () => {
   keepsThePromises(() => openRedisBus())

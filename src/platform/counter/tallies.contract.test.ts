@@ -2,9 +2,13 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../kernel/clock.ts'
+import type { Link } from '../processes/link.ts'
+import { createSwitchboard } from '../processes/switchboard.ts'
+import { joinSwitchboard } from '../processes/testing.ts'
 import { openRedis } from '../redis.ts'
 import { connectTestRedis, describeWithRedis, silentLog } from '../testing.ts'
 import { type Demand, settledMs, type Tallies } from './counter.ts'
+import { createLinkedCounter } from './linked.ts'
 import { createMemoryTallies } from './memory-tallies.ts'
 import { createRedisTallies } from './redis-tallies.ts'
 
@@ -18,6 +22,25 @@ const connectRedis = connectTestRedis()
 const random = fc.sample(fc.integer({ min: 0, max: 0x7fffffff }), 1)[0]!
 
 describe('tallies in memory', () => keepsThePromises(async (clock) => createMemoryTallies({ clock })))
+
+describe('tallies in the supervisor of several processes', () => {
+  keepsThePromises(async (clock) => createLinkedCounter({ link: joinSwitchboard(createSwitchboard({ clock })).link }))
+
+  test('one limit is held over all processes', async () => {
+    const switchboard = createSwitchboard({ clock: createManualClock() })
+    const [one, two] = [1, 2].map(() => createLinkedCounter({ link: joinSwitchboard(switchboard).link }))
+    const demand: Demand = { kind: 'window', key: randomUUID(), limit: 3, cost: 1, windowMs }
+    const asked = await Promise.all(
+      [one!, two!, one!, two!].map((tallies) => tallies.admit(randomUUID(), [demand], leaseMs)),
+    )
+    expect(asked.map(({ result }) => result).sort()).toEqual(['admitted', 'admitted', 'admitted', 'refused'])
+  })
+
+  test('a call without a limit asks nobody', () => {
+    const link = new Proxy({} as Link, { get: () => expect.fail('the supervisor was asked') })
+    expect(createLinkedCounter({ link }).admit('a', [], leaseMs)).toMatchObject({ result: 'admitted' })
+  })
+})
 
 describeWithRedis('tallies in Redis', () => {
   keepsThePromises(async (clock) => createRedisTallies({ redis: await connectRedis(), clock }))

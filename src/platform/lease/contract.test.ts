@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test, vi } from 'vitest'
 import { createManualClock } from '../../kernel/clock.ts'
+import { createSwitchboard } from '../processes/switchboard.ts'
+import { joinSwitchboard } from '../processes/testing.ts'
 import { openRedis } from '../redis.ts'
 import { connectTestRedis, describeWithRedis, silentLog } from '../testing.ts'
 import type { Leases } from './lease.ts'
+import { createLinkedLeases } from './linked.ts'
 import { createMemoryLeases, type LeaseBook } from './memory.ts'
 import { createRedisLeases } from './redis.ts'
 
@@ -18,6 +21,30 @@ describe('leases in memory', () => {
     const book: LeaseBook = new Map()
     const [one, two] = [createMemoryLeases({ clock, book }), createMemoryLeases({ clock, book })]
     return { one, two, outlive: () => clock.advance(30_000) }
+  })
+})
+
+describe('leases of the supervisor of several processes', () => {
+  const open = () => {
+    const clock = createManualClock()
+    const switchboard = createSwitchboard({ clock })
+    const [one, two] = [joinSwitchboard(switchboard), joinSwitchboard(switchboard)]
+    return { clock, one, two }
+  }
+  keepsThePromises(async () => {
+    const { clock, one, two } = open()
+    return {
+      one: createLinkedLeases(one),
+      two: createLinkedLeases(two),
+      outlive: () => clock.advance(30_000),
+    }
+  })
+
+  test('what a process held is free as soon as it has ended', async () => {
+    const { one, two } = open()
+    expect(await createLinkedLeases(one).acquire('job', 30_000)).toBe(true)
+    one.leave()
+    expect(await createLinkedLeases(two).acquire('job', 30_000)).toBe(true)
   })
 })
 

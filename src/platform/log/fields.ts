@@ -34,6 +34,8 @@ export type LogFields = {
   to?: string
   setting?: string
   signal?: string
+  /** Of several processes of one node. */
+  process?: string
   /** The one-time set-up token: the contract prints it once in the start-up log, and nowhere else. */
   setupToken?: string
 }
@@ -73,6 +75,7 @@ const listed = {
   to: 'to',
   setting: 'setting',
   signal: 'signal',
+  process: 'process',
   setupToken: 'setup_token',
 } as const satisfies Record<keyof LogFields, string>
 
