@@ -8,17 +8,16 @@ import { join, relative } from 'node:path'
 import { constants, gzipSync } from 'node:zlib'
 
 const folder = import.meta.dirname
-const [made, making, old] = ['dist', 'dist.making', 'dist.old'].map((name) => join(folder, name)) as [
-  string,
-  string,
-  string,
-]
+// Two that build at once, as tests may, do not write into each other's folder.
+const [made, making, old] = ['dist', `dist.making-${process.pid}`, `dist.old-${process.pid}`].map((name) =>
+  join(folder, name),
+) as [string, string, string]
 const noteName = 'made-of'
 const isIfNeeded = process.argv.includes('--if-needed')
 
 const wanted = hashSources()
-if (isIfNeeded && existsSync(join(made, noteName)) && readFileSync(join(made, noteName), 'utf8') === wanted)
-  process.exit(0)
+const isMade = () => existsSync(join(made, noteName)) && readFileSync(join(made, noteName), 'utf8') === wanted
+if (isIfNeeded && isMade()) process.exit(0)
 
 const vite = await import('vite').catch(() => null)
 if (vite === null) {
@@ -31,13 +30,19 @@ process.stdout.write('Building the console … 正在构建控制台…\n')
 const startedAt = performance.now()
 try {
   rmSync(making, { recursive: true, force: true })
-  await vite.build({ root: folder, logLevel: 'warn', build: { outDir: making, emptyOutDir: true } })
+  await vite.build({
+    ...{ root: folder, logLevel: 'warn', build: { outDir: making, emptyOutDir: true } },
+    // What the page "About" names.
+    define: { 'import.meta.env.VITE_BUILD': JSON.stringify(wanted.slice(0, 12)) },
+  })
   for (const name of readdirSync(join(making, 'assets'))) compress(join(making, 'assets', name))
   writeFileSync(join(making, noteName), wanted)
-  rmSync(old, { recursive: true, force: true })
-  if (existsSync(made)) renameSync(made, old)
-  renameSync(making, made)
-  rmSync(old, { recursive: true, force: true })
+  if (isIfNeeded && isMade()) rmSync(making, { recursive: true, force: true })
+  else {
+    if (existsSync(made)) renameSync(made, old)
+    renameSync(making, made)
+    rmSync(old, { recursive: true, force: true })
+  }
   process.stdout.write(`The console is built (${((performance.now() - startedAt) / 1000).toFixed(1)} s).\n`)
 } catch (error) {
   process.stderr.write(`The console could not be built: ${error instanceof Error ? error.message : error}\n`)

@@ -1,3 +1,4 @@
+import type { Operations } from './operations.ts'
 import { heldTokens, keepTokens, type Tokens } from './tokens.ts'
 
 /** An answer of the hub that says no (RFC 9457), or that none came (`status` 0). */
@@ -52,20 +53,40 @@ export type Asked = {
   signal?: AbortSignal | undefined
   isPublic?: boolean
   headers?: Record<string, string>
+  /** Statuses that are an answer too: a 503 that says what is broken. */
+  takes?: readonly number[]
+}
+
+type Question<Name extends keyof Operations> = Omit<Operations[Name], 'reply'> &
+  Pick<Asked, 'signal' | 'isPublic' | 'takes'>
+
+/** Asks one operation of the OpenAPI document, `GET /api/incidents/{id}`, typed by it; rejects as `api` does. */
+export function ask<Name extends keyof Operations>(
+  name: Name,
+  // What has no needed field may be left out.
+  ...[question]: Partial<Question<Name>> extends Question<Name>
+    ? [question?: Question<Name>]
+    : [question: Question<Name>]
+): Promise<Operations[Name]['reply']> {
+  const { path = {}, ...rest } = (question ?? {}) as Asked & { path?: Record<string, unknown> }
+  const [method, template] = name.split(' ') as [string, string]
+  const place = template.replace(/\{(\w+)\}/g, (_, field: string) => encodeURIComponent(String(path[field])))
+  return api(method, place, rest)
 }
 
 /** Asks the control API; rejects with ApiError. The access token is renewed before it ends, once for all tabs. */
 export async function api<T = unknown>(method: string, path: string, asked: Asked = {}): Promise<T> {
-  const response = await ask(method, path, asked)
+  const response = await openAnswer(method, path, asked)
   if (response.status === 204) return undefined as T
   const type = response.headers.get('content-type') ?? ''
   return (type.includes('json') ? await response.json() : await response.text()) as T
 }
 
-async function ask(
+/** The answer itself, where it is no JSON: a file, a stream. */
+export async function openAnswer(
   method: string,
   path: string,
-  { query, body, signal, isPublic, headers }: Asked = {},
+  { query, body, signal, isPublic, headers, takes = [] }: Asked = {},
 ): Promise<Response> {
   const token = isPublic === true ? null : await currentToken()
   let response: Response
@@ -86,7 +107,7 @@ async function ask(
     if (error instanceof DOMException && error.name === 'AbortError') throw error
     throw new ApiError({ status: 0, code: 'unreachable', detail: String((error as Error).message) })
   }
-  if (response.ok) return response
+  if (response.ok || takes.includes(response.status)) return response
   const problem = await response.json().catch(() => ({}))
   if (response.status === 401 && isPublic !== true) {
     keepTokens(null)

@@ -13,7 +13,9 @@ export function count(value: number | null | undefined): string {
 /** A count in few characters: 1.2 M, 120万. */
 export function brief(value: number | null | undefined): string {
   if (value === null || value === undefined) return none
-  return new Intl.NumberFormat(currentLanguage(), { notation: 'compact', maximumFractionDigits: 1 }).format(value)
+  // Below ten one digit would call neighbours on an axis the same.
+  const digits = Math.abs(value) < 10 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 1 }
+  return new Intl.NumberFormat(currentLanguage(), { notation: 'compact', ...digits }).format(value)
 }
 
 /** Money is integer nano-dollars. Small amounts keep the digits that tell them from nothing. */

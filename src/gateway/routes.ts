@@ -4,6 +4,7 @@ import { fail } from '../kernel/errors.ts'
 import type { Configure } from './control/configure.ts'
 import { type ExplainSource, explainRoutes } from './control/explain-routes.ts'
 import { keyRoutes } from './control/key-routes.ts'
+import { trafficRoutes } from './control/traffic-routes.ts'
 import { readMirror } from './own-calls/mirror-settings.ts'
 import type { UpstreamModel } from './protocols/protocol.ts'
 import { type Preset, type Provider, presets, providers } from './providers/index.ts'
@@ -43,6 +44,7 @@ export function gatewayRoutes(own: GatewayRoutesSource): Route[] {
   return [
     ...providerRoutes(own),
     ...keyRoutes(own),
+    ...trafficRoutes(own),
     ...modelRoutes(own),
     ...modelProviderRoutes(own),
     ...cacheRoutes(own),

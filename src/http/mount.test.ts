@@ -268,6 +268,8 @@ describe('answers', () => {
     const text = await app.inject('/text')
     expect(text.headers['content-type']).toBe('text/plain; version=0.0.4')
     expect(text.body).toBe('a 1\n')
+    // A browser that is not told it is JSON reads text.
+    expect(health.headers['content-type']).toBe('application/json; charset=utf-8')
   })
 
   test('every answer carries ids and security headers, also 404 and 401', async () => {

@@ -219,8 +219,11 @@ function mountRoute(
       })
       if (!isReply(result)) return reply.code(status).send(status === 204 ? undefined : result)
       reply.code(result.status).headers(result.headers)
-      if (typeof result.body === 'object')
+      if (typeof result.body === 'object') {
         reply.serializer((serialise ?? JSON.stringify) as (payload: unknown) => string)
+        // With a serializer of one's own nothing says what it wrote.
+        if (!reply.hasHeader('content-type')) reply.type('application/json; charset=utf-8')
+      }
       return reply.send(result.body)
     },
   })

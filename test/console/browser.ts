@@ -67,6 +67,13 @@ export async function signIn(page: Page, email: string, password: string): Promi
   await page.locator('header .brand').waitFor()
 }
 
+/** Opens a page of the console and waits until it has its answers, whatever they are. */
+export async function goTo(page: Page, url: string): Promise<void> {
+  await page.goto(url)
+  await page.locator('main h1').first().waitFor()
+  await page.waitForFunction(() => document.querySelector('main .el-skeleton, .el-drawer .el-skeleton') === null)
+}
+
 /** How many pixels of the page stand beside the window; 0 where nothing has to be pushed sideways. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate(() => {

@@ -28,7 +28,7 @@ test('who opens a new hub is asked to claim it, and a wrong token says so', asyn
   await page.locator('input[name=token]').fill(setupTokenOf(hub))
   await page.locator('button[type=submit]').click()
   await page.locator('header .brand').waitFor()
-  await page.getByText('No calls in this time.').first().waitFor()
+  await page.getByRole('heading', { name: '1. A provider: who answers' }).waitFor()
   expect(faults).toEqual([])
 })
 

@@ -4,18 +4,21 @@ import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { TestHub } from '../harness/hub.ts'
-import { menuOf, openBrowser, overflow, signIn } from './browser.ts'
+import { goTo, menuOf, openBrowser, overflow, signIn } from './browser.ts'
+import { furnish } from './furnished.ts'
 import { owner, startOwnedHub } from './owner.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 let hub: TestHub
+let places: string[]
 let browser: Awaited<ReturnType<typeof openBrowser>>
 
 beforeAll(async () => {
   browser = await openBrowser()
   hub = await startOwnedHub({ demo: true })
-})
+  places = (await furnish(hub)).places
+}, 180_000)
 afterAll(async () => {
   await browser?.close()
   await hub?.stop()
@@ -31,16 +34,14 @@ test.each([
     const { page, faults } = await browser.open(hub.url, { language, theme, width })
     await signIn(page, owner.email, owner.password)
     const found: string[] = []
-    for (const path of await menuOf(page)) {
-      await page.goto(`${hub.url}/#${path}`)
-      await page.locator('main h1').first().waitFor()
-      await page.waitForLoadState('networkidle')
+    for (const path of [...(await menuOf(page)), ...places]) {
+      await goTo(page, `${hub.url}/#${path}`)
       const beside = await overflow(page)
       if (beside > 0) found.push(`${path}: ${beside} px beside the window`)
       // A key that has no text is shown as it is: the name of its page, a point, its own.
-      const name = path.split('/')[1]!.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+      const name = nameOf(path)
       const text = await page.locator('body').innerText()
-      const keys = text.match(new RegExp(`\\b(?:${name}|groups|errors|units|ranges)\\.[a-z]\\w*`, 'g'))
+      const keys = text.match(new RegExp(`(?<![/\\w])(?:${name}|groups|errors|units|ranges)\\.[a-z]\\w*`, 'g'))
       if (keys !== null) found.push(`${path}: untranslated ${keys.join(', ')}`)
       // What axe says is the same in both languages; it takes most of the time.
       if (language === 'en') found.push(...(await violationsOf(page)).map((violation) => `${path}: ${violation}`))
@@ -50,6 +51,14 @@ test.each([
   },
   180_000,
 )
+
+/** `/on-call` is `onCall`; one thing of a list has a page of its own, `/calls/…` is `call`. */
+function nameOf(path: string): string {
+  const [, list, one] = path.replace(/\?.*/, '').split('/')
+  return (one === undefined ? list! : list!.replace(/s$/, '')).replace(/-(.)/g, (_, letter: string) =>
+    letter.toUpperCase(),
+  )
+}
 
 /** What axe-core calls serious or critical. It is told to the page past its policy, which lets no foreign script in. */
 async function violationsOf(page: Page): Promise<string[]> {

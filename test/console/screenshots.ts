@@ -1,14 +1,19 @@
 /** `npm run screenshots [page …]`: every page of the console of a demo hub, in both languages and themes, and on a phone. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { menuOf, openBrowser, overflow, signIn } from './browser.ts'
+import { goTo, menuOf, openBrowser, overflow, signIn } from './browser.ts'
+import { furnish } from './furnished.ts'
 import { owner, startOwnedHub } from './owner.ts'
 
 const folder = join(import.meta.dirname, '../../console/screenshots')
 mkdirSync(folder, { recursive: true })
 const wanted = process.argv.slice(2)
-const hub = await startOwnedHub({ demo: true })
+/** `/calls/req_…` is `calls-one`, `/providers?open=…` `providers-open`: the same name in every run. */
+const nameOf = (path: string) => path.slice(1).replace(/\?.*/, '-open').replace(/\/.*/, '-one')
+// First: it builds the console, which a hub looks for when it starts.
 const browser = await openBrowser()
+const hub = await startOwnedHub({ demo: true })
+const { places } = await furnish(hub)
 try {
   for (const language of ['en', 'zh-CN'] as const) {
     for (const [theme, width] of [
@@ -16,12 +21,17 @@ try {
       ['dark', 1280],
       ['light', 375],
     ] as const) {
-      const { page, context, faults } = await browser.open(hub.url, { language, theme, width })
+      const { page, context, faults } = await browser.open(hub.url, {
+        language,
+        theme,
+        width,
+        height: width === 375 ? 800 : 1400,
+      })
       await signIn(page, owner.email, owner.password)
-      for (const path of (await menuOf(page)).filter((path) => wanted.length === 0 || wanted.includes(path.slice(1)))) {
-        const name = path.slice(1).replaceAll('/', '-')
-        await page.goto(`${hub.url}/#${path}`)
-        await page.waitForLoadState('networkidle')
+      const all = [...(await menuOf(page)), ...places]
+      for (const path of all.filter((path) => wanted.length === 0 || wanted.includes(nameOf(path)))) {
+        const name = nameOf(path)
+        await goTo(page, `${hub.url}/#${path}`)
         await page.waitForTimeout(300)
         const file = `${name}-${language}-${width === 375 ? 'phone' : theme}.png`
         await page.screenshot({ path: join(folder, file), fullPage: width !== 375 })

@@ -6,7 +6,7 @@ import { pages } from './pages/index.ts'
 
 for (const page of pages) {
   const path = join(repository, page.path)
-  const text = page.render()
+  const text = await page.render()
   const isSame = existsSync(path) && readFileSync(path, 'utf8') === text
   if (!isSame) {
     mkdirSync(dirname(path), { recursive: true })

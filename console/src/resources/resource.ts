@@ -1,3 +1,5 @@
+import type { Component } from 'vue'
+
 /** A row as the control API answers it. */
 export type Row = Record<string, unknown>
 
@@ -50,6 +52,14 @@ export type Resource = {
   acts?: readonly Act[]
   /** What can be done that is of no one row. */
   pageActs?: readonly Act[]
+  /** Where everything about a row stands, instead of the drawer. */
+  page?: (row: Row) => string
+  /** What the drawer shows above the fields; given the row. */
+  detail?: Component
+  /** Other pages that belong to this one; `title` is a key of the page's texts. */
+  links?: readonly { title: string; to: string }[]
+  /** Whether people may watch it grow, read again every two seconds. */
+  isLive?: boolean
   /** Read again every so often. */
   refreshMs?: number
   /** Who may change things here; `super_admin` unless said otherwise. */

@@ -40,7 +40,22 @@ export function guessShown(key: string, value: unknown): Shown {
 
 export const readValue = ({ key, of }: Column, row: Row): unknown => (of === undefined ? row[key] : of(row))
 
-const good = ['ok', 'up', 'success', 'done', 'ready', 'passing', 'healthy', 'delivered', 'reading', 'true', 'resolved']
+const good = [
+  'ok',
+  'up',
+  'success',
+  'done',
+  'ready',
+  'passing',
+  'healthy',
+  'delivered',
+  'reading',
+  'true',
+  'resolved',
+  'met',
+  'operational',
+  'closed',
+]
 const bad = [
   'down',
   'failure',
@@ -54,9 +69,21 @@ const bad = [
   'high',
   'P0',
   'P1',
+  'fail',
+  'breached',
+  'outage',
+  'major',
+  'unhealthy',
+  'broken',
 ]
 const uneasy = [
   'pending',
+  'warn',
+  'at_risk',
+  'half_open',
+  'resting',
+  'minor',
+  'P2',
   'warning',
   'degraded',
   'inconclusive',

@@ -5,6 +5,8 @@ export const calls = defineList({
   ...{ name: 'calls', path: '/calls', group: 'watch', role: 'user', icon: List },
   resource: {
     list: 'api/logs',
+    page: ({ id }) => `/calls/${encodeURIComponent(String(id))}`,
+    isLive: true,
     refreshMs: 15_000,
     writer: 'user',
     filters: [
@@ -29,27 +31,17 @@ export const calls = defineList({
       { key: 'latency_ms', show: 'milliseconds' },
       { key: 'status' },
     ],
-    acts: [
-      {
-        title: 'explain',
-        method: 'GET',
-        path: ({ id }) => `api/routes/explain?request_id=${encodeURIComponent(String(id))}`,
-        isAnswerShown: true,
-      },
-    ],
   },
   texts: defineTexts(
     {
       title: 'Calls',
       about: 'Every call to a model, newest first: who asked, what answered, what it took and cost.',
       empty: 'No calls match.',
-      explain: 'How it was routed',
     },
     {
       title: '调用记录',
       about: '每一次模型调用，最新在前：谁发起、谁应答、耗时与费用。',
       empty: '没有符合条件的调用。',
-      explain: '路由过程',
     },
   ),
 })

@@ -1,10 +1,12 @@
 import { FirstAidKit } from '@element-plus/icons-vue'
+import { defineAsyncComponent } from 'vue'
 import { defineList, defineTexts } from '../../page.ts'
 
 export const checks = defineList({
   ...{ name: 'checks', path: '/checks', group: 'watch', role: 'tenant_admin', icon: FirstAidKit },
   resource: {
     list: 'api/checks',
+    detail: defineAsyncComponent(() => import('./check-card.vue')),
     refreshMs: 15_000,
     writer: 'tenant_admin',
     columns: [
@@ -40,6 +42,7 @@ export const checks = defineList({
       about: 'What the hub watches for you: addresses, databases, certificates, jobs, services and providers.',
       empty: 'Nothing is watched yet.',
       create: 'New check',
+      strip: 'Newest results',
       test: 'Ask now',
       pause: 'Pause',
       resume: 'Go on',
@@ -49,6 +52,7 @@ export const checks = defineList({
       about: '由本服务代为监测：网址、数据库、证书、定时任务、服务与供应商。',
       empty: '还没有检查项。',
       create: '新建检查',
+      strip: '最近结果',
       test: '立即检查',
       pause: '暂停',
       resume: '恢复',

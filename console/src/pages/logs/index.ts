@@ -6,6 +6,7 @@ export const logs = defineList({
   resource: {
     list: 'api/system/logs',
     id: 'time',
+    links: [{ title: 'live', to: '/log-tail' }],
     refreshMs: 15_000,
     filters: [
       { name: 'level', options: ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] },
@@ -26,12 +27,14 @@ export const logs = defineList({
       title: 'Logs',
       about: 'Lines of the log files, newest first; a trace id finds every line of one request.',
       empty: 'No line matches.',
+      live: 'Follow live',
       fields: { time: 'Time', msg: 'Message', module: 'Module', level: 'Level', trace: 'Trace id', file: 'File' },
     },
     {
       title: '日志',
       about: '日志文件的内容，最新在前；用追踪编号可找到一次请求的全部日志。',
       empty: '没有符合条件的日志。',
+      live: '实时跟踪',
       fields: { time: '时间', msg: '信息', module: '模块', level: '级别', trace: '追踪编号', file: '文件' },
     },
   ),

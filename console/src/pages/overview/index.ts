@@ -25,6 +25,9 @@ export const overview = definePage({
       tokensOut: 'Out',
       noTraffic: 'No calls in this time.',
       firstCall: 'Make the first call',
+      incidents: 'Open incidents: {count}',
+      budgets: 'Budgets',
+      lasts: 'lasts {time} more at this pace',
     },
     {
       title: '概览',
@@ -46,6 +49,9 @@ export const overview = definePage({
       tokensOut: '输出',
       noTraffic: '这段时间没有调用。',
       firstCall: '发起第一次调用',
+      incidents: '未结束故障：{count}',
+      budgets: '预算',
+      lasts: '按此速度还可用 {time}',
     },
   ),
 })

@@ -1,4 +1,5 @@
 import { addressOf } from '../../api.ts'
+import { eventsOf } from '../../parts/events.ts'
 
 export type Asked = { model: string; text: string; firstMs: number; allMs: number; failure: string }
 
@@ -20,7 +21,7 @@ export async function askModel(
       asked.failure = told?.error?.message ?? `HTTP ${response.status}`
       return
     }
-    for await (const data of eventsOf(response.body)) {
+    for await (const { data } of eventsOf(response.body)) {
       if (data === '[DONE]') break
       const event = JSON.parse(data)
       if (event.error !== undefined) asked.failure = event.error.message ?? 'error'
@@ -32,22 +33,5 @@ export async function askModel(
     if (!signal.aborted) asked.failure = (error as Error).message
   } finally {
     asked.allMs = performance.now() - startedAt
-  }
-}
-
-/** The data of each event of a stream (HTML standard, 9.2). */
-async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader()
-  let rest = ''
-  for (;;) {
-    const { value, done } = await reader.read()
-    if (done) return
-    rest += value
-    const events = rest.split(/\r?\n\r?\n/)
-    rest = events.pop()!
-    for (const event of events) {
-      const lines = event.split(/\r?\n/).filter((line) => line.startsWith('data:'))
-      if (lines.length > 0) yield lines.map((line) => line.slice(5).replace(/^ /, '')).join('\n')
-    }
   }
 }

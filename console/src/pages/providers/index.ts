@@ -1,10 +1,12 @@
 import { Connection } from '@element-plus/icons-vue'
+import { defineAsyncComponent } from 'vue'
 import { defineList, defineTexts } from '../../page.ts'
 
 export const providers = defineList({
   ...{ name: 'providers', path: '/providers', group: 'gateway', role: 'super_admin', icon: Connection },
   resource: {
     list: 'api/providers',
+    detail: defineAsyncComponent(() => import('./provider-card.vue')),
     columns: [
       { key: 'name' },
       { key: 'type' },
@@ -18,15 +20,7 @@ export const providers = defineList({
     create: { path: '/api/providers', first: ['name', 'type', 'api_key', 'base_url'] },
     edit: { path: '/api/providers/{id}', first: ['name', 'api_key', 'base_url', 'enabled', 'priority', 'weight'] },
     remove: { path: '/api/providers/{id}' },
-    acts: [
-      { title: 'test', method: 'POST', path: ({ id }) => `api/providers/${id}/test`, isAnswerShown: true },
-      { title: 'models', method: 'GET', path: ({ id }) => `api/providers/${id}/models`, isAnswerShown: true },
-      {
-        ...{ title: 'import', method: 'POST', confirm: 'importAsk', isAnswerShown: true },
-        path: ({ id }) => `api/providers/${id}/models/import`,
-      },
-      { title: 'keys', method: 'GET', path: ({ id }) => `api/providers/${id}/keys`, isAnswerShown: true },
-    ],
+    links: [{ title: 'guide', to: '/first-call' }],
   },
   texts: defineTexts(
     {
@@ -34,22 +28,48 @@ export const providers = defineList({
       about: 'Who answers calls: an address, a protocol and keys. Link its models to make them callable.',
       empty: 'No provider yet: add the first, then a model.',
       create: 'Add provider',
+      guide: 'Guide to the first call',
       test: 'Test',
+      works: 'It answers and accepts the key ({time}).',
       models: 'Models it has',
-      import: 'Import its models',
+      readModels: 'Ask for its models',
+      import: 'Import',
+      importAll: 'Import all',
+      imported: '{imported} imported; {skipped} were there already.',
       importAsk: 'Every model it names becomes callable here, linked to this provider.',
       keys: 'Keys',
+      rests: 'rests for {time}',
+      revive: 'Revive',
+      traffic: 'How it is, seen from this node',
+      noTraffic: 'No call has reached it since the hub began.',
+      opensAgain: 'tried again in {time}',
+      calls: 'Good and failed calls in the window',
+      inFlight: 'Under way',
+      latency: 'Latency',
     },
     {
       title: '供应商',
       about: '由谁应答调用：地址、协议与密钥。关联模型后即可调用。',
       empty: '还没有供应商：先添加供应商，再添加模型。',
       create: '添加供应商',
+      guide: '首次调用指南',
       test: '测试',
+      works: '可用，密钥有效（{time}）。',
       models: '它的模型',
-      import: '导入模型',
+      readModels: '读取模型列表',
+      import: '导入',
+      importAll: '全部导入',
+      imported: '导入 {imported} 个，{skipped} 个已存在。',
       importAsk: '它列出的每个模型都将可被调用，并关联到此供应商。',
       keys: '密钥',
+      rests: '暂停 {time}',
+      revive: '恢复',
+      traffic: '当前节点所见状况',
+      noTraffic: '启动以来没有调用到达它。',
+      opensAgain: '{time}后重试',
+      calls: '窗口内成功与失败',
+      inFlight: '进行中',
+      latency: '延迟',
     },
   ),
 })
