@@ -1,5 +1,5 @@
 import { createApp } from './app.ts'
-import type { Loaded } from './config.ts'
+import { asLoaded, type SomeLoaded } from './config.ts'
 import { createDemoServer, isDemo, isDemoPlugin } from './demo/index.ts'
 import type { Gateway } from './gateway/index.ts'
 import type { Health } from './health/index.ts'
@@ -8,6 +8,7 @@ import { createAccessLog } from './http/access-log.ts'
 import type { HubServer } from './http/listen.ts'
 import { joinUpgrades } from './http/upgrades.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
+import { type Closers, closeAll } from './kernel/closing.ts'
 import { fail } from './kernel/errors.ts'
 import type { Heartbeats } from './kernel/heartbeats.ts'
 import { logAnnouncements } from './log-announcements.ts'
@@ -45,17 +46,15 @@ export type HubOptions = {
   beforeListening?(): void
 }
 
-type HubSettings = Pick<Loaded, 'config'> & Partial<Loaded>
-
 /** The composition root: builds each part once, says who hears what, starts and stops them in order. */
-export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
-  const whole: Loaded = { ...{ origins: new Map(), warnings: [], file: null, text: '', again: () => whole }, ...loaded }
+export function createHub(loaded: SomeLoaded, options: HubOptions = {}): Hub {
+  const whole = asLoaded(loaded)
   const { config } = whole
   const { seat } = options
   const secretKey = options.secretKey ?? ''
   const clock = options.clock ?? systemClock
   const log = options.log ?? openLog(config.log)
-  const closers: (() => Promise<unknown> | unknown)[] = []
+  const closers: Closers = []
   let server: HubServer | undefined
   let health: Health | undefined
   let resting: Gateway | undefined
@@ -191,17 +190,4 @@ export function createHub(loaded: HubSettings, options: HubOptions = {}): Hub {
 
 function notClaimed() {
   return fail('setup_required', 'The hub has no owner yet: claim it on its own machine, or set ADMIN_KEY.')
-}
-
-/** Last opened, first closed; what fails to close does not keep the rest open. */
-async function closeAll(closers: (() => Promise<unknown> | unknown)[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const close of closers.splice(0).reverse()) {
-    try {
-      await close()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  if (failures.length > 0) throw new AggregateError(failures, 'some parts did not close')
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { simulateDays } from '../../src/incidents/testing-days.ts'
 import { incidentsMigration } from '../../src/migrations/0026-incidents.ts'
-import { incidentActionsMigration } from '../../src/migrations/0030-incident-actions.ts'
+import { incidentActionsMigration } from '../../src/migrations/0031-incident-actions.ts'
 import { migrate, openDatabase } from '../../src/platform/database/index.ts'
 import { silentLog } from '../../src/platform/testing.ts'
 

@@ -132,7 +132,7 @@ async function makeReceiver(db: Parameters<typeof createDeliveryStore>[0], url: 
   onTestFinished(() => way.close(0))
   const configure = createConfigure({
     ...{ store: createDeliveryStore(db), secrets: createSecrets(masterKey), wayOf: () => way, clock: systemClock },
-    ...{ bus: createMemoryBus({ log: silentLog }), mostChannels: 10, changed: async () => {} },
+    ...{ bus: createMemoryBus({ log: silentLog }), mostChannels: () => 10, changed: async () => {} },
   })
   const parameters = { url, secret: 'a-secret-of-the-webhook-0123456789' }
   const { channel } = await configure.createChannel('', channelCreate.parse({ name: 'w', type: 'webhook', parameters }))

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { incidentsMigration } from '../migrations/0026-incidents.ts'
-import { incidentActionsMigration } from '../migrations/0030-incident-actions.ts'
+import { incidentActionsMigration } from '../migrations/0031-incident-actions.ts'
 import { engines } from '../platform/database/testing.ts'
 import { admin, createAlertWorld, createSetClock, minuteMs, openNode, startAt } from './testing.ts'
 

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { createApp } from '../app.ts'
-import type { Loaded } from '../config.ts'
+import { asLoaded, type Loaded } from '../config.ts'
 import { createAccess } from '../http/access/guard.ts'
 import { type Clock, systemClock } from '../kernel/clock.ts'
+import { type Closers, closeAll } from '../kernel/closing.ts'
 import type { StoreAddress } from '../platform/database/copying/index.ts'
 import { createTemporaryFolder } from '../platform/files.ts'
 import { createLog } from '../platform/log.ts'
@@ -38,17 +39,22 @@ export async function startReadOnlyHub(config: Config, secretKey: string, store:
   const apart = setApart(config, { url: store.url, folder: folder.path, token })
   const told: string[] = []
   const log = createLog({ level: 'error', format: 'text', stream: { write: (line) => void told.push(line.trim()) } })
-  const closers: (() => Promise<unknown> | unknown)[] = [() => folder.remove()]
-  const stop = async () => {
-    for (const close of closers.splice(0).reverse()) await Promise.resolve(close()).catch(() => {})
-  }
+  const closers: Closers = [() => folder.remove()]
+  const stop = () => closeAll(closers).catch(() => {})
   try {
     const platform = await openPlatform<Tables>(apart, {
       ...{ clock: systemClock, log, version, secretKey, isReadOnly: true },
     })
     closers.push(() => platform.close())
     const rooms = buildRooms(platform, {
-      ...{ config: apart, clock: stillClock, log, closers, configurationPath: null, isReadOnly: true },
+      ...{
+        loaded: asLoaded({ config: apart }),
+        clock: stillClock,
+        log,
+        closers,
+        configurationPath: null,
+        isReadOnly: true,
+      },
       masterKey: () => secretKey,
     })
     // Its journal was opened; to start, it would bring the list prices of this version into the store.
@@ -58,7 +64,15 @@ export async function startReadOnlyHub(config: Config, secretKey: string, store:
       await room.start()
     }
     const server = await createApp({
-      ...{ host: '127.0.0.1', port: 0, trustedProxies: [], corsOrigins: [], openMetrics: false, version, log },
+      ...{
+        host: '127.0.0.1',
+        port: 0,
+        trustedProxies: () => [],
+        corsOrigins: () => [],
+        openMetrics: false,
+        version,
+        log,
+      },
       ...{ maxBodyBytes: 1_000_000, clock: systemClock, metrics: platform.metrics, isHttps: false, roles: rooms.roles },
       access: createAccess(apart.access, { metrics: platform.metrics, log, clock: systemClock }),
       authenticate: rooms.identity.byControlCredential,

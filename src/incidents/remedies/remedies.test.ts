@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { fail } from '../../kernel/errors.ts'
 import { incidentsMigration } from '../../migrations/0026-incidents.ts'
-import { incidentActionsMigration } from '../../migrations/0030-incident-actions.ts'
+import { incidentActionsMigration } from '../../migrations/0031-incident-actions.ts'
 import { engines } from '../../platform/database/testing.ts'
 import type { ActionLevers } from '../actions/action.ts'
 import { actions } from '../actions/index.ts'
