@@ -35,7 +35,7 @@ import { sourcesConfig } from './sources/config.ts'
 import { collectorsConfig, prometheusConfig, telemetryConfig } from './telemetry/config.ts'
 import { limitsConfig, usageConfig } from './usage/config.ts'
 
-export { mask, type Setting } from './config/settings.ts'
+export { findSetting, mask, type Setting } from './config/settings.ts'
 export { ConfigError, type Finding, type Words } from './config/words.ts'
 
 /** The whole configuration. Sections in the order of the example file. */

@@ -32,7 +32,7 @@ export function readEnvironment(
 }
 
 /** The text of a variable as the setting's kind; what can't be read so is handed on for validation to refuse. */
-function readValue(setting: Setting, text: string): unknown {
+export function readValue(setting: Setting, text: string): unknown {
   const trimmed = text.trim()
   switch (setting.kind) {
     case 'string':
