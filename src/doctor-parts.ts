@@ -1,4 +1,4 @@
-import { listBackups, placePath } from './backups/index.ts'
+import { listBackups, placeOf } from './backups/index.ts'
 import type { Loaded } from './config.ts'
 import type { DoctorParts, DoctorTables } from './doctor/index.ts'
 import { type GatewayTables, openProviderQuestions } from './gateway/index.ts'
@@ -40,7 +40,7 @@ export function doctorParts({
     whereOf: (setting) => origins?.get(setting)?.where ?? 'default',
     migrationStates: (database) => migrationStatus(database, migrations),
     masterKeyId: () => secretsOf()?.keyId ?? null,
-    listBackups: () => listBackups(placePath(config.backups, config.data.dir)),
+    listBackups: () => listBackups(placeOf(config.backups, config.data.dir)),
     async verifyAudit(database) {
       const secrets = secretsOf()
       if (secrets === null) throw new Error('There is no master key, and the chain is sealed with it')

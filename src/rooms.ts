@@ -290,6 +290,7 @@ export function buildRooms(
     },
     config.sources,
   )
+  log.scrubber.add(config.backups.s3_secret_access_key)
   const backups = createBackups(
     {
       ...{ db, secrets, bus, clock, log, metrics, heartbeats, migrations, version, configurationPath, masterKey },

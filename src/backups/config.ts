@@ -15,6 +15,53 @@ export const backupsConfig = z
       .default('')
       .describe('Folder for backups, best on another disk; empty means backups in the data folder.')
       .meta({ zh: '备份目录，最好位于另一块磁盘；留空为数据目录下的 backups。' }),
+    s3_bucket: z
+      .string()
+      .max(63)
+      .default('')
+      .describe('Bucket that backups go to in place of the folder; empty for the folder.')
+      .meta({ zh: '备份写入的 S3 存储桶（代替目录）；留空则写入目录。' }),
+    s3_endpoint: z
+      .string()
+      .max(300)
+      .default('')
+      .refine((text) => text === '' || (/^https?:\/\//.test(text) && URL.canParse(text)), {
+        error: 'This is no address such as https://s3.eu-central-1.amazonaws.com',
+        params: { zh: '地址格式应类似 https://s3.eu-central-1.amazonaws.com' },
+      })
+      .describe('Address of what speaks S3; empty for AWS in the region.')
+      .meta({ zh: 'S3 兼容服务地址；留空为该区域的 AWS。' }),
+    s3_region: z
+      .string()
+      .min(1)
+      .max(50)
+      .default('us-east-1')
+      .describe('Region of the bucket; others than AWS mostly take any.')
+      .meta({ zh: '存储桶所在区域；AWS 以外的服务通常可任意填写。' }),
+    s3_prefix: z
+      .string()
+      .max(200)
+      .refine((text) => /^([A-Za-z0-9._-]+\/)*$/.test(text), {
+        error: 'A prefix is empty or ends in a slash, such as hub-1/',
+        params: { zh: '前缀须为空或以斜杠结尾，如 hub-1/' },
+      })
+      .default('gatehouse/')
+      .describe('Before the names of objects; each hub needs its own.')
+      .meta({ zh: '对象名前缀；每个实例须不同。' }),
+    s3_access_key_id: z.string().max(200).default('').describe('Name of the key for the bucket.').meta({
+      zh: '访问密钥 ID。',
+    }),
+    s3_secret_access_key: z
+      .string()
+      .max(200)
+      .default('')
+      .describe('The key for the bucket; best in GATEHOUSE_BACKUPS_S3_SECRET_ACCESS_KEY.')
+      .meta({ zh: '访问密钥；建议放入环境变量。', secret: true }),
+    s3_path_style: z
+      .boolean()
+      .default(true)
+      .describe('The bucket stands in the path of addresses; false: in the name of the host.')
+      .meta({ zh: '在路径中而非主机名中写存储桶。' }),
     full_every_hours: z
       .int()
       .min(1)

@@ -23,7 +23,7 @@ import { chooseRemovable } from './retention.ts'
 import { type Runner, saysNothing, tellOf } from './runner.ts'
 import type { BackupReply, Outcome, Run, RunKind } from './schema.ts'
 import type { BackupsStore } from './store.ts'
-import { createGauge, type FileWish, type Gauge, gaugePlaces } from './work.ts'
+import { createGauge, type FileWish, type Gauge, gaugePlaces, gaugeSteps } from './work.ts'
 
 export type DeskParts = {
   /** null where the store has no table for runs yet, as before a migration: then nothing is written down. */
@@ -46,12 +46,18 @@ export type DeskParts = {
   noted(kind: RunKind, outcome: Outcome, seconds: number, bytes: number): void
 }
 
+/** Nothing of ours is written for longer: what is older was left by a process that died. */
+const unfinishedMs = 24 * 3_600_000
+
+/** Told the run's id once it is written down: from then on it can be followed. */
+export type Begun = (runId: string) => void
+
 export type Desk = ReturnType<typeof createDesk>
 
 /** Takes, lists, verifies, drills and clears away backups, and keeps a record of each; one at a time on a node. */
 export function createDesk(parts: DeskParts, config: BackupsConfig) {
   const { store, address, own, clock, bus, log } = parts
-  const place: ObjectPlace = { kind: 'folder', path: placePath(config, address.dataDir) }
+  const place = placeOf(config, address.dataDir)
   const objects = openObjectStore(place)
   const keys = { own, recoverySecret: null }
   let running: { id: string; kind: RunKind; gauge: Gauge } | null = null
@@ -67,7 +73,7 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
   /** Runs `work` as the only one of this node, and writes down how it ended. Rejects as `work` does. */
   async function record<T>(
     kind: RunKind,
-    { id, archiveId }: { id: string; archiveId: string },
+    { id, archiveId, onBegun }: { id: string; archiveId: string; onBegun?: Begun | undefined },
     work: (gauge: Gauge) => Promise<T>,
     tell: (result: T) => { outcome: Outcome; bytes: number; rows: number; message: string; details: object },
   ): Promise<T> {
@@ -86,6 +92,7 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
     }
     try {
       await store?.begin({ id, kind, archiveId, startedAt })
+      onBegun?.(id)
       const result = await work(gauge)
       await end(tell(result), archiveId)
       return result
@@ -127,14 +134,14 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
     return isSame && newest.chain.every((id) => there.has(id)) ? newest.id : ''
   }
 
-  async function takeNow(kind: 'full' | 'increment' | 'migration'): Promise<Run> {
+  async function takeNow(kind: 'full' | 'increment' | 'migration', onBegun?: Begun): Promise<Run> {
     const id = createId('backup', clock.now())
     const baseId = kind === 'increment' ? await baseFor() : ''
     const real = kind === 'increment' && baseId === '' ? 'full' : kind
     const startedAt = clock.now()
     const taken = await record(
       real,
-      { id, archiveId: id },
+      { id, archiveId: id, onBegun },
       async (gauge) =>
         parts.runner.take({
           ...{ id, kind: real, baseId, address, place, own, gauge, version: parts.version },
@@ -165,7 +172,8 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
       if (running === null) return null
       const { id, kind, gauge } = running
       const at = (name: keyof typeof gaugePlaces) => gauge[gaugePlaces[name]]!
-      return { id, kind, rows: at('rows'), bytes: at('bytes'), writtenBytes: at('writtenBytes') }
+      const step = gaugeSteps[at('step')]!
+      return { id, kind, step, rows: at('rows'), bytes: at('bytes'), writtenBytes: at('writtenBytes') }
     },
 
     /** Ends what is under way; it fails and leaves nothing. */
@@ -196,11 +204,11 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
     take: takeNow,
 
     /** Reads a backup and its chain back; rejects with `backup_unusable` when it is not what was written. */
-    async verify(id: string): Promise<{ runId: string; rows: number; bytes: number }> {
+    async verify(id: string, onBegun?: Begun): Promise<{ runId: string; rows: number; bytes: number }> {
       const runId = createId('backup', clock.now())
       const done = await record(
         'verify',
-        { id: runId, archiveId: id },
+        { id: runId, archiveId: id, onBegun },
         (gauge) => parts.runner.verify({ id, place, keys, gauge }),
         (told) => ({ outcome: 'ok', bytes: told.fileBytes, rows: told.rows, message: '', details: {} }),
       )
@@ -208,19 +216,16 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
     },
 
     /** Restores the newest backup and a random older one beside the store, and looks at them. Never rejects for what it finds. */
-    async drill(wanted: readonly string[] = []): Promise<DrillResult & { runId: string }> {
+    async drill(onBegun?: Begun): Promise<DrillResult & { runId: string }> {
       const runId = createId('backup', clock.now())
       const all = (await usable()).filter(({ kind }) => kind !== 'migration')
-      const ids =
-        wanted.length > 0
-          ? [...wanted]
-          : pickForDrill(
-              all.map(({ id }) => id),
-              parts.random,
-            )
+      const ids = pickForDrill(
+        all.map(({ id }) => id),
+        parts.random,
+      )
       const result = await record(
         'drill',
-        { id: runId, archiveId: ids[0] ?? '' },
+        { id: runId, archiveId: ids[0] ?? '', onBegun },
         (gauge) =>
           drill({ ...parts, place, keys, gauge, ids, backups: all, isRecoverable: config.recovery_key !== '' }),
         (told) => ({
@@ -236,6 +241,7 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
       const proofs = (await store?.proofs()) ?? new Map()
       const removable = chooseRemovable(await usable(), proofs, config, clock.now())
       for (const id of removable) await objects.remove(id + suffix)
+      await objects.clearUnfinished(clock.now() - unfinishedMs)
       return removable
     },
   }
@@ -257,9 +263,9 @@ async function listHeaders(objects: ObjectStore) {
   return found.reverse()
 }
 
-/** What lies in a folder, for those who have no store to ask about it. */
-export async function listBackups(path: string) {
-  const found = await listHeaders(createFolderStore(path))
+/** What lies in a place, for those who have no store to ask about it. */
+export async function listBackups(place: ObjectPlace) {
+  const found = await listHeaders(openObjectStore(place))
   return found.map(({ id, bytes, header, fault }) => ({
     ...{ id, bytes, fault, kind: header?.kind ?? '', takenAt: header?.takenAt ?? 0, chain: header?.chain ?? [] },
   }))
@@ -273,7 +279,18 @@ function pickForDrill(newestFirst: readonly string[], random: () => number): str
   return other === undefined ? [newest] : [newest, other]
 }
 
-/** The folder that backups lie in. */
-export function placePath(config: Pick<BackupsConfig, 'folder'>, dataDir: string): string {
-  return config.folder === '' ? join(dataDir, 'backups') : config.folder
+/** The bucket, or else the folder, that backups lie in. */
+export function placeOf(config: BackupsConfig, dataDir: string): ObjectPlace {
+  if (config.s3_bucket === '')
+    return { kind: 'folder', path: config.folder === '' ? join(dataDir, 'backups') : config.folder }
+  return {
+    kind: 's3',
+    bucket: config.s3_bucket,
+    endpoint: config.s3_endpoint || `https://s3.${config.s3_region}.amazonaws.com`,
+    region: config.s3_region,
+    prefix: config.s3_prefix,
+    accessKeyId: config.s3_access_key_id,
+    secretAccessKey: config.s3_secret_access_key,
+    isPathStyle: config.s3_path_style,
+  }
 }

@@ -1,9 +1,11 @@
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { beforeEach, expect, test } from 'vitest'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createManualClock } from '../kernel/clock.ts'
 import { migrations } from '../migrations/index.ts'
+import { readDiskSpace } from '../platform/files.ts'
 import { silentLog } from '../platform/testing.ts'
-import { drill, type Smoke } from './drill.ts'
+import { type DrillParts, drill, type Smoke } from './drill.ts'
 import { direct, type Runner } from './runner.ts'
 import { createBench, keys, ownKey, putRows } from './testing.ts'
 import { createGauge } from './work.ts'
@@ -21,7 +23,7 @@ beforeEach(async () => {
   id = (await bench.take(url)).id
 })
 
-const run = (ids = [id], more: { runner?: Runner; smoke?: Smoke } = {}) =>
+const run = (ids = [id], more: Partial<Pick<DrillParts, 'runner' | 'smoke' | 'address'>> = {}) =>
   drill({
     ...{ address: { url, dataDir: bench.folder }, place: bench.place, keys, ids, backups: [], migrations },
     ...{ version: '1.2.3', runner: direct, smoke: null, clock: createManualClock(), log: silentLog },
@@ -117,6 +119,37 @@ test.each([
 ])('%s says nothing about the backup: inconclusive', async (_, code, told) => {
   const runner: Runner = { ...direct, load: () => Promise.reject(Object.assign(new Error('it went away'), { code })) }
   expect(await run([id], { runner })).toMatchObject({ outcome: 'inconclusive', cause: expect.stringMatching(told) })
+})
+
+describe.skipIf(process.getuid?.() !== 0)('on a disk that is full', () => {
+  /** A store on a small disk of its own, with so many bytes left on it. */
+  async function onSmallDisk(freeBytes: number) {
+    const mount = bench.path(`small-${freeBytes}`)
+    mkdirSync(mount)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', mount])
+    onTestFinished(() => void execFileSync('umount', ['-l', mount]))
+    const small = `sqlite:${mount}/gatehouse.db`
+    const database = await bench.openStore(small)
+    await putRows(database.kysely, 300)
+    await database.close()
+    const taken = await bench.take(small)
+    const { freeBytes: left } = readDiskSpace(mount)
+    writeFileSync(`${mount}/ballast`, Buffer.alloc(left - freeBytes))
+    const result = await run([taken.id], { address: { url: small, dataDir: mount } })
+    const files = readdirSync(mount)
+    rmSync(`${mount}/ballast`)
+    return { result, files, again: await run([taken.id], { address: { url: small, dataDir: mount } }) }
+  }
+
+  test.each([
+    ['is not begun where it would fill the disk', 64 * 1024, /bytes free; a drill takes about/],
+    ['that meets its end in the middle', 400 * 1024, /disk is full|SQLITE_FULL|cannot answer/i],
+  ])('a drill %s is inconclusive, leaves nothing, and passes when there is room', async (_, free, told) => {
+    const { result, files, again } = await onSmallDisk(free)
+    expect(result).toMatchObject({ outcome: 'inconclusive', cause: expect.stringMatching(told) })
+    expect(files.filter((name) => name.includes('drill_'))).toEqual([])
+    expect(again).toMatchObject({ outcome: 'ok' })
+  })
 })
 
 function headOf(bytes: Buffer): number {

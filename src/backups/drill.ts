@@ -13,7 +13,7 @@ import { type Keys, openArchive } from './archive/read.ts'
 import { stage } from './restore.ts'
 import { type Runner, saysNothing, tellOf } from './runner.ts'
 import type { Outcome } from './schema.ts'
-import type { Gauge } from './work.ts'
+import { beginStep, type Gauge } from './work.ts'
 
 /** Asks a restored store what the hub would ask it. One line each; what fails is held against the backup. */
 export type Smoke = {
@@ -108,6 +108,7 @@ async function drillOne(id: string, parts: DrillParts): Promise<DrilledBackup> {
       step('compare', `every row is as it was written, ${staged.loaded.compareMs} ms`)
       step('sentinel', archive.manifest.sentinel === '' ? 'there was none' : `${archive.manifest.sentinel} is there`)
       at = 'questions'
+      beginStep(parts.gauge, 'ask')
       for (const { question, isGood, told } of (await parts.smoke?.(staged.beside.address)) ?? []) {
         step(question, told, isGood)
         if (isGood) continue

@@ -25,7 +25,7 @@ import { type BackupTables, createStore } from './store.ts'
 import { createWatch } from './watch.ts'
 
 export { createRecoveryKey } from './archive/keys.ts'
-export { listBackups, placePath } from './desk.ts'
+export { listBackups, placeOf } from './desk.ts'
 export type { Smoke } from './drill.ts'
 export { restore } from './restore.ts'
 export { direct } from './runner.ts'
@@ -130,6 +130,23 @@ export async function takeBeforeMigrations(parts: SnapshotParts, config: Backups
     },
     config,
   )
-  const { id } = await desk.take('migration')
-  return id
+  const done = new AbortController()
+  const telling = tellProgress(desk, parts.log, done.signal)
+  try {
+    return (await desk.take('migration')).id
+  } finally {
+    done.abort()
+    await telling
+  }
+}
+
+/** An upgrade waits for it: who looks at the log shall see that it goes on. */
+async function tellProgress({ progress }: Desk, log: Log, done: AbortSignal): Promise<void> {
+  for (;;) {
+    await systemClock.sleep(10_000, done)
+    const now = progress()
+    if (done.aborted || now === null) return
+    const megabytes = Math.round(now.bytes / 1_000_000)
+    log.info(`The backup before the migrations: ${now.step}, ${now.rows} rows, ${megabytes} MB so far`)
+  }
 }

@@ -1,10 +1,11 @@
+import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { reply } from '../http/reply.ts'
 import { defineRoute, type Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { toPage } from '../kernel/page.ts'
-import type { Desk } from './desk.ts'
+import type { Begun, Desk } from './desk.ts'
 import { quarterOf, readQuarter, toMarkdown, writeReport } from './report.ts'
 import { backupReply, runReply, showRun } from './schema.ts'
 import type { BackupsStore } from './store.ts'
@@ -16,6 +17,9 @@ const page = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(64).default(''),
 })
+const waiting = z.strictObject({
+  wait: z.stringbool().default(true).describe('false: answers 202 when it has begun; follow it by its events.'),
+})
 const step = z.object({ step: z.string(), zh: z.string(), told: z.array(z.string()) })
 
 /** `/api/backups`: for super_admins, because a backup is of everybody's data. Restoring is for the command line: it stops the hub. */
@@ -24,6 +28,34 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
     const found = (await desk.list()).find((each) => each.id === id)
     if (found === undefined) throw fail('not_found', `There is no backup ${id} in ${desk.where}`)
     return found
+  }
+
+  async function* events(id: string, closed: AbortSignal): AsyncGenerator<string> {
+    while (!closed.aborted) {
+      const now = desk.progress()
+      if (now?.id === id) yield toEvent('progress', showProgress(now))
+      else {
+        const run = await store.find(id)
+        if (run?.outcome !== 'running') {
+          if (run !== undefined) yield toEvent('end', showRun(run))
+          return
+        }
+        yield ': under way on another node\n\n'
+      }
+      await clock.sleep(1000, closed)
+    }
+  }
+
+  /** The run as it is when it has ended, or, for who does not wait, when it has begun: then with 202. */
+  async function follow(isWaiting: boolean, start: (onBegun: Begun) => Promise<unknown>) {
+    const begun = Promise.withResolvers<string>()
+    const done = start(begun.resolve)
+    // Before it has begun a failure is the answer; afterwards the run tells it.
+    done.catch(begun.reject)
+    const id = await begun.promise
+    if (isWaiting) await done
+    const run = showRun((await store.find(id))!)
+    return isWaiting ? run : reply(202, run)
   }
 
   return [
@@ -39,6 +71,7 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
           .object({
             id: z.string(),
             kind: z.string(),
+            step: z.string().describe('begin, write, read back, fill, compare or ask.'),
             rows: z.int(),
             bytes: z.int().describe('Read so far.'),
             written_bytes: z.int(),
@@ -47,10 +80,7 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
       }),
       async handle() {
         const now = desk.progress()
-        const running = now && {
-          ...{ id: now.id, kind: now.kind, rows: now.rows, bytes: now.bytes, written_bytes: now.writtenBytes },
-        }
-        return { data: await desk.list(), where: desk.where, running }
+        return { data: await desk.list(), where: desk.where, running: now && showProgress(now) }
       },
     }),
     defineRoute({
@@ -59,10 +89,11 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
       summary:
         'Takes a backup now and answers when it was read back. An increment becomes a full one where it can build on none.',
       ...{ access, tag },
+      query: waiting,
       body: z.strictObject({ kind: z.enum(['full', 'increment']).default('full') }),
       reply: runReply,
       status: 201,
-      handle: async ({ body }) => showRun(await desk.take(body.kind)),
+      handle: ({ body, query }) => follow(query.wait, (onBegun) => desk.take(body.kind, onBegun)),
     }),
     defineRoute({
       method: 'GET',
@@ -97,12 +128,10 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
       summary:
         'Restores the newest backup and a random older one beside the store, compares and asks them, and answers what it found.',
       ...{ access, tag },
+      query: waiting,
       reply: runReply,
       status: 201,
-      async handle() {
-        const { runId } = await desk.drill()
-        return showRun((await store.find(runId))!)
-      },
+      handle: ({ query }) => follow(query.wait, desk.drill),
     }),
     defineRoute({
       method: 'GET',
@@ -144,6 +173,22 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
       handle: ({ params }) => find(params.id),
     }),
     defineRoute({
+      method: 'GET',
+      path: '/api/backups/:id/events',
+      summary:
+        'Follows a run as server-sent events: `progress` each second while it is under way on this node, then `end` with the run.',
+      ...{ access, tag },
+      params: byId,
+      async handle({ params: { id }, closed }) {
+        if ((await store.find(id)) === undefined) throw fail('not_found', `There is no run ${id}`)
+        return reply(200, Readable.from(events(id, closed)), {
+          'content-type': 'text/event-stream; charset=utf-8',
+          'cache-control': 'no-store',
+          'x-accel-buffering': 'no',
+        })
+      },
+    }),
+    defineRoute({
       method: 'POST',
       path: '/api/backups/:id/verify',
       summary:
@@ -158,4 +203,13 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
       },
     }),
   ]
+}
+
+function showProgress(now: NonNullable<ReturnType<Desk['progress']>>) {
+  const { id, kind, step, rows, bytes, writtenBytes } = now
+  return { id, kind, step, rows, bytes, written_bytes: writtenBytes }
+}
+
+function toEvent(name: string, data: object): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
 }

@@ -12,10 +12,18 @@ import { type FileSource, writeArchive } from './archive/write.ts'
 /** Where a run has got to, and whether it shall end: shared with the thread that does it. */
 export type Gauge = Float64Array
 /** What stands where in a gauge. */
-export const gaugePlaces = { rows: 0, bytes: 1, writtenBytes: 2, stop: 3 } as const
+export const gaugePlaces = { rows: 0, bytes: 1, writtenBytes: 2, stop: 3, step: 4 } as const
+/** What is being done, by the number in the gauge. */
+export const gaugeSteps = ['begin', 'write', 'read back', 'fill', 'compare', 'ask'] as const
+
+/** Says what is done from here on; what is counted begins anew. */
+export function beginStep(gauge: Gauge, step: (typeof gaugeSteps)[number]): void {
+  for (const place of ['rows', 'bytes', 'writtenBytes'] as const) gauge[gaugePlaces[place]] = 0
+  gauge[gaugePlaces.step] = gaugeSteps.indexOf(step)
+}
 
 export function createGauge(): Gauge {
-  return new Float64Array(new SharedArrayBuffer(4 * 8))
+  return new Float64Array(new SharedArrayBuffer(5 * 8))
 }
 
 export type TakeWish = {
@@ -76,6 +84,7 @@ export async function take(wish: TakeWish): Promise<Taken> {
     const sink = await store.write(id + suffix)
     try {
       const watch = watchOf(gauge)
+      beginStep(gauge, 'write')
       await writeArchive({
         ...{ sink, header, dataKey, dump, migrations, sentinel: wish.sentinel, now: Date.now },
         files: await Promise.all(wish.files.map(openFileSource)),
@@ -115,6 +124,7 @@ export async function verify(wish: VerifyWish): Promise<Verified> {
 
 async function readBack({ id, place, keys, gauge }: VerifyWish): Promise<{ archive: Archive; contents: Contents }> {
   const archive = await openArchive(openObjectStore(place), id, keys)
+  beginStep(gauge, 'read back')
   await verifyArchive(archive, watchOf(gauge))
   return { archive, contents: contentsOf(archive.manifest) }
 }
@@ -124,6 +134,7 @@ export async function load({ id, place, keys, address, gauge }: LoadWish): Promi
   const archive = await openArchive(openObjectStore(place), id, keys)
   const watch = watchOf(gauge)
   const beganAt = performance.now()
+  beginStep(gauge, 'fill')
   const fill = await openFill(address)
   const findings: string[] = []
   try {
@@ -132,6 +143,7 @@ export async function load({ id, place, keys, address, gauge }: LoadWish): Promi
     await fill.close()
   }
   const loadedAt = performance.now()
+  beginStep(gauge, 'compare')
   findings.push(...(await compareStore(address, archive.manifest, watch)))
   return {
     findings,

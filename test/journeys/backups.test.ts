@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runCli } from '../../src/cli/run.ts'
+import { createSseReader } from '../../src/kernel/sse.ts'
 import { migrations } from '../../src/migrations/index.ts'
 import { migrate, openDatabase } from '../../src/platform/database/index.ts'
 import { silentLog } from '../../src/platform/testing.ts'
@@ -38,6 +39,25 @@ test('a backup of the running hub is taken in a thread, read back, drilled, and 
   expect(running).toBeNull()
   expect(data.map(({ id }: { id: string }) => id)).toEqual([increment.id, full.id])
   expect(data[0]).toMatchObject({ needs: [full.id], fault: '', verified_at: expect.any(Number), drilled_at: null })
+
+  // Followed by its events, and while it is under way nothing else is.
+  const begun = await fetch(`${hub.url}/api/backups?wait=false`, {
+    ...{ method: 'POST', body: '{"kind":"full"}' },
+    headers: { authorization: `Bearer ${hub.adminKey}`, 'content-type': 'application/json' },
+  })
+  expect(begun.status).toBe(202)
+  const run = (await begun.json()) as { id: string; outcome: string }
+  expect(run.outcome).toBe('running')
+  const headers = { authorization: `Bearer ${hub.adminKey}` }
+  const stream = await fetch(`${hub.url}/api/backups/${run.id}/events`, { headers })
+  expect(stream.headers.get('content-type')).toMatch(/^text\/event-stream/)
+  const events = createSseReader()
+  const heard = [...events.push(new Uint8Array(await stream.arrayBuffer())), ...events.close()]
+  expect(heard.slice(0, -1).every(({ event }) => event === 'progress')).toBe(true)
+  expect(heard.at(-1)!.event).toBe('end')
+  expect(JSON.parse(heard.at(-1)!.data)).toMatchObject({ id: run.id, kind: 'full', outcome: 'ok' })
+  expect((await fetch(`${hub.url}/api/backups/bak_none/events`, { headers })).status).toBe(404)
+  rmSync(join(dataDir, 'backups', `${run.id}.ghb`))
 
   expect((await hub.admin('POST', `/api/backups/${full.id}/verify`)).verified_at).toBeGreaterThanOrEqual(
     data[1].verified_at,

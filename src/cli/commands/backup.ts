@@ -7,7 +7,7 @@ import {
   direct,
   listBackups,
   ownKeyOf,
-  placePath,
+  placeOf,
   restore as putBack,
 } from '../../backups/index.ts'
 import { createQuestions } from '../../drill-questions.ts'
@@ -20,7 +20,7 @@ import { openJournal } from '../../platform/journal/journal.ts'
 import { noLeases } from '../../platform/lease/none.ts'
 import { createLog } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
-import { createFolderStore } from '../../platform/object-store/index.ts'
+import { type ObjectPlace, openObjectStore } from '../../platform/object-store/index.ts'
 import { createSecrets, findMasterKey } from '../../platform/secrets.ts'
 import { createHubQuestions } from '../../read-only-hub/index.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
@@ -136,8 +136,9 @@ async function now(call: Call): Promise<ExitCode> {
 
 async function list(call: Call): Promise<ExitCode> {
   return withConfig(call, async ({ config }) => {
-    const where = placePath(config.backups, config.data.dir)
-    const found = await listBackups(where)
+    const place = placeOf(config.backups, config.data.dir)
+    const { where } = openObjectStore(place)
+    const found = await listBackups(place)
     if (call.json) printJson(call.terminal, found)
     else if (found.length === 0) call.terminal.out(`There is none in ${where} · 暂无备份`)
     else {
@@ -158,11 +159,11 @@ async function list(call: Call): Promise<ExitCode> {
 
 async function verify(call: Call): Promise<ExitCode> {
   return withConfig(call, async ({ config }) => {
-    const path = placePath(config.backups, config.data.dir)
-    const id = await idOf(call.args[0]!, path)
+    const place = placeOf(config.backups, config.data.dir)
+    const id = await idOf(call.args[0]!, place)
     const own = ownKeyFor(call, config.data.dir)
     const keys = { own, recoverySecret: null }
-    const done = await direct.verify({ id, place: { kind: 'folder', path }, keys, gauge: createGauge() })
+    const done = await direct.verify({ id, place, keys, gauge: createGauge() })
     if (call.json) printJson(call.terminal, { ok: true, id, rows: done.rows, bytes: done.bytes })
     else call.terminal.out(`${id}  ${done.rows} rows as they were written · 内容完整`)
     return exitCodes.ok
@@ -180,8 +181,10 @@ async function restore(call: Call): Promise<ExitCode> {
   return withConfig(call, async ({ config }) => {
     const written = call.args[0]!
     const isFile = written.endsWith(suffix)
-    const path = isFile ? dirname(written) : placePath(config.backups, config.data.dir)
-    const id = isFile ? basename(written, suffix) : await idOf(written, path)
+    const place: ObjectPlace = isFile
+      ? { kind: 'folder', path: dirname(written) }
+      : placeOf(config.backups, config.data.dir)
+    const id = isFile ? basename(written, suffix) : await idOf(written, place)
     const log = createLog({
       level: 'error',
       format: 'text',
@@ -193,7 +196,7 @@ async function restore(call: Call): Promise<ExitCode> {
     }).close()
     const own = ownKeyFor(call, config.data.dir)
     const done = await putBack({
-      ...{ address: { url: config.database.url, dataDir: config.data.dir }, place: { kind: 'folder', path }, id },
+      ...{ address: { url: config.database.url, dataDir: config.data.dir }, place, id },
       keys: { own, recoverySecret: readRecoveryKey(call) },
       ...{ migrations, log, version: call.version, allowOlder: call.options.migrate === true, gauge: createGauge() },
       ...{ besideName: 'restoring', load: direct.load, dataDir: config.data.dir, hubKeyId: own?.keyId ?? null },
@@ -243,10 +246,11 @@ async function recoveryKey(call: Call): Promise<ExitCode> {
   return exitCodes.ok
 }
 
-async function idOf(written: string, path: string): Promise<string> {
+async function idOf(written: string, place: ObjectPlace): Promise<string> {
   if (written !== 'newest') return written
-  const newest = (await createFolderStore(path).list()).findLast(({ name }) => name.endsWith(suffix))
-  if (newest === undefined) throw fail('not_found', `There is no backup in ${path}`)
+  const objects = openObjectStore(place)
+  const newest = (await objects.list()).findLast(({ name }) => name.endsWith(suffix))
+  if (newest === undefined) throw fail('not_found', `There is no backup in ${objects.where}`)
   return newest.name.slice(0, -suffix.length)
 }
 

@@ -26,14 +26,7 @@ export function createFolderStore(path: string): ObjectStore {
   return {
     where: folder,
     async list() {
-      let names: string[]
-      try {
-        names = readdirSync(folder)
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-        throw error
-      }
-      return names
+      return listNames(folder)
         .filter((name) => !name.startsWith('.') && !name.endsWith(unfinished))
         .map((name) => ({ name, stat: statSync(join(folder, name), { throwIfNoEntry: false }) }))
         .filter(({ stat }) => stat?.isFile())
@@ -82,5 +75,23 @@ export function createFolderStore(path: string): ObjectStore {
       rmSync(pathOf(name), { force: true })
       rmSync(pathOf(name) + unfinished, { force: true })
     },
+    async clearUnfinished(before) {
+      const left = listNames(folder)
+        .filter((name) => name.endsWith(unfinished))
+        .map((name) => join(folder, name))
+        .filter((path) => (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? before) < before)
+      for (const path of left) rmSync(path, { force: true })
+      return left.length
+    },
+  }
+}
+
+/** [] where there is no such folder. */
+function listNames(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
   }
 }

@@ -12,6 +12,8 @@ export type ObjectStore = {
   write(name: string): Promise<ObjectSink>
   /** It need not be there. */
   remove(name: string): Promise<void>
+  /** Takes away what was begun before that moment, epoch ms, and neither finished nor aborted; returns how many. */
+  clearUnfinished(before: number): Promise<number>
 }
 
 export type StoredObject = { name: string; bytes: number }

@@ -1,7 +1,7 @@
 import { fail } from '../../../kernel/errors.ts'
+import { type AwsKeys, signAwsRequest } from '../../../platform/aws-signature.ts'
 import type { Credential, Outside } from '../provider.ts'
 import { openApiKey } from '../provider.ts'
-import { type AwsKeys, signAwsRequest } from './aws-sigv4.ts'
 import { readJsonSecret, textMember } from './json-secret.ts'
 
 /**

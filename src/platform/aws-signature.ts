@@ -18,12 +18,15 @@ export type SignedCall = {
 }
 
 /**
- * Signature Version 4, https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html, for
- * services other than S3: the path as sent is encoded once more before it is signed. Returns headers as a flat list.
+ * Signature Version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. The path
+ * as sent is encoded once more before it is signed, but for S3, which also wants the hash of the body in a header:
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html. Returns headers as a flat list.
  */
 export function signAwsRequest(call: SignedCall, keys: AwsKeys): string[] {
   const time = new Date(call.now).toISOString().replace(/[-:]|\.\d{3}/g, '')
   const added: [string, string][] = [['x-amz-date', time]]
+  const isS3 = call.service === 's3'
+  if (isS3) added.push(['x-amz-content-sha256', sha256(call.body)])
   if (keys.sessionToken !== null) added.push(['x-amz-security-token', keys.sessionToken])
   const signed = [['host', call.host] as const, ...added, ...Object.entries(call.headers ?? {})].sort(byText)
   const names = signed.map(([name]) => name).join(';')
@@ -33,7 +36,7 @@ export function signAwsRequest(call: SignedCall, keys: AwsKeys): string[] {
   const query = question === -1 ? '' : call.path.slice(question + 1)
   const canonical = [
     call.method,
-    canonicalPath(path),
+    isS3 ? path : canonicalPath(path),
     canonicalQuery(query),
     ...signed.map(([name, value]) => `${name}:${value.trim().replace(/\s+/g, ' ')}`),
     '',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { signAwsRequest } from './aws-sigv4.ts'
+import { signAwsRequest } from './aws-signature.ts'
 
 const keys = {
   accessKeyId: 'AKIDEXAMPLE',
@@ -72,5 +72,44 @@ describe('the published vectors of Signature Version 4', () => {
     ],
   ])('%s', (_, change, signature) => {
     expect(signatureOf(change)).toBe(signature)
+  })
+})
+
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+describe('the published examples for S3', () => {
+  const keysOfS3 = {
+    accessKeyId: 'AKIAIOSFODNN7EXAMPLE',
+    secretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+    sessionToken: null,
+  }
+  const s3 = { host: 'examplebucket.s3.amazonaws.com', service: 's3', now: Date.UTC(2013, 4, 24) }
+  test.each([
+    [
+      'GET Object',
+      { path: '/test.txt', headers: { range: 'bytes=0-9' } },
+      'f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41',
+    ],
+    [
+      'PUT Object',
+      {
+        method: 'PUT',
+        path: '/test%24file.text',
+        body: 'Welcome to Amazon S3.',
+        headers: { date: 'Fri, 24 May 2013 00:00:00 GMT', 'x-amz-storage-class': 'REDUCED_REDUNDANCY' },
+      },
+      '98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd',
+    ],
+    [
+      'GET Bucket Lifecycle',
+      { path: '/?lifecycle' },
+      'fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543',
+    ],
+    [
+      'List Objects',
+      { path: '/?max-keys=2&prefix=J' },
+      '34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7',
+    ],
+  ])('%s', (_, change, signature) => {
+    expect(signatureOf({ ...s3, ...change }, keysOfS3)).toBe(signature)
   })
 })
