@@ -72,7 +72,9 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
     turn: (modelId) => traffic.turn(modelId),
   }
   const opened = metrics.counter('gatehouse_gateway_breaker_opened_total', 'Times that a breaker opened', ['provider'])
-  const states = metrics.gauge(
+  // Read anew each time: a provider that is gone leaves no open breaker behind.
+  const states = metrics.readings(
+    'gauge',
     'gatehouse_gateway_breaker_state',
     'A provider with one key and one model: 0 closed, 1 half open, 2 open',
     ['provider', 'key', 'model'],
@@ -81,9 +83,11 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
   metrics.beforeRender(() => {
     const nowMs = clock.monotonic()
     budget.with({}).set(traffic.budget.left(nowMs))
-    for (const { provider, keyId, model, breaker } of traffic.pairs()) {
-      states.with({ provider, key: keyId, model }).set(stateNumber[breaker.state(nowMs)])
-    }
+    const pairs = [...traffic.pairs()].map(({ provider, keyId, model, breaker }) => ({
+      labels: { provider, key: keyId, model },
+      value: stateNumber[breaker.state(nowMs)],
+    }))
+    states.replace('router', pairs)
   })
 
   const runParts: RunParts = {
@@ -91,7 +95,7 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
     clock,
     random,
     listener: {
-      breakerMoved({ provider, keyId, model, breaker }, move, reason) {
+      breakerMoved({ provider, keyId, model, breaker }, move, reason, traceId) {
         const about = { provider, keyId, model }
         if (move === 'closed') {
           log.info(`The provider ${provider} is asked for ${model} again`, about)
@@ -100,15 +104,19 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
         }
         const openMs = Math.round(breaker.openMs(clock.monotonic()))
         opened.with({ provider }).inc()
-        log.warn(`The provider ${provider} failed too often for ${model} and is left alone for ${openMs} ms`, about)
-        bus.announce('breaker.opened', { ...about, reason, openMs })
+        log.warn(`The provider ${provider} failed too often for ${model} and is left alone for ${openMs} ms`, {
+          ...about,
+          ...(traceId !== '' && { traceId }),
+        })
+        bus.announce('breaker.opened', { ...about, reason, openMs, traceId })
       },
-      keyDied(candidate, failure: UpstreamFailure) {
+      keyDied(candidate, failure: UpstreamFailure, traceId) {
         const { provider, key } = candidate
         const reason = provider.mask(failure.message).slice(0, 500)
         log.error(`The provider ${provider.name} no longer accepts its key '${key.name}': revive or replace it`, {
           provider: provider.name,
           keyId: key.id,
+          ...(traceId !== '' && { traceId }),
         })
         bus.announce('provider.key.died', {
           providerId: provider.id,
@@ -116,6 +124,7 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
           keyId: key.id,
           name: key.name,
           reason,
+          traceId,
         })
         parts.keyDied(candidate, reason).catch((error: unknown) => {
           log.error('That a key is dead could not be stored; this node alone knows', { keyId: key.id, error })
@@ -140,7 +149,7 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
         pair.heardAt = nowMs
         const pass = pair.breaker.state(nowMs) === 'half_open' ? pair.breaker.admit(nowMs) : null
         const move = pass === null ? null : pair.breaker.settle(pass, isWell ? 'ok' : 'failed', nowMs)
-        if (move !== null) runParts.listener.breakerMoved(pair, move, 'canary')
+        if (move !== null) runParts.listener.breakerMoved(pair, move, 'canary', '')
       }
     },
     foresee: (model, ask) => planRoute(model, ask, { ...planner, turn: (modelId) => traffic.peekTurn(modelId) }),
