@@ -1,3 +1,5 @@
+import { beginTrace } from '../kernel/trace.ts'
+
 /** What is wrong, as everybody in this room passes it on; times are epoch ms UTC. */
 export type Alert = {
   /** Alertmanager's: FNV-1a over the sorted labels, 16 hex digits. The same labels are the same alert. */
@@ -42,8 +44,21 @@ export type Notification = {
   truncated: number
   /** What is hidden behind these, for the message to say: alerts inhibited by one of them. */
   hidden: readonly Alert[]
-  /** Notification's trace (32 hex digits). */
+  /** 32 hex digits: the trace that one of its alerts names as what brought it about, else one of its own. */
   traceId: string
   /** Epoch ms at which it was decided. */
   at: number
+}
+
+/**
+ * The trace of a message about `alerts`: that of the first that says in `annotations.trace_id` what request brought it about,
+ * so that one id leads from a call to who was told of it; else one that begins here.
+ */
+export function traceOf(alerts: readonly Pick<Alert, 'annotations'>[]): string {
+  const named = alerts.find(({ annotations }) => isTraceId(annotations.trace_id))
+  return named?.annotations.trace_id ?? beginTrace().traceId
+}
+
+function isTraceId(text: string | undefined): boolean {
+  return text !== undefined && /^(?!0{32})[0-9a-f]{32}$/.test(text)
 }

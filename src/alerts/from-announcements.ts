@@ -13,6 +13,8 @@ type Said = {
   tenantId?: string
   /** Names of checks this one depends on that are down. */
   dependsOn?: string
+  /** Of the call that showed it. */
+  traceId?: string
   /** How long it holds unless it is announced again: for what has no end of its own. */
   holdsMs?: number
 }
@@ -61,11 +63,11 @@ const readers: { [N in keyof Announcements]?: (news: Announcements[N]) => Said |
     zh: '所有检查目标均无应答：系统怀疑自身网络故障，暂不判定任何目标不可用',
     isOver: !isDoubting,
   }),
-  'breaker.opened': ({ provider, keyId, model, reason, openMs }) => ({
+  'breaker.opened': ({ provider, keyId, model, reason, openMs, traceId }) => ({
     ...breaker({ provider, keyId, model }),
     en: `The provider ${provider} is left alone for a while with the model ${model}: ${reason}`,
     zh: `上游 ${provider} 的模型 ${model} 已熔断：${reason}`,
-    ...{ isOver: false, holdsMs: openMs + breakerGraceMs },
+    ...{ isOver: false, holdsMs: openMs + breakerGraceMs, traceId },
   }),
   'breaker.closed': ({ provider, keyId, model }) => ({
     ...breaker({ provider, keyId, model }),
@@ -73,14 +75,14 @@ const readers: { [N in keyof Announcements]?: (news: Announcements[N]) => Said |
     zh: `上游 ${provider} 的模型 ${model} 已恢复`,
     isOver: true,
   }),
-  'provider.key.died': ({ provider, providerId, keyId, name, reason }) => ({
+  'provider.key.died': ({ provider, providerId, keyId, name, reason, traceId }) => ({
     labels: {
       ...{ alertname: 'ProviderKeyDied', severity: 'high', source: 'gateway' },
       ...{ provider, provider_id: providerId, key_id: keyId, key_name: name },
     },
     en: `The provider ${provider} no longer accepts its key ${name} (${reason}): replace or revive it`,
     zh: `上游 ${provider} 不再接受密钥 ${name}（${reason}）：请更换或恢复该密钥`,
-    ...{ isOver: false, holdsMs: dayMs },
+    ...{ isOver: false, holdsMs: dayMs, traceId },
   }),
   'budget.threshold': ({ budgetId, scope, scopeId, period, percent, endsAt, startsAt }) => ({
     labels: {
@@ -183,10 +185,15 @@ function severityOfLevel(level: string | undefined): string {
 }
 
 /** What `said` means at `now`, as it is posted. */
-function toPosted({ labels, en, zh, isOver, tenantId = '', dependsOn = '', holdsMs }: Said, now: number): PostedAlert {
+function toPosted(said: Said, now: number): PostedAlert {
+  const { labels, en, zh, isOver, tenantId = '', dependsOn = '', traceId = '', holdsMs } = said
   return {
     labels,
-    annotations: { summary: en, summary_zh: zh, ...(dependsOn === '' ? {} : { depends_on: dependsOn }) },
+    annotations: {
+      ...{ summary: en, summary_zh: zh },
+      ...(dependsOn === '' ? {} : { depends_on: dependsOn }),
+      ...(traceId === '' ? {} : { trace_id: traceId }),
+    },
     ...{ startsAt: now, endsAt: isOver ? now : null, generatorUrl: '', tenantId },
     expiresAt: isOver || holdsMs === undefined ? null : now + holdsMs,
   }

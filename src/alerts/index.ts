@@ -6,9 +6,8 @@
  */
 import type { Route } from '../http/route.ts'
 import { createId } from '../kernel/ids.ts'
-import { beginTrace } from '../kernel/trace.ts'
 import { createSchedule } from '../platform/schedule.ts'
-import type { Alert, PostedAlert } from './alert.ts'
+import { type Alert, type PostedAlert, traceOf } from './alert.ts'
 import type { AlertsConfig } from './config.ts'
 import {
   createDelivery,
@@ -87,7 +86,7 @@ export function createAlerts(parts: AlertsParts, config: AlertsConfig): Alerts {
         reason: isOver ? ('all_resolved' as const) : ('first' as const),
         status: isOver ? ('resolved' as const) : ('firing' as const),
       },
-      ...{ alerts: [alert], truncated: 0, hidden: [], traceId: beginTrace().traceId, at: now },
+      ...{ alerts: [alert], truncated: 0, hidden: [], traceId: traceOf([alert]), at: now },
     } as const
     for (const receiver of pipeline.receiversOf(alert.labels)) {
       const id = createId('notification', now)

@@ -85,6 +85,7 @@ export async function complete(wanted: Wanted, call: Call, own: Completer): Prom
     tenantId: call.principal.tenantId,
     affinity: asked.affinity,
     pinnedKey: asked.pinnedTo?.keyId ?? '',
+    traceId: call.context.traceId,
     // The bytes of an image say nothing of its tokens.
     inputTokens: () => (asked.needs.images() ? 0 : call.meter.estimateTokensIn()),
   })

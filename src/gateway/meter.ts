@@ -57,7 +57,15 @@ export type AskedFacts = { model: string; stream: boolean; body: Buffer | null }
 export type { Spent } from './account.ts'
 
 export type MeterContext = {
-  edge: { requestId: string; traceId: string; clientIp: string; startedAt: number; startedMono: number }
+  edge: {
+    requestId: string
+    traceId: string
+    /** Absent where nobody called: what the hub asks of its own accord. */
+    spanId?: string
+    clientIp: string
+    startedAt: number
+    startedMono: number
+  }
   userAgent: string
   /** The agent that a header names, '' for none; it wins over what the body says. */
   agent: string
@@ -176,6 +184,7 @@ class CallMeter implements Meter {
       latencyMs,
       attempts: this.attempts,
       traceId: edge.traceId,
+      spanId: edge.spanId ?? '',
       clientIp: edge.clientIp,
       userAgent,
       finishReason: finish,

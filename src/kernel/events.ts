@@ -43,7 +43,15 @@ export type Announcements = {
   /** The hub doubts its own network: what cannot be reached is not called down; or that is over. */
   'check.doubted': { isDoubting: boolean }
   /** A provider is not asked for a model with one of its keys for a while, because too many calls failed; on this node. */
-  'breaker.opened': { provider: string; keyId: string; model: string; reason: string; openMs: number }
+  'breaker.opened': {
+    provider: string
+    keyId: string
+    model: string
+    reason: string
+    openMs: number
+    /** Of the call that showed it; '' where no one call did. */
+    traceId: string
+  }
   /** Probes succeeded: it is asked as before. */
   'breaker.closed': { provider: string; keyId: string; model: string }
   /** A provider was asked for one token, or should have been: `result` is ok, failed, says_nothing, spent or unasked. */
@@ -59,7 +67,15 @@ export type Announcements = {
     at: number
   }
   /** A provider no longer accepts one of its keys: nobody uses it until a person revives or replaces it. */
-  'provider.key.died': { providerId: string; provider: string; keyId: string; name: string; reason: string }
+  'provider.key.died': {
+    providerId: string
+    provider: string
+    keyId: string
+    name: string
+    reason: string
+    /** Of the call that was refused; '' for none. */
+    traceId: string
+  }
   /** A plugin service came, was changed by registration or by hand, or was removed; every node reads it again. */
   'service.changed': { service: string; tenantId: string; change: 'registered' | 'changed' | 'removed' }
   /** An instance of a plugin service changed its state; told by the node that found out. */

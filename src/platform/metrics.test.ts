@@ -62,6 +62,26 @@ test('the same labels are the same series', async () => {
   expect(family.with({ a: '1', b: '2' })).not.toBe(family.with({ a: '2', b: '1' }))
 })
 
+test('a series that is ended is rendered no more, gives its place to another, and begins anew when it comes back', async () => {
+  const metrics = createMetrics({ maxSeries: 2 })
+  const state = metrics.gauge('gatehouse_check_state', 'State.', ['check', 'name'])
+  state.with({ check: 'chk_a', name: 'A' }).set(1)
+  state.with({ check: 'chk_b', name: 'B' }).set(1)
+  state.remove({ check: 'chk_a' })
+  state.with({ check: 'chk_c', name: 'C' }).set(1)
+  expect([...(await render(metrics)).keys()].filter((each) => each.includes('check_state'))).toEqual([
+    'gatehouse_check_state{check="chk_b",name="B"}',
+    'gatehouse_check_state{check="chk_c",name="C"}',
+  ])
+  state.remove({ check: 'chk_b' })
+  state.with({ check: 'chk_a', name: 'A' }).inc()
+  const { samples } = metrics.collect().find(({ name }) => name === 'gatehouse_check_state')!
+  expect(samples.map(({ labels, value }) => [labels.check, value])).toEqual([
+    ['chk_c', 1],
+    ['chk_a', 1],
+  ])
+})
+
 test('beyond the limit of series the rest is counted together, and said', async () => {
   const metrics = createMetrics({ maxSeries: 3 })
   const family = metrics.counter('gatehouse_x_total', 'X.', ['model'])

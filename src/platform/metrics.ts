@@ -44,7 +44,14 @@ export type Metrics = {
 
 export type FamilyReading = { name: string; help: string; type: Kind; samples: readonly Sample[] }
 
-export type Family<N extends string, Series> = { with(labels: Record<N, string>): Series }
+export type Family<N extends string, Series> = {
+  with(labels: Record<N, string>): Series
+  /**
+   * Ends every series that has these labels: it is rendered no more, its samples end, and its place is free. For what is gone
+   * for good: who still holds the series counts for nobody.
+   */
+  remove(labels: Partial<Record<N, string>>): void
+}
 export type CounterSeries = { inc(by?: number): void }
 export type GaugeSeries = { set(value: number): void; inc(by?: number): void; dec(by?: number): void }
 export type HistogramSeries = { observe(value: number): void }
@@ -124,6 +131,13 @@ export function createMetrics({
         if (members.size < maxSeries || members.has(values.join('\u0000'))) return member(values)
         overflow.with({ metric: name }).inc()
         return member(labelNames.map(() => 'other'))
+      },
+      remove(labels) {
+        const wanted = labelNames.map((label) => labels[label])
+        for (const key of [...members.keys()]) {
+          const values = key.split('\u0000')
+          if (wanted.every((value, i) => value === undefined || value === values[i])) members.delete(key)
+        }
       },
     }
   }

@@ -72,8 +72,9 @@ export function createSources(parts: SourcesParts, config: SourcesConfig): Sourc
     ...(parts.onRows !== undefined && { onRows: parts.onRows }),
     ...{ overlapMs: config.overlap_seconds * 1000, log },
   })
+  const noted = measure(parts.metrics, clock)
   const follower = createFollower({
-    ...{ store, desk, verbs, ingest, feed, clock, log, config, noted: measure(parts.metrics, clock) },
+    ...{ store, desk, verbs, ingest, feed, clock, log, config, noted },
   })
   const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
   /** Turns that are under way here, by source. */
@@ -103,6 +104,7 @@ export function createSources(parts: SourcesParts, config: SourcesConfig): Sourc
     }
     await store.delete(source.id)
     follower.forget(source.id)
+    noted(source.name, { isGone: true })
     await verbs().call('close', source.id)
   }
 
@@ -176,7 +178,14 @@ function measure(metrics: Metrics, clock: Clock) {
   metrics.beforeRender(() => {
     for (const [source, at] of readUpTo) lag.with({ source }).set(Math.max(0, (clock.now() - at) / 1000))
   })
-  return (source: string, told: { rows?: number; lastRowAt?: number; readUpTo?: number; isUp?: boolean }): void => {
+  type Told = { rows?: number; lastRowAt?: number; readUpTo?: number; isUp?: boolean; isGone?: true }
+  return (source: string, told: Told): void => {
+    if (told.isGone) {
+      readUpTo.delete(source)
+      newest.delete(source)
+      for (const gauge of [up, lag, lastRow]) gauge.remove({ source })
+      return
+    }
     if (told.rows !== undefined) rows.with({ source }).inc(told.rows)
     if (told.isUp !== undefined) up.with({ source }).set(told.isUp ? 1 : 0)
     if (told.readUpTo !== undefined) readUpTo.set(source, told.readUpTo)

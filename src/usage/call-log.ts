@@ -19,6 +19,7 @@ export function createCallLog(lines: LineWriter): (entry: UsageEntry, cost: Cost
       level,
       'model call',
       `,"request_id":"${entry.id}","trace_id":"${entry.traceId}"` +
+        named('span_id', entry.spanId ?? '') +
         named('key_id', entry.keyId) +
         named('user_id', entry.userId) +
         named('tenant_id', entry.tenantId) +

@@ -39,6 +39,8 @@ export type UsageEntry = {
   latencyMs: number
   attempts: AttemptRecord[]
   traceId: string
+  /** Of the request's span, for the log alone: no row holds it. */
+  spanId?: string
   clientIp: string
   userAgent: string
   finishReason: string

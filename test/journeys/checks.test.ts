@@ -72,6 +72,18 @@ test('a check goes down, says why and for how long, comes back, and its history 
   await until('it is down', async () => (await stateOf(id)) === 'down')
   const down = await hub.admin('GET', `/api/checks/${id}`)
   expect(down).toMatchObject({ reason: 'status', message: 'Answers 500, expected 2xx.', observed: { status: 500 } })
+  const headers = { authorization: `Bearer ${hub.adminKey}`, accept: 'application/health+json' }
+  const inDraft = await fetch(`${hub.url}/api/checks/${id}`, { headers })
+  expect([inDraft.status, inDraft.headers.get('content-type')]).toEqual([
+    503,
+    expect.stringMatching(/^application\/health\+json/),
+  ])
+  expect(await inDraft.json()).toMatchObject({
+    ...{ status: 'fail', version: 'v1', serviceId: 'gatehouse' },
+    checks: { 'shop:responseTime': [{ componentId: id, status: 'fail', output: 'Answers 500, expected 2xx.' }] },
+  })
+  const all = await fetch(`${hub.url}/api/checks?limit=200`, { headers })
+  expect([all.status, ((await all.json()) as { status: string }).status]).toEqual([503, 'fail'])
   isWell = true
   await until('it is up again', async () => (await stateOf(id)) === 'up')
   const said = hub.lines.map((line) => JSON.parse(line)).filter(({ check }) => check === 'shop')

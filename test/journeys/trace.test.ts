@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { HubRefusal, type Plugin, type PluginOptions, sendJson, servePlugin } from '../../src/plugin/index.ts'
 import { type CollectedSpan, type Collector, startCollector } from '../harness/collector.ts'
@@ -145,6 +147,65 @@ test('one id is followed from a caller through plugin, model, provider, ledger a
   expect(find(await collector.trace(gone, 'GET /api/:service/*'), 'GET /api/:service/*').attributes).toMatchObject({
     'http.response.status_code': 404,
   })
+})
+
+test('one id is followed from curl through plugin, provider, ledger and log to the notification that came of it', async () => {
+  const told: { headers: Json; body: Json }[] = []
+  const chat = createServer((request, response) => {
+    let text = ''
+    request.on('data', (chunk) => {
+      text += chunk
+    })
+    request.on('end', () => {
+      told.push({ headers: request.headers, body: JSON.parse(text) })
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+    })
+  })
+  chat.listen(0, '127.0.0.1')
+  await once(chat, 'listening')
+  const { admin } = stage.hub
+  const channel = await admin('POST', '/api/channels', {
+    ...{ name: 'trace', type: 'webhook' },
+    parameters: { url: `http://127.0.0.1:${(chat.address() as AddressInfo).port}/told`, secret: 'a-webhook-secret' },
+  })
+  await admin('POST', '/api/receivers', { name: 'default', targets: [{ channel_id: channel.id }] })
+  await admin('PUT', '/api/alerts/routing', {
+    route: { receiver: 'default', group_by: ['...'], group_wait: '1s', group_interval: '2s', repeat_interval: '4h' },
+  })
+  const refuse = { error: { status: 401 } }
+  const locked = await stage.upstream('openai', refuse, refuse)
+  const model = await stage.serve(locked)
+  const heard: Json[] = []
+  await serve('teller', async ({ request, response, hub }) => {
+    heard.push(request.headers)
+    const asking = hub.chat({ model, messages: [{ role: 'user', content: 'Hello' }] })
+    sendJson(response, 502, { said: await asking.then(String, (error: Error) => error.message) })
+  })
+
+  // One refusal may be a moment of the vendor's; the second is the end of the key, and this is whose trace it is.
+  await call('/api/teller/tell', newTraceId())
+  const traceId = newTraceId()
+  const ofTrace = new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`)
+  const curl = promisify(execFile)
+  const { stdout } = await curl('curl', [
+    ...['-s', '-D', '-', '-o', '/dev/null', `${stage.hub.url}/api/teller/tell`],
+    ...['-H', `authorization: Bearer ${stage.apiKey}`, '-H', `traceparent: 00-${traceId}-${callerSpan}-01`],
+  ])
+  expect(stdout).toMatch(new RegExp(`^x-trace-id: ${traceId}\r$`, 'im'))
+  expect(heard.at(-1)!.traceparent).toMatch(ofTrace)
+  expect(locked.requests.at(-1)!.headers.traceparent).toMatch(ofTrace)
+  expect(await stage.hub.logs(`&trace_id=${traceId}`)).toMatchObject([{ model_asked: model, status: 424 }])
+  const line = stage.hub.lines.find((each) => each.includes(traceId) && each.includes('no longer accepts its key'))
+  expect(JSON.parse(line ?? '{}')).toMatchObject({ trace_id: traceId, level: 'ERROR' })
+  await until('somebody was told', () => told.some(({ body }) => JSON.stringify(body).includes('ProviderKeyDied')))
+  const { headers, body } = told.find((each) => JSON.stringify(each.body).includes('ProviderKeyDied'))!
+  expect(headers.traceparent).toMatch(ofTrace)
+  expect(body).toMatchObject({ traceId, alerts: [{ annotations: { trace_id: traceId } }] })
+  await until('the delivery stands in its ledger', async () => {
+    const { data } = await admin('GET', `/api/deliveries?trace_id=${traceId}`)
+    return data.length === 1 && data[0].state === 'delivered'
+  })
+  chat.close()
 })
 
 test('what the log says of a request has its trace, when something breaks', async () => {

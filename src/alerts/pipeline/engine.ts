@@ -1,9 +1,8 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { Announcements } from '../../kernel/events.ts'
 import { createId } from '../../kernel/ids.ts'
-import { beginTrace } from '../../kernel/trace.ts'
 import type { Log } from '../../platform/log.ts'
-import type { Alert, Notification, NotifyReason } from '../alert.ts'
+import { type Alert, type Notification, type NotifyReason, traceOf } from '../alert.ts'
 import { afterTelling, type Told } from './decide.ts'
 import {
   fromGroupRow,
@@ -565,7 +564,7 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
         ...{ id: digest.noticeId, receiver, groupKey: `digest:${receiver}`, reason: 'digest' },
         groupLabels: tenantId === '' ? {} : { tenant_id: tenantId },
         ...{ status: isFiring ? 'firing' : 'resolved', alerts: sorted.slice(0, most) },
-        ...{ truncated: Math.max(0, sorted.length - most), hidden: [], traceId: beginTrace().traceId, at: now },
+        ...{ truncated: Math.max(0, sorted.length - most), hidden: [], traceId: traceOf(sorted), at: now },
       }
       const body = { notification, told: null, leaving: [], alerts: sorted, limitMs: settings.stormWindowMs }
       const notice: Notice = { id: digest.noticeId, groupId: '', receiver, reason: 'digest', body }
@@ -602,7 +601,7 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
     const notification: Notification = {
       ...{ id, receiver: group.receiver, groupKey: group.key, groupLabels: group.labels, reason: plan.verdict! },
       ...{ status: plan.firing.length > 0 ? 'firing' : 'resolved', alerts },
-      ...{ truncated: shown.length - alerts.length, hidden, traceId: beginTrace().traceId, at: now },
+      ...{ truncated: shown.length - alerts.length, hidden, traceId: traceOf(alerts), at: now },
     }
     const leaving = plan.leaving.map((each): [string, number] => [each, at.actives.get(each)?.updatedAt ?? 0])
     const body: NoticeBody = { notification, told, leaving, alerts: [], limitMs: Math.max(node.intervalMs, 10_000) }

@@ -141,7 +141,9 @@ export function createRunner(parts: RunnerParts, settings: RunnerSettings): Runn
       if (rule !== undefined) kept.forMs = rule.forMs
     }
     const keys = new Set(book.groups().map(({ key }) => key))
+    const names = new Set(book.groups().map(({ name }) => name))
     for (const key of groups.keys()) if (!keys.has(key)) groups.delete(key)
+    for (const group of count.stamped) if (!names.has(group)) count.forget(group)
   }
 
   /** As Prometheus: what would not fire yet by a longer `for` is pending again. */
@@ -214,7 +216,7 @@ export function createRunner(parts: RunnerParts, settings: RunnerSettings): Runn
     await save(group, ts).catch((error) => log.error('States of alerts wait for the store', { error }))
     await pass(group, ts, intervalMs)
     count.seconds.observe((clock.monotonic() - startedMono) / 1000)
-    count.last.with({ group: group.name }).set(ts / 1000)
+    count.stamp(group.name, ts)
   }
 
   /** Writes what changed of the rules of a group. */
@@ -356,7 +358,21 @@ function hashOf(text: string): number {
 function createCounts(metrics: Metrics) {
   const alerts = metrics.gauge('gatehouse_alerts_rule_alerts', 'Alerts of rules by state.', ['state'])
   const health = metrics.gauge('gatehouse_alerts_rules', 'Rules that are evaluated here, by state.', ['state'])
+  const stamped = new Set<string>()
+  const last = metrics.gauge('gatehouse_alerts_last_evaluation_timestamp_seconds', 'When a group was last evaluated.', [
+    'group',
+  ])
   return {
+    stamped,
+    stamp(group: string, ts: number) {
+      stamped.add(group)
+      last.with({ group }).set(ts / 1000)
+    },
+    /** A group that is gone is not late. */
+    forget(group: string) {
+      stamped.delete(group)
+      last.remove({ group })
+    },
     evaluations: metrics.counter('gatehouse_alerts_evaluations_total', 'Rules that were evaluated.', ['group']),
     failures: metrics.counter('gatehouse_alerts_evaluation_failures_total', 'Evaluations that failed.', ['group']),
     missed: metrics.counter('gatehouse_alerts_evaluations_missed_total', 'Evaluations of groups that were left out.', [
@@ -370,9 +386,6 @@ function createCounts(metrics: Metrics) {
         [0.01, 0.1, 1, 10, 60],
       )
       .with({}),
-    last: metrics.gauge('gatehouse_alerts_last_evaluation_timestamp_seconds', 'When a group was last evaluated.', [
-      'group',
-    ]),
     posts: metrics.counter('gatehouse_alerts_posts_total', 'Alerts of rules that were passed on, by outcome.', [
       'outcome',
     ]),

@@ -116,6 +116,7 @@ export function createRealtime(own: LlmSource): Upgrades {
       wish: readWishHeaders(headers),
       tenantId: principal.tenantId,
       affinity: '',
+      traceId: context.traceId,
       inputTokens: () => 0,
     })
     try {

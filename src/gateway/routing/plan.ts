@@ -16,6 +16,8 @@ export type RouteAsk = {
   pinnedKey?: string
   /** An estimate; asked only where a candidate's context is known. */
   inputTokens(): number
+  /** Of the call, for what is told of it: 32 hex digits. */
+  traceId?: string
 }
 
 export const anyTenant = '*'

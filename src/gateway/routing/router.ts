@@ -80,7 +80,9 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
     turn: (modelId) => traffic.turn(modelId),
   }
   const opened = metrics.counter('gatehouse_gateway_breaker_opened_total', 'Times that a breaker opened', ['provider'])
-  const states = metrics.gauge(
+  // Read anew each time: a provider that is gone leaves no open breaker behind.
+  const states = metrics.readings(
+    'gauge',
     'gatehouse_gateway_breaker_state',
     'A provider with one key and one model: 0 closed, 1 half open, 2 open',
     ['provider', 'key', 'model'],
@@ -96,9 +98,11 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
     const nowMs = clock.monotonic()
     resting.replace('router', countResting(traffic, nowMs))
     budget.with({}).set(traffic.budget.left(nowMs))
-    for (const { provider, keyId, model, breaker } of traffic.pairs()) {
-      states.with({ provider, key: keyId, model }).set(stateNumber[breaker.state(nowMs)])
-    }
+    const pairs = [...traffic.pairs()].map(({ provider, keyId, model, breaker }) => ({
+      labels: { provider, key: keyId, model },
+      value: stateNumber[breaker.state(nowMs)],
+    }))
+    states.replace('router', pairs)
   })
 
   const runParts: RunParts = {
@@ -106,7 +110,7 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
     clock,
     random,
     listener: {
-      breakerMoved({ provider, keyId, model, breaker }, move, reason) {
+      breakerMoved({ provider, keyId, model, breaker }, move, reason, traceId) {
         const about = { provider, keyId, model }
         if (move === 'closed') {
           log.info(`The provider ${provider} is asked for ${model} again`, about)
@@ -115,15 +119,19 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
         }
         const openMs = Math.round(breaker.openMs(clock.monotonic()))
         opened.with({ provider }).inc()
-        log.warn(`The provider ${provider} failed too often for ${model} and is left alone for ${openMs} ms`, about)
-        bus.announce('breaker.opened', { ...about, reason, openMs })
+        log.warn(`The provider ${provider} failed too often for ${model} and is left alone for ${openMs} ms`, {
+          ...about,
+          ...(traceId !== '' && { traceId }),
+        })
+        bus.announce('breaker.opened', { ...about, reason, openMs, traceId })
       },
-      keyDied(candidate, failure: UpstreamFailure) {
+      keyDied(candidate, failure: UpstreamFailure, traceId) {
         const { provider, key } = candidate
         const reason = provider.mask(failure.message).slice(0, 500)
         log.error(`The provider ${provider.name} no longer accepts its key '${key.name}': revive or replace it`, {
           provider: provider.name,
           keyId: key.id,
+          ...(traceId !== '' && { traceId }),
         })
         bus.announce('provider.key.died', {
           providerId: provider.id,
@@ -131,6 +139,7 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
           keyId: key.id,
           name: key.name,
           reason,
+          traceId,
         })
         parts.keyDied(candidate, reason).catch((error: unknown) => {
           log.error('That a key is dead could not be stored; this node alone knows', { keyId: key.id, error })
@@ -155,7 +164,7 @@ export function createRouter(parts: RouterParts, config: GatewayConfig): Router 
         pair.heardAt = nowMs
         const pass = pair.breaker.state(nowMs) === 'half_open' ? pair.breaker.admit(nowMs) : null
         const move = pass === null ? null : pair.breaker.settle(pass, isWell ? 'ok' : 'failed', nowMs)
-        if (move !== null) runParts.listener.breakerMoved(pair, move, 'canary')
+        if (move !== null) runParts.listener.breakerMoved(pair, move, 'canary', '')
       }
     },
     followed({ provider, keyId, model }, move, openMs) {

@@ -10,8 +10,9 @@ import type { Pair, Traffic } from './traffic.ts'
 
 /** What a run tells of what it finds out. */
 export type RunListener = {
-  breakerMoved(pair: Pair, move: 'opened' | 'closed', reason: string): void
-  keyDied(candidate: Candidate, failure: UpstreamFailure): void
+  /** `traceId` is that of the call that showed it, '' for none. */
+  breakerMoved(pair: Pair, move: 'opened' | 'closed', reason: string, traceId: string): void
+  keyDied(candidate: Candidate, failure: UpstreamFailure, traceId: string): void
 }
 
 export type RunParts = { traffic: Traffic; clock: Clock; random: () => number; listener: RunListener }
@@ -31,6 +32,10 @@ export class RouteRun {
     this.ask = ask
     this.plan = plan
     this.parts = parts
+  }
+
+  get traceId(): string {
+    return this.ask.traceId ?? ''
   }
 
   /**
@@ -188,7 +193,7 @@ export class Trip {
     }
     if (!this.isCommitted) this.settle('unrelated', '')
     if (blame === 'key' && this.run.parts.traffic.keyOf(this.candidate).failed(failure, nowMs)) {
-      this.run.parts.listener.keyDied(this.candidate, failure)
+      this.run.parts.listener.keyDied(this.candidate, failure, this.run.traceId)
     }
   }
 
@@ -203,7 +208,7 @@ export class Trip {
 
   settle(verdict: CallVerdict, reason: string, pass: Pass = this.pass): void {
     const move = this.pair.breaker.settle(pass, verdict, this.now())
-    if (move !== null) this.run.parts.listener.breakerMoved(this.pair, move, reason)
+    if (move !== null) this.run.parts.listener.breakerMoved(this.pair, move, reason, this.run.traceId)
   }
 
   private now(): number {

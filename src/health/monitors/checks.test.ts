@@ -47,11 +47,12 @@ function openNode(database: Store, options: { clock?: ReturnType<typeof createMa
   const way = createUpstreams({ allow: ['127.0.0.1/32'], connectTimeoutMs: 1000, log: silentLog })
   onTestFinished(() => way.close(0))
   const states = new Map<string, Verdict['state']>()
+  const metrics = createMetrics({ clock })
   const told: Announcements['check.changed'][] = []
   bus.on('check.changed', (news) => void told.push(news))
   const checks = createChecks(
     {
-      ...{ db: database.kysely, secrets, heartbeats, bus, clock, log: silentLog, metrics: createMetrics({ clock }) },
+      ...{ db: database.kysely, secrets, heartbeats, bus, clock, log: silentLog, metrics },
       leases: options.leases ?? createMemoryLeases({ clock }),
       ways: { hub: way, tenant: way },
       world: {
@@ -86,7 +87,7 @@ function openNode(database: Store, options: { clock?: ReturnType<typeof createMa
     return view.monitor
   }
   const stateOf = async (id: string) => (await checks.monitors.get(everything, id)).standing.state
-  return { clock, bus, checks, store, states, told, pass, make, stateOf, heartbeats }
+  return { clock, bus, checks, metrics, store, states, told, pass, make, stateOf, heartbeats }
 }
 
 describe.each(engines())('checks on $name', ({ open }) => {
@@ -110,6 +111,29 @@ describe.each(engines())('checks on $name', ({ open }) => {
     node.states.set('shop', 'ok')
     await node.pass(40_000)
     expect(node.told.map(({ to }) => to)).toEqual(['down', 'up'])
+  })
+
+  test('the series of a check end with it, and those of its old name when it is renamed', async () => {
+    const node = openNode(await open(migrations))
+    const { id } = await node.make({ name: 'shop', parameters: { part: 'shop' } })
+    const told = async () => {
+      await node.clock.leap(2000)
+      const { text } = await node.metrics.render()
+      return text.split('\n').filter((line) => line.includes(id))
+    }
+    await node.pass(31_000)
+    expect(await told()).toEqual([
+      `gatehouse_check_state{check="${id}",name="shop"} 1`,
+      `gatehouse_check_seconds{check="${id}",name="shop"} 0.02`,
+    ])
+    await node.checks.monitors.patch(everything, id, { name: 'till' })
+    await node.clock.leap(6000)
+    await node.pass(61_000)
+    expect((await told()).every((line) => line.includes('name="till"'))).toBe(true)
+    await node.checks.monitors.delete(everything, id)
+    await node.clock.leap(6000)
+    await node.pass(31_000)
+    expect(await told()).toEqual([])
   })
 
   test('state and counts survive a restart: nothing is told twice, nothing begins anew', async () => {

@@ -4,6 +4,7 @@ import { defineRoute, type Route } from '../../http/route.ts'
 import { fail } from '../../kernel/errors.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import { scopeOf, tenantWrittenFor } from '../../kernel/scope.ts'
+import { checksToHealthJson, healthJsonType } from '../health-json.ts'
 import { probes } from '../probes/index.ts'
 import type { Finding } from '../probes/probe.ts'
 import type { History } from './history.ts'
@@ -41,6 +42,13 @@ export type ChecksView = {
   spend(): Promise<{ canaryNanoUsd: number; limitNanoUsd: number }>
 }
 
+const listSummary = `Configured checks and how they stand, newest first; this one and the next also as ${healthJsonType} when Accept asks for it.`
+
+function asHealthJson(checks: readonly ReturnType<typeof showMonitor>[]) {
+  const { status, body } = checksToHealthJson(checks)
+  return reply(status, body, { 'cache-control': 'no-store', 'content-type': healthJsonType })
+}
+
 /** `/api/checks`: a super_admin's for all tenants, a tenant_admin's for its own; `/api/push`: whoever has a token. */
 export function checksRoutes(view: ChecksView): Route[] {
   const { monitors } = view
@@ -51,12 +59,13 @@ export function checksRoutes(view: ChecksView): Route[] {
 
   return [
     defineRoute({
-      ...{ ...own, method: 'GET', path: '/api/checks', summary: 'Configured checks and how they stand, newest first.' },
+      ...{ ...own, method: 'GET', path: '/api/checks', summary: listSummary },
       query: page,
       reply: z.object({ data: z.array(monitorReply), next_cursor: z.string().nullable() }),
-      handle: async ({ principal, query }) => {
+      handle: async ({ principal, query, accept }) => {
         const found = await monitors.list(scopeOf(principal!), query.limit, query.cursor)
-        return { ...found, data: found.data.map(showMonitor) }
+        const data = found.data.map(showMonitor)
+        return accept.includes(healthJsonType) ? asHealthJson(data) : { ...found, data }
       },
     }),
     defineRoute({
@@ -71,7 +80,10 @@ export function checksRoutes(view: ChecksView): Route[] {
     }),
     defineRoute({
       ...{ ...own, method: 'GET', path: '/api/checks/:id', summary: 'One check.', params: byId, reply: monitorReply },
-      handle: async ({ principal, params }) => showMonitor(await monitors.get(scopeOf(principal!), params.id)),
+      handle: async ({ principal, params, accept }) => {
+        const told = showMonitor(await monitors.get(scopeOf(principal!), params.id))
+        return accept.includes(healthJsonType) ? asHealthJson([told]) : told
+      },
     }),
     defineRoute({
       ...{ ...own, method: 'PATCH', path: '/api/checks/:id', params: byId, body: monitorPatch, reply: monitorReply },

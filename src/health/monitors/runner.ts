@@ -362,7 +362,7 @@ function createGauges(metrics: Metrics) {
   const told = new Map<string, Pick<Monitor, 'id' | 'name'>>()
   const forget = ({ id, name }: Pick<Monitor, 'id' | 'name'>) => {
     if (!told.delete(id)) return
-    for (const gauge of [states, seconds, certificates]) gauge.with({ check: id, name }).set(Number.NaN)
+    for (const gauge of [states, seconds, certificates]) gauge.remove({ check: id, name })
   }
   return {
     forget,
@@ -370,6 +370,8 @@ function createGauges(metrics: Metrics) {
       for (const each of [...told.values()]) forget(each)
     },
     tell({ id, name }: Monitor, { state, latencyMs, checkedAt, observed }: Standing) {
+      const before = told.get(id)
+      if (before !== undefined && before.name !== name) forget(before)
       told.set(id, { id, name })
       states.with({ check: id, name }).set(numberOf[state])
       if (checkedAt > 0) seconds.with({ check: id, name }).set(latencyMs / 1000)

@@ -1,10 +1,18 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createSecureContext, getCACertificates, setDefaultCACertificates, TLSSocket } from 'node:tls'
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  getCACertificates,
+  setDefaultCACertificates,
+  TLSSocket,
+} from 'node:tls'
 import { SMTPServer } from 'smtp-server'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocketServer } from 'ws'
 import { type Service, startMariadb } from '../../../test/harness/services.ts'
 import { createUpstreams } from '../../platform/fetch.ts'
 import { silentLog } from '../../platform/testing.ts'
@@ -173,6 +181,43 @@ const postgresUrl = process.env.GATEHOUSE_TEST_POSTGRES_URL ?? ''
     const stalls = await talk((socket) => void socket.once('data', () => void socket.write('S')))
     expect(await ask(stalls, {}, 300)).toMatchObject(bad('timeout'))
     expect(heard.join('')).not.toContain(account.user)
+  })
+})
+
+describe.each([
+  ['http', (host: string, port: number) => ({ url: `https://${host}:${port}/`, body: 'fine' })],
+  ['sse', (host: string, port: number) => ({ url: `https://${host}:${port}/events` })],
+  ['websocket', (host: string, port: number) => ({ url: `wss://${host}:${port}/`, expect: 'fine' })],
+  ['redis', (host: string, port: number) => ({ host, port, tls: true })],
+] as const)('%s over TLS', (type, at) => {
+  async function serve(name: Name): Promise<number> {
+    if (type === 'redis') {
+      // Whatever it is asked, in the words of the protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/
+      const server = createTlsServer(certificates[name], (socket) => socket.on('data', () => socket.write('+PONG\r\n')))
+      server.on('tlsClientError', () => {})
+      return listen(server)
+    }
+    const server = createHttpsServer(certificates[name], (request, response) => {
+      const isStream = request.url === '/events'
+      response.writeHead(200, { 'content-type': isStream ? 'text/event-stream' : 'text/plain' })
+      response.end(isStream ? 'data: fine\n\n' : 'fine')
+    })
+    const sockets = new WebSocketServer({ server })
+    sockets.on('connection', (socket) => socket.send('fine'))
+    server.on('tlsClientError', () => {})
+    return listen(server)
+  }
+
+  test('is in order with a good certificate', async () => {
+    expect(await run(type, at('localhost', await serve('good')))).toMatchObject(good)
+  })
+
+  test.each([
+    ['that ran out', 'expired', 'localhost', /CERT_HAS_EXPIRED|ran out|expired/i],
+    ['of nobody', 'stranger', 'localhost', /SELF_SIGNED|UNABLE/],
+    ['for another name', 'good', 'elsewhere.test', /ALTNAME/],
+  ] as const)('finds a certificate %s', async (_what, name, host, code) => {
+    expect(await run(type, at(host, await serve(name)))).toMatchObject(bad('certificate', code))
   })
 })
 

@@ -43,7 +43,12 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
   const truncated = perService('truncated_total', 'Answers that broke off in the middle, and were cut for the caller')
   const panics = perService('panics_total', 'Calls for which too few instances were fit, so that all were asked')
   const ejections = perService('ejections_total', 'Times an instance was given no more calls because its calls failed')
-  const ejected = metrics.gauge(name('ejected'), 'Instances given no calls now because their calls failed', ['service'])
+  const ejected = metrics.readings(
+    'gauge',
+    name('ejected'),
+    'Instances given no calls now because their calls failed',
+    ['service'],
+  )
   const open = metrics.gauge(name('open'), 'Calls to plugin services under way', ['kind'])
   return {
     seriesOf(service) {
@@ -60,7 +65,8 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
     openTunnels: open.with({ kind: 'web_socket' }),
     watchEjected(read) {
       metrics.beforeRender(() => {
-        for (const [service, count] of read()) ejected.with({ service }).set(count)
+        const now = [...read()].map(([service, value]) => ({ labels: { service }, value }))
+        ejected.replace('proxy', now)
       })
     },
   }
