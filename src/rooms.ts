@@ -102,7 +102,19 @@ export type Rooms = ReturnType<typeof buildRooms>
 
 /** Builds each room once, with what it uses as arguments; nothing has started yet. */
 export function buildRooms(
-  { metrics, database, bus, counter, leases, secrets, upstreams, mailer, openCache, pingRedis }: Platform<Tables>,
+  {
+    metrics,
+    database,
+    replica,
+    bus,
+    counter,
+    leases,
+    secrets,
+    upstreams,
+    mailer,
+    openCache,
+    pingRedis,
+  }: Platform<Tables>,
   { loaded, clock, log, closers, configurationPath, masterKey, heartbeats: given, isReadOnly, seat }: RoomSettings,
 ) {
   const { config } = loaded
@@ -118,6 +130,7 @@ export function buildRooms(
   const usage = createUsage(
     {
       ...{ db, bus, counter, clock, log, metrics, heartbeats, dataDir: ownDir },
+      reportsDb: replica?.kysely ?? null,
       leases: leasesOf('worker'),
       quotaLeases: leasesOf('gateway'),
       longestCallMs: () => config.gateway.deadline_seconds * 1000 + 60_000,

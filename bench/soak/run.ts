@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startProcessHub } from '../../test/harness/process-hub.ts'
 import { describeMachine } from '../gateway/machine.ts'
+import { run as runCluster } from './cluster/run.ts'
 import { type Finding, type Scenario, scenarios } from './scenarios/index.ts'
 import { startUpstream } from './upstream.ts'
 
@@ -64,7 +65,9 @@ async function main(argv: string[]): Promise<boolean> {
 }
 
 try {
-  process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1
+  const argv = process.argv.slice(2)
+  const isGood = argv[0] === 'cluster' ? await runCluster(argv.slice(1)) : await main(argv)
+  process.exitCode = isGood ? 0 : 1
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1

@@ -14,8 +14,8 @@ export type Upstream = {
 
 const here = fileURLToPath(import.meta.url)
 
-export async function startUpstream(): Promise<Upstream> {
-  const child = fork(here, ['serve'], { stdio: 'inherit' })
+export async function startUpstream(host = '127.0.0.1'): Promise<Upstream> {
+  const child = fork(here, ['serve', host], { stdio: 'inherit' })
   const port = await message<number>(child)
   return {
     url: `http://127.0.0.1:${port}/v1`,
@@ -57,7 +57,7 @@ function serve(): void {
     })
   })
   server.keepAliveTimeout = 120_000
-  server.listen(0, '127.0.0.1', () => process.send!((server.address() as { port: number }).port))
+  server.listen(0, process.argv[3], () => process.send!((server.address() as { port: number }).port))
   process.on('message', () => process.send!(counts))
 }
 

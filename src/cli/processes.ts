@@ -18,6 +18,8 @@ export function settingsOf(loaded: Loaded, seat: Seat | null): Loaded {
   const pool_size = Math.max(1, Math.floor(database.pool_size / seat.processes))
   return {
     ...loaded,
+    // What is read again is to be compared with what this process was given, not with what the node was.
+    again: (text) => settingsOf(loaded.again(text), seat),
     config: {
       ...loaded.config,
       server: { ...server, roles, host: seat.host, port: seat.port },

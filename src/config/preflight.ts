@@ -57,11 +57,12 @@ export function checkTogether(
   config: {
     server: { public_url: string }
     mail: { url: string }
+    database: { url: string; replica_url: string }
     auth: { oidc: { issuer: string; client_id: string; redirect_url: string } }
   },
   whereOf: (name: string) => string,
 ): Finding[] {
-  const { server, mail, auth } = config
+  const { server, mail, auth, database } = config
   const missing = (name: string, needs: string, whyEn: string, whyZh: string): Finding => ({
     level: 'error',
     where: whereOf(name),
@@ -73,6 +74,10 @@ export function checkTogether(
     remedy: { en: `Set ${needs}, or leave ${name} empty.`, zh: `请设置 ${needs}，或将 ${name} 留空。` },
   })
   const findings: Finding[] = []
+  if (database.replica_url !== '' && !/^postgres(ql)?:/i.test(database.url)) {
+    const zh = '只读副本属于一个 PostgreSQL 主库'
+    findings.push(missing('database.replica_url', 'database.url', 'a replica is one of a PostgreSQL', zh))
+  }
   if (mail.url !== '' && server.public_url === '') {
     const zh = '邮件中的链接不能取自请求的 Host 头'
     findings.push(missing('mail.url', 'server.public_url', 'links in mails are never made from what a caller says', zh))

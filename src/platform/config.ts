@@ -26,6 +26,10 @@ export const databaseConfig = z
         env: 'DATABASE_URL',
         secret: true,
       }),
+    replica_url: addressOf(['postgres:', 'postgresql:'], 'postgres://user:password@replica:5432/database')
+      .default('')
+      .describe('A streaming replica of the PostgreSQL above, for reports; they tell how far it has come.')
+      .meta({ zh: '上述 PostgreSQL 的流复制只读副本，供统计报表查询；报表会注明副本的数据时间。', secret: true }),
     pool_size: z.int().min(1).max(200).default(10).describe('Most connections to PostgreSQL from this node.').meta({
       zh: '本节点到 PostgreSQL 的最大连接数。',
     }),

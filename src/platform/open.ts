@@ -64,6 +64,8 @@ export type Platform<Tables> = {
   log: LogControl
   metrics: Metrics
   database: Database<Tables>
+  /** A read replica of it, for reports; null without one. It may be away at any time, at the start too. */
+  replica: Database<Tables> | null
   counter: Counter
   bus: Bus
   /** Shared through Redis where there is one; else at most `maxBytes` in this process. */
@@ -167,12 +169,15 @@ export async function openPlatform<Tables>(
     for (const part of [shared.counter, shared.leases, shared.bus])
       keep<{ close(): Promise<void> }>(part, (each) => each.close())
     const database = keep(await openStore<Tables>(config, options), (each) => each.close())
+    const replica = await openReplica<Tables>(config, log)
+    if (replica !== null) keep(replica, (each) => each.close())
     if (redis !== null) await waitForRedis(redis, clock, 2000)
     const schedule = keep(createSchedule({ clock, leases: shared.leases, log }), (each) => each.stop())
     return {
       log,
       metrics,
       database,
+      replica,
       ...shared,
       openCache: (maxBytes) => (redis === null ? createMemoryCache({ clock, maxBytes }) : createRedisCache({ redis })),
       schedule,
@@ -272,6 +277,17 @@ function openStore<Tables>(
   })
 }
 
+async function openReplica<Tables>(
+  { data, database }: PlatformConfig,
+  log: LogControl,
+): Promise<Database<Tables> | null> {
+  if (database.replica_url === '') return null
+  return openDatabase<Tables>({
+    ...{ url: database.replica_url, dataDir: data.dir, poolSize: database.pool_size, log },
+    statementTimeoutMs: database.statement_timeout_seconds * 1000,
+  })
+}
+
 function pingOf(redis: Redis | null): Platform<unknown>['pingRedis'] {
   if (redis === null) return null
   return async () => {
@@ -280,7 +296,7 @@ function pingOf(redis: Redis | null): Platform<unknown>['pingRedis'] {
 }
 
 function passwordsOf({ database, redis, network, mail }: PlatformConfig): string[] {
-  return [database.url, redis.url, network.proxy, mail.url].flatMap((url) => {
+  return [database.url, database.replica_url, redis.url, network.proxy, mail.url].flatMap((url) => {
     if (!URL.canParse(url)) return []
     const { password } = new URL(url)
     return [password, decodeLeniently(password)]

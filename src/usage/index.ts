@@ -18,6 +18,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import { createSchedule } from '../platform/schedule.ts'
 import { createAgentNames } from './agents.ts'
 import { fillIn, ingest, type Replaced } from './analytics/rebuild.ts'
+import { followReplica } from './analytics/replica-store.ts'
 import type { NamesOf } from './analytics/reports.ts'
 import { analyticsRoutes } from './analytics/routes.ts'
 import type { UsageFact } from './analytics/schema.ts'
@@ -89,6 +90,8 @@ const hourMs = 60 * minuteMs
 
 export type UsageParts = {
   db: Kysely<UsageTables & QuotaTables & MirrorTables>
+  /** A read replica, for reports; null or absent: they ask the store itself. */
+  reportsDb?: Kysely<UsageTables & QuotaTables & MirrorTables> | null
   bus: Bus
   counter: Counter
   leases: Leases
@@ -173,6 +176,9 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   const agents = createAgentNames({ metrics, most: config.max_agents })
   const mirrors = createMirrorStore(db)
   const analytics = createAnalyticsStore(db)
+  const { reportsDb = null } = parts
+  const replica = reportsDb === null ? null : followReplica(db, reportsDb, { clock, log })
+  const reports = reportsDb === null ? analytics : createAnalyticsStore(reportsDb)
   const retention = createUsageRetention({ store, sums: analytics, clock, log, metrics }, () => ({
     ...{ rows: config.retention_days, maxRows: config.max_rows, quarter: config.quarter_retention_days },
     ...{ hour: config.hour_retention_days, latency: config.latency_retention_days, day: config.day_retention_days },
@@ -194,7 +200,11 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
       ...quotaRoutes({ store: quotaStore, quota, tenantOf: parts.tenantOf, clock }),
       ...mirrorRoutes(mirrors),
       ...analyticsRoutes({
-        ...{ store: analytics, clock, ledger, timeZone: config.time_zone },
+        ...{ store: reports, clock, timeZone: config.time_zone },
+        ledger: {
+          pending: ledger.pending,
+          dataAsOf: () => Math.min(ledger.dataAsOf(), replica?.asOf() ?? Number.POSITIVE_INFINITY),
+        },
         namesOf: parts.namesOf ?? (async () => new Map()),
       }),
     ],
@@ -230,6 +240,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
         const told = await fillIn(analytics)
         if (told !== null) log.info('Requests of former versions were added up for reports', { count: told.requests })
       }
+      if (replica !== null) schedule.every('usage-replica', 1000, replica.look, { onOneNode: false, firstDelayMs: 0 })
       schedule.every('usage-sums', hourMs, fillInSums, { onOneNode: true, firstDelayMs: 1000 })
       schedule.every('usage-retention', hourMs, deleteOld, { onOneNode: true, firstDelayMs: minuteMs })
     },

@@ -27,13 +27,18 @@ export type RunOptions = {
   cwd?: string
   /** Run before node, as in `setpriv --reuid=…`. */
   prefix?: readonly string[]
+  /** Of other sources than these. */
+  launcher?: string
 }
 
 const patienceMs = 60_000
-const launcher = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
+const ownLauncher = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
 
 /** Starts `gatehouse …args`. Its environment is `options.env` and nothing of ours but the search path. */
-export function runGatehouse(args: readonly string[], { env = {}, cwd, prefix = [] }: RunOptions = {}): Run {
+export function runGatehouse(
+  args: readonly string[],
+  { env = {}, cwd, prefix = [], launcher = ownLauncher }: RunOptions = {},
+): Run {
   const [program, ...rest] = [...prefix, process.execPath, launcher, ...args] as [string, ...string[]]
   const child = spawn(program, rest, {
     cwd: cwd ?? tmpdir(),

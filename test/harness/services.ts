@@ -190,6 +190,53 @@ export async function startPostgres(settings: readonly string[] = []): Promise<S
   })
 }
 
+/** A streaming replica of a server that `startPostgres` has started: read only, and as late as it is. */
+export async function startReplica(main: Service): Promise<Service> {
+  const bin = findOrInstall(findPostgres, 'postgresql')
+  const account = postgresAccount()
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-replica-'))
+  if (account !== null) chownSync(folder, account.uid, account.gid)
+  const as = account === null ? [] : ['setpriv', `--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups']
+  const command = (...args: string[]): [string, ...string[]] => [...as, ...args] as [string, ...string[]]
+  const data = join(folder, 'data')
+  const [program, ...args] = command(
+    join(bin, 'pg_basebackup'),
+    '-d',
+    main.url,
+    '-D',
+    data,
+    '-R',
+    '-X',
+    'stream',
+    '-c',
+    'fast',
+  )
+  try {
+    execFileSync(program, args, {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, HOME: folder },
+    })
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  }
+  return serve({
+    folder,
+    url: (port) => `postgres://gatehouse:gatehouse@127.0.0.1:${port}/postgres`,
+    isReady: (port) => spawnSync(join(bin, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]).status === 0,
+    spawn: (port) =>
+      spawnGuarded(
+        command(
+          join(bin, 'postgres'),
+          ...['-D', data, '-p', String(port), '-k', '', '-h', '127.0.0.1'],
+          ...['-c', 'max_connections=200', '-c', 'shared_buffers=32MB', '-c', 'log_min_messages=fatal'],
+        ),
+        { folder, stopSignal: 'INT' },
+      ),
+  })
+}
+
 /** A Redis server of its own, without persistence: what it held is gone when it starts again. `settings` as its flags. */
 export async function startRedis(settings: readonly string[] = []): Promise<Service> {
   const program = findOrInstall(() => findProgram('redis-server', []), 'redis-server')

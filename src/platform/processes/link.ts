@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { fail } from '../../kernel/errors.ts'
-import type { FamilyReading } from '../metrics.ts'
-import type { Member, Said, Told, Verb } from './messages.ts'
+import type { Member, Metered, Said, Told, Verb } from './messages.ts'
 import { createWire } from './wire.ts'
 
 /** A process' connection to its supervisor's switchboard. */
@@ -11,8 +10,8 @@ export type Link = {
   announce(name: string, news: unknown): void
   /** Announcements of the other processes. */
   onAnnouncement(listener: (name: string, news: unknown) => void): void
-  tellMetrics(families: FamilyReading[]): void
-  onMetrics(listener: (from: string, families: FamilyReading[]) => void): void
+  tellMetrics(told: Metered): void
+  onMetrics(listener: (from: string, told: Metered) => void): void
   /** How the processes of this node are; empty until the supervisor has said so. */
   family(): readonly Member[]
   onFamily(listener: (members: readonly Member[]) => void): void
@@ -26,7 +25,7 @@ export function createLink(stream: Duplex): Link {
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>()
   const listeners = {
     announced: [] as ((name: string, news: unknown) => void)[],
-    metrics: [] as ((from: string, families: FamilyReading[]) => void)[],
+    metrics: [] as ((from: string, told: Metered) => void)[],
     family: [] as ((members: readonly Member[]) => void)[],
   }
   let lastId = 0
@@ -66,7 +65,7 @@ export function createLink(stream: Duplex): Link {
     },
     announce: (name, news) => say(['announce', name, news]),
     onAnnouncement: (listener) => void listeners.announced.push(listener),
-    tellMetrics: (families) => say(['metrics', families]),
+    tellMetrics: (told) => say(['metrics', told]),
     onMetrics: (listener) => void listeners.metrics.push(listener),
     family: () => members,
     onFamily: (listener) => void listeners.family.push(listener),

@@ -12,18 +12,21 @@ export type Member = {
   restarts: number
 }
 
+/** All families, or the values of their samples in the same order when nothing else has changed. */
+export type Metered = { families: FamilyReading[] } | { values: number[] }
+
 /** What a process says on its wire to the supervisor. */
 export type Said =
   | ['ask', id: number, verb: Verb, args: unknown[]]
   | ['announce', name: string, news: unknown]
-  | ['metrics', families: FamilyReading[]]
+  | ['metrics', told: Metered]
 
 /** What the supervisor says to a process. */
 export type Told =
   | ['answer', id: number, value: unknown]
   | ['refuse', id: number, reason: string]
   | ['announced', name: string, news: unknown]
-  | ['metrics', from: string, families: FamilyReading[]]
+  | ['metrics', from: string, told: Metered]
   | ['family', members: Member[]]
 
 /** What the supervisor counts and grants for all of them. */

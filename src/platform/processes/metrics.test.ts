@@ -8,9 +8,12 @@ import { joinSwitchboard } from './testing.ts'
 function open() {
   const clock = createManualClock()
   const switchboard = createSwitchboard({ clock: systemClock })
-  const control = joinSwitchboard(switchboard, 'control')
-  const shown = createMetrics({ clock })
-  showMetrics(shown, control.link)
+  const joinControl = () => {
+    const shown = createMetrics({ clock })
+    showMetrics(shown, joinSwitchboard(switchboard, 'control').link)
+    return shown
+  }
+  const shown = joinControl()
   const work = () => {
     const joined = joinSwitchboard(switchboard)
     const metrics = createMetrics({ clock })
@@ -18,9 +21,12 @@ function open() {
     const stopTelling = tellMetrics(metrics, joined.link, clock)
     return { ...joined, metrics, calls, stopTelling }
   }
-  const tell = (names: readonly string[]) =>
-    switchboard.tell(names.map((name) => ({ name, kind: 'worker', state: 'running', pid: 1, restarts: 0 })))
-  return { clock, shown, work, tell }
+  const tell = (names: readonly string[], controlPid = 1) =>
+    switchboard.tell([
+      { name: 'control', kind: 'control', state: 'running', pid: controlPid, restarts: 0 },
+      ...names.map((name) => ({ name, kind: 'worker', state: 'running', pid: 1, restarts: 0 }) as const),
+    ])
+  return { clock, shown, work, tell, joinControl }
 }
 
 const lines = async (shown: ReturnType<typeof createMetrics>) =>
@@ -83,5 +89,19 @@ test('what a process that has ended had counted is no longer shown', async () =>
   await vi.waitFor(async () => {
     await clock.advance(1000)
     expect(await lines(shown)).toEqual([])
+  })
+})
+
+test('a control process that begins anew is told everything again, not only the numbers', async () => {
+  const { clock, work, tell, joinControl } = open()
+  const { name, calls } = work()
+  tell([name])
+  calls.with({ model: 'a' }).inc()
+  await clock.advance(2000)
+  const later = joinControl()
+  tell([name], 2)
+  await vi.waitFor(async () => {
+    await clock.advance(2000)
+    expect(await lines(later)).toEqual([`gatehouse_test_calls_total{model="a",process="${name}"} 1`])
   })
 })

@@ -9,9 +9,21 @@ const tellEveryMs = 2000
 /** Tells the metrics of this process to the one that shows them. Returns the verb that ends that. */
 export function tellMetrics(metrics: Metrics, link: Link, clock: Clock): () => void {
   const stopping = new AbortController()
+  let before: readonly Sample[] = []
+  let shownBy = 0
+  // One that has just started knows nothing yet.
+  link.onFamily((members) => {
+    const pid = members.find(({ kind, state }) => kind === 'control' && state === 'running')?.pid ?? 0
+    if (pid !== shownBy) before = []
+    shownBy = pid
+  })
   const keepTelling = async () => {
     while (!stopping.signal.aborted) {
-      link.tellMetrics(metrics.collect())
+      const families = metrics.collect()
+      const samples = families.flatMap((family) => family.samples)
+      const isSame = samples.length === before.length && samples.every((sample, i) => sample === before[i])
+      link.tellMetrics(isSame && samples.length > 0 ? { values: samples.map(({ value }) => value) } : { families })
+      before = samples
       await clock.sleep(tellEveryMs, stopping.signal)
     }
   }
@@ -37,13 +49,21 @@ export function showMetrics(metrics: Metrics, link: Link): () => void {
     ['process'],
   )
 
-  link.onMetrics((from, families) => {
+  link.onMetrics((from, news) => {
     // The last word of one that has ended meanwhile.
     if (!link.family().some(({ name }) => name === from)) return
+    if ('values' in news) {
+      let i = 0
+      for (const { samples } of told.get(from) ?? []) for (const sample of samples) sample.value = news.values[i++]!
+      return
+    }
     joined = null
     told.set(
       from,
-      families.map((family) => ({ ...family, samples: family.samples.map((sample) => keep(from, family, sample)) })),
+      news.families.map((family) => ({
+        ...family,
+        samples: family.samples.map((sample) => keep(from, family, sample)),
+      })),
     )
   })
   link.onFamily((members) => {
