@@ -299,6 +299,7 @@ describe.each(engines())('incidents on $name', ({ open }) => {
     ]) {
       expect(text).toContain(line)
     }
+    expect(text).toMatch(/2026-03-02 18:00:00 创建: /)
     expect(text).toContain('- [ ] 已定位')
     expect(text).not.toContain('<b>')
     expect(await report('format=html')).not.toContain('<b>数据库')
@@ -306,6 +307,10 @@ describe.each(engines())('incidents on $name', ({ open }) => {
     expect(JSON.parse((await report('format=json')) as string)).toMatchObject({ id: 'ALT-2026-03-02-001' })
     const pdf = (await report('format=pdf&language=zh')) as Buffer
     expect(pdf.subarray(0, 8).toString()).toBe('%PDF-1.4')
+    // Latin letters in Helvetica, which has their widths; the others in the reader's Chinese font.
+    const drawn = pdf.toString('latin1')
+    expect(drawn).toContain(`/F2 10 Tf <${Buffer.from('ID: ALT-2026-03-02-001').toString('hex')}> Tj`)
+    expect(drawn).toContain(`/F1 10 Tf <${Buffer.from('张三', 'utf16le').swap16().toString('hex').toUpperCase()}> Tj`)
     expect((await report('kind=postmortem&language=zh')) as string).toMatch(
       /确认故障[\s\S]*评估影响[\s\S]*启动恢复[\s\S]*验证结果[\s\S]*总结改进/,
     )
