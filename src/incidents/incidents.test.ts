@@ -215,6 +215,30 @@ describe.each(engines())('incidents on $name', ({ open }) => {
     await expect(press(token)).rejects.toMatchObject({ code: 'invalid_token' })
   })
 
+  test('whoever acknowledged and says nothing more loses it: it is open again and told anew; a word keeps it', async () => {
+    const node = await start()
+    const steps = [{ channels: ['phone'] }]
+    await node.ask('PUT', '/api/on-call/policies/P1', { body: { steps, unacknowledge_minutes: 30 } })
+    const { id } = await node.ask('POST', '/api/incidents', { body: { title: 'slow', severity: 'P1' } })
+    const tell = async (minutes: number) => {
+      node.clock.pass(minutes * minuteMs)
+      await node.room.tick()
+      return node.told.filter(({ dedupeKey }) => dedupeKey.includes('/escalation/')).length
+    }
+    expect(await tell(0)).toBe(1)
+    await node.ask('POST', `/api/incidents/${id}/ack`)
+    expect(await tell(29)).toBe(1)
+    await node.ask('POST', `/api/incidents/${id}/notes`, { body: { text: 'at it' } })
+    expect(await tell(29)).toBe(1)
+    expect(await tell(2)).toBe(2)
+    expect(await node.ask('GET', `/api/incidents/${id}`)).toMatchObject({ state: 'open' })
+    // The clock of the response stands: somebody had it in time.
+    const shown = await node.ask('GET', `/api/incidents/${id}`)
+    expect(shown.sla[0]).toMatchObject({ clock: 'response', state: 'met' })
+    const { data } = await node.ask('GET', `/api/incidents/${id}/timeline?limit=1000`)
+    expect(data.map(({ kind }: { kind: string }) => kind)).toContain('unacknowledged')
+  })
+
   test('what could not be handed over is tried again, told once, and said in the timeline when nobody took it', async () => {
     const keys: string[] = []
     const node = await start({
