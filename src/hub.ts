@@ -101,6 +101,7 @@ export function createHub(loaded: SomeLoaded, options: HubOptions = {}): Hub {
 
     // Who hears what, all of it. Snapshots of keys, routes and prices listen to `config.changed` in their own rooms.
     logAnnouncements(bus, log)
+    if (seat?.kind === 'control') bus.on('settings.kept', () => seat.replaceWorkers())
 
     log.info('Starting application server')
     const http = log.child({ room: 'http' })

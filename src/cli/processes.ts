@@ -30,16 +30,26 @@ export function settingsOf(loaded: Loaded, seat: Seat | null): Loaded {
 
 /** Keeps the processes of a node until `asked` to stop. SIGHUP and SIGUSR2 replace them one after the other. */
 export async function superviseProcesses(
-  { config }: Loaded,
+  loaded: Loaded,
   { log, asked }: { log: LogControl; asked: { once: Promise<void>; arm(): void } },
 ): Promise<ExitCode> {
+  const { config } = loaded
   assertFit(config)
   const supervisor = createSupervisor({
     ...{ workers: config.server.workers, host: config.server.host, port: config.server.port },
     ...{ dataDir: config.data.dir, start: startChild, clock: systemClock, log: log.child({ process: 'supervisor' }) },
     retireMs: config.gateway.deadline_seconds * 1000,
   })
-  for (const signal of ['SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => void supervisor.restart())
+  const restart = () => {
+    try {
+      // With settings that nobody can start with, the processes that serve now would be replaced by none.
+      assertFit(loaded.again().config)
+    } catch (error) {
+      return log.error('The processes are not replaced: nobody could start with the settings as they are', { error })
+    }
+    void supervisor.restart()
+  }
+  for (const signal of ['SIGHUP', 'SIGUSR2'] as const) process.on(signal, restart)
   process.on('SIGUSR1', () => supervisor.signal('SIGUSR1'))
   asked.arm()
   try {

@@ -172,6 +172,7 @@ export function createReloading(parts: ReloadParts) {
 
   /** After a roll-back the next settings that last end the alert of it. */
   function tellLasting(): void {
+    bus.announce('settings.kept', { node })
     if (wasRolledBack) bus.announce('settings.rolled_back', { revisionId: '', node, reason: '', isOver: true })
     wasRolledBack = false
   }

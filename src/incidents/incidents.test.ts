@@ -215,6 +215,30 @@ describe.each(engines())('incidents on $name', ({ open }) => {
     await expect(press(token)).rejects.toMatchObject({ code: 'invalid_token' })
   })
 
+  test('whoever acknowledged and says nothing more loses it: it is open again and told anew; a word keeps it', async () => {
+    const node = await start()
+    const steps = [{ channels: ['phone'] }]
+    await node.ask('PUT', '/api/on-call/policies/P1', { body: { steps, unacknowledge_minutes: 30 } })
+    const { id } = await node.ask('POST', '/api/incidents', { body: { title: 'slow', severity: 'P1' } })
+    const tell = async (minutes: number) => {
+      node.clock.pass(minutes * minuteMs)
+      await node.room.tick()
+      return node.told.filter(({ dedupeKey }) => dedupeKey.includes('/escalation/')).length
+    }
+    expect(await tell(0)).toBe(1)
+    await node.ask('POST', `/api/incidents/${id}/ack`)
+    expect(await tell(29)).toBe(1)
+    await node.ask('POST', `/api/incidents/${id}/notes`, { body: { text: 'at it' } })
+    expect(await tell(29)).toBe(1)
+    expect(await tell(2)).toBe(2)
+    expect(await node.ask('GET', `/api/incidents/${id}`)).toMatchObject({ state: 'open' })
+    // The clock of the response stands: somebody had it in time.
+    const shown = await node.ask('GET', `/api/incidents/${id}`)
+    expect(shown.sla[0]).toMatchObject({ clock: 'response', state: 'met' })
+    const { data } = await node.ask('GET', `/api/incidents/${id}/timeline?limit=1000`)
+    expect(data.map(({ kind }: { kind: string }) => kind)).toContain('unacknowledged')
+  })
+
   test('what could not be handed over is tried again, told once, and said in the timeline when nobody took it', async () => {
     const keys: string[] = []
     const node = await start({
@@ -299,6 +323,7 @@ describe.each(engines())('incidents on $name', ({ open }) => {
     ]) {
       expect(text).toContain(line)
     }
+    expect(text).toMatch(/2026-03-02 18:00:00 创建: /)
     expect(text).toContain('- [ ] 已定位')
     expect(text).not.toContain('<b>')
     expect(await report('format=html')).not.toContain('<b>数据库')
@@ -306,6 +331,10 @@ describe.each(engines())('incidents on $name', ({ open }) => {
     expect(JSON.parse((await report('format=json')) as string)).toMatchObject({ id: 'ALT-2026-03-02-001' })
     const pdf = (await report('format=pdf&language=zh')) as Buffer
     expect(pdf.subarray(0, 8).toString()).toBe('%PDF-1.4')
+    // Latin letters in Helvetica, which has their widths; the others in the reader's Chinese font.
+    const drawn = pdf.toString('latin1')
+    expect(drawn).toContain(`/F2 10 Tf <${Buffer.from('ID: ALT-2026-03-02-001').toString('hex')}> Tj`)
+    expect(drawn).toContain(`/F1 10 Tf <${Buffer.from('张三', 'utf16le').swap16().toString('hex').toUpperCase()}> Tj`)
     expect((await report('kind=postmortem&language=zh')) as string).toMatch(
       /确认故障[\s\S]*评估影响[\s\S]*启动恢复[\s\S]*验证结果[\s\S]*总结改进/,
     )

@@ -123,6 +123,8 @@ export type Announcements = {
     applied: readonly string[]
     waiting: readonly string[]
   }
+  /** What it runs with has lasted: it is not watched any more. */
+  'settings.kept': { node: string }
   /** It took them back by itself, because its health got worse; or `isOver`: later settings have been kept. */
   'settings.rolled_back': { revisionId: string; node: string; reason: string; isOver: boolean }
   /** A run of maintenance ended, and what it looked at is in order (ok) or nearly (warn). */

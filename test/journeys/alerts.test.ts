@@ -1,6 +1,15 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../harness/control.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
+import { provideAlertmanager } from '../harness/services.ts'
+
+const provided = await provideAlertmanager()
+if ('missing' in provided && process.env.CI === 'true') throw new Error(provided.missing)
 
 let hub: TestHub
 beforeAll(async () => {
@@ -108,5 +117,34 @@ describe('alerts from outside', () => {
     ])
     await hub.admin('DELETE', '/api/alerts/routing')
     expect(await hub.admin('GET', '/api/alerts/routing')).toMatchObject({ source: 'file' })
+  })
+
+  test.skipIf('missing' in provided)('amtool works with the hub as with an Alertmanager', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-amtool-'))
+    const credentials = join(folder, 'http.yml')
+    writeFileSync(credentials, JSON.stringify({ authorization: { type: 'Bearer', credentials: hub.adminKey } }))
+    const program = join(dirname((provided as { service: string }).service), 'amtool')
+    const own = [`--alertmanager.url=${hub.url}`, `--http.config.file=${credentials}`, '--no-version-check']
+    const amtool = async (...args: string[]) => (await promisify(execFile)(program, [...own, ...args])).stdout
+    const json = async (...args: string[]) => JSON.parse(await amtool(...args, '-o', 'json'))
+    try {
+      const labels = ['alertname=AmTool', 'severity=high', 'team=amtool']
+      await amtool('alert', 'add', ...labels, '--annotation=summary=hello')
+      await until('the alert is there', async () => (await json('alert', 'query', 'team=amtool')).length === 1)
+      const silence = ['team=amtool', '--comment=known', '--author=ann', '--duration=2h']
+      const id = (await amtool('silence', 'add', ...silence)).trim()
+      expect(await json('silence', 'query', 'team=amtool')).toMatchObject([{ id, createdBy: 'ann', comment: 'known' }])
+      expect(await json('alert', 'query', 'team=amtool')).toEqual([])
+      expect(await json('alert', 'query', '--silenced', 'team=amtool')).toMatchObject([
+        { labels: { alertname: 'AmTool' }, status: { state: 'suppressed', silencedBy: [id] } },
+      ])
+      await amtool('silence', 'update', '--duration=3h', id)
+      await amtool('silence', 'expire', id)
+      expect(await json('silence', 'query', 'team=amtool')).toEqual([])
+      expect(await json('alert', 'query', 'team=amtool')).toHaveLength(1)
+      expect((await amtool('config', 'routes', 'test', 'severity=high')).trim()).toBe('default')
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })

@@ -1,25 +1,28 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { Announcements } from '../../kernel/events.ts'
-import { createId } from '../../kernel/ids.ts'
 import type { Log } from '../../platform/log.ts'
-import { type Alert, type Notification, type NotifyReason, traceOf } from '../alert.ts'
-import { afterTelling, type Told } from './decide.ts'
-import {
-  fromGroupRow,
-  type Group,
-  groupIdOf,
-  nextFlush,
-  type Plan,
-  planGroup,
-  type Suppression,
-  toGroupRow,
-} from './groups.ts'
+import type { Notification } from '../alert.ts'
+import { afterTelling } from './decide.ts'
+import { createDeliveries } from './deliveries.ts'
+import { fromGroupRow, type Group, nextFlush, type Plan, planGroup, type Suppression, toGroupRow } from './groups.ts'
+import { type Change, type Digest, forgetIfAlone, leave, noChange, routeAll, type State } from './held.ts'
 import { createInhibitor, type Inhibitable } from './inhibition.ts'
-import { type Active, mergeAlerts, never, type Posted, toActive, toAlert } from './merge.ts'
+import { type Active, never, type Posted, toAlert } from './merge.ts'
 import type { PipelineMetrics } from './metrics.ts'
-import { groupKeyOf, groupLabelsOf, type RouteNode, type Routing } from './routing.ts'
+import { describeGroup, fromNoticeRow, type Notice, toNoticeRow } from './notices.ts'
+import type { Routing } from './routing.ts'
 import { hides, type Silence, stateOf } from './silences.ts'
-import { LostTurn, type NoticeRow, type PipelineStore, type PipelineTransaction } from './store.ts'
+import { LostTurn, type PipelineStore } from './store.ts'
+import {
+  addToDigest,
+  countRecent,
+  fromDigestRow,
+  isStormy,
+  type StormSettings,
+  toDigestNotice,
+  toDigestRows,
+} from './storms.ts'
+import { end, takePosted } from './take-posted.ts'
 
 /** One row of the ledger: why a receiver is not told of an alert. */
 export type Suppressed = {
@@ -48,49 +51,13 @@ export type EngineParts = {
   metrics: PipelineMetrics
 }
 
-export type EngineSettings = {
-  resolveTimeoutMs: number
-  maxAlertsPerNotification: number
-  /** 0: no cap. */
-  stormMax: number
-  stormWindowMs: number
-}
+export type EngineSettings = StormSettings & { resolveTimeoutMs: number; maxAlertsPerNotification: number }
 
 export type Engine = ReturnType<typeof createEngine>
-
-type Notice = { id: string; groupId: string; receiver: string; reason: NotifyReason; body: NoticeBody }
-/** What is kept of a notification until it is decided; `alerts` of a digest, to tell them again when it failed. */
-type NoticeBody = {
-  notification: Notification
-  told: Told | null
-  leaving: [string, number][]
-  alerts: Alert[]
-  limitMs: number
-}
-
-type Digest = { receiver: string; tenantId: string; noticeId: string; alerts: Map<string, Alert>; dueAt: number }
-
-type State = {
-  epoch: number
-  revision: number
-  routing: Routing
-  silences: readonly Silence[]
-  actives: Map<string, Active>
-  groups: Map<string, Group>
-  /** In how many groups an alert is. */
-  holders: Map<string, number>
-  /** By receiver and tenant. */
-  digests: Map<string, Digest>
-  /** When notices of each receiver were decided, the newest last. */
-  recent: Map<string, number[]>
-  /** Moves with every change of what fires. */
-  generation: number
-}
 
 const inboxBatch = 1000
 const mostBatches = 30
 const groupsAtOnce = 100
-const deliveriesAtOnce = 32
 /** A gap in which nobody looked: what was to be said again meanwhile could not be heard. */
 const gapMs = 60_000
 /** An empty group keeps its timer for so long, as in Alertmanager. */
@@ -98,8 +65,6 @@ const emptyMs = 30_000
 /** What was told and is routed nowhere any more is remembered for so long. */
 const dormantMs = 120 * 3_600_000
 const aliveMs = 10_000
-const mostHidden = 100
-const afterAbortMs = 10_000
 
 /**
  * The pipeline's work, on the one node that holds the lease: reads what was posted, keeps what fires, and tells receivers
@@ -111,10 +76,15 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
   let state: State | null = null
   let lookedAt = Number.NEGATIVE_INFINITY
   let busy: Promise<unknown> = Promise.resolve()
-  let isStopping = false
-  const stopping = new AbortController()
-  const running = new Map<string, Promise<void>>()
-  const waiting: Notice[] = []
+  const deliveries = createDeliveries({
+    ...{ deliver: parts.deliver, clock, log, metrics },
+    ended: (notice, outcome) =>
+      alone(() => finish(notice, outcome)).catch((error: unknown) => {
+        state = null
+        if (!(error instanceof LostTurn))
+          log.error(`The end of the notification ${notice.id} could not be written`, { error })
+      }),
+  })
 
   /** One change at a time: memory and store move together. */
   function alone<T>(work: () => Promise<T>): Promise<T> {
@@ -136,16 +106,7 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
       actives: new Map(kept.actives.map((active) => [active.fingerprint, active])),
       groups: new Map(kept.groups.map((row) => [row.id, fromGroupRow(row)])),
       holders: new Map(),
-      digests: new Map(
-        kept.digests.map((row) => [
-          row.id,
-          {
-            ...{ receiver: row.receiver, tenantId: row.tenant_id, noticeId: row.notice_id },
-            alerts: new Map((JSON.parse(row.alerts) as Alert[]).map((alert) => [alert.fingerprint, alert])),
-            dueAt: row.due_at,
-          },
-        ]),
-      ),
+      digests: new Map(kept.digests.map((row) => [row.id, fromDigestRow(row)])),
       recent: new Map(),
     }
     for (const { receiver, at } of recent) made.recent.set(receiver, [...(made.recent.get(receiver) ?? []), at])
@@ -156,7 +117,7 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
       const notice = fromNoticeRow(row)
       const group = made.groups.get(notice.groupId)
       if (group !== undefined) group.isBusy = true
-      if (!running.has(notice.id) && !waiting.some(({ id }) => id === notice.id)) waiting.push(notice)
+      if (!deliveries.has(notice.id)) deliveries.add([notice])
     }
     return made
   }
@@ -171,58 +132,6 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
     for (const active of changed) active.endsAt = now + settings.resolveTimeoutMs
     await store.work(at.epoch, now, (trx) => store.putActives(trx, changed))
     lookedAt = now
-  }
-
-  function routeAll(at: State, now: number): void {
-    at.holders.clear()
-    for (const group of at.groups.values()) {
-      group.members.clear()
-      group.node = null
-    }
-    for (const active of at.actives.values()) route(at, active, now)
-    // What was told in a group that no route leads to any more is told to be over there.
-    for (const group of at.groups.values()) {
-      for (const fingerprint of group.told?.firing ?? []) {
-        if (at.actives.has(fingerprint) && !group.members.has(fingerprint)) join(at, group, fingerprint, false)
-      }
-      if (group.members.size === 0 && group.emptiedAt === 0) group.emptiedAt = now
-    }
-  }
-
-  function join(at: State, group: Group, fingerprint: string, isRouted: boolean): void {
-    if (!group.members.has(fingerprint)) at.holders.set(fingerprint, (at.holders.get(fingerprint) ?? 0) + 1)
-    group.members.set(fingerprint, isRouted)
-    group.emptiedAt = 0
-  }
-
-  /** Puts an alert into its groups; returns those that are new or whose timer moved. */
-  function route(at: State, active: Active, now: number): Group[] {
-    const changed: Group[] = []
-    for (const { node } of at.routing.find(active.labels)) {
-      const labels = groupLabelsOf(node, active.labels, active.tenantId)
-      const key = groupKeyOf(node, labels)
-      const id = groupIdOf(node.receiver, key)
-      let group = at.groups.get(id)
-      if (group === undefined) {
-        // Nobody needs to hear of what is over before anybody was told of it.
-        if (active.endsAt <= now) continue
-        group = {
-          ...{ id, key, labels, tenantId: active.tenantId, receiver: node.receiver, node, members: new Map() },
-          ...{ flushAt: now + node.waitMs, hasFlushed: false, emptiedAt: 0, told: null, noted: new Map() },
-          isBusy: false,
-        }
-        at.groups.set(id, group)
-        changed.push(group)
-      }
-      if (group.node === null) group.node = node
-      join(at, group, active.fingerprint, true)
-      // It waited long enough elsewhere.
-      if (!group.hasFlushed && active.startsAt + node.waitMs < now && group.flushAt > now) {
-        group.flushAt = now
-        if (!changed.includes(group)) changed.push(group)
-      }
-    }
-    return changed
   }
 
   function inhibitable(active: Active, now: number): Inhibitable {
@@ -258,68 +167,6 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
     }
   }
 
-  type Change = {
-    actives: Set<Active>
-    groups: Set<Group>
-    endings: { id: string; alert: Active; seenAt: number }[]
-    /** What is announced, in its order. */
-    news: { name: 'alert.fired' | 'alert.resolved'; alert: Active }[]
-    gone: Set<string>
-  }
-  const noChange = (): Change => ({ actives: new Set(), groups: new Set(), endings: [], news: [], gone: new Set() })
-
-  function end(at: State, active: Active, now: number, change: Change): void {
-    active.isEnded = true
-    change.actives.add(active)
-    const alert = { ...active }
-    change.endings.push({ id: createId('alertEnding', now), alert, seenAt: now })
-    change.news.push({ name: 'alert.resolved', alert })
-    forgetIfAlone(at, active.fingerprint, change)
-  }
-
-  /** What is over and in no group is kept no longer. */
-  function forgetIfAlone(at: State, fingerprint: string, change: Change): void {
-    const active = at.actives.get(fingerprint)
-    if (active === undefined || !active.isEnded || (at.holders.get(fingerprint) ?? 0) > 0) return
-    at.actives.delete(fingerprint)
-    at.holders.delete(fingerprint)
-    change.actives.delete(active)
-    change.gone.add(fingerprint)
-  }
-
-  function take(at: State, posted: Posted, now: number, change: Change): void {
-    const next = toActive(posted)
-    let before = at.actives.get(posted.fingerprint)
-    if (before !== undefined && !before.isEnded && before.endsAt <= now) {
-      end(at, before, now, change)
-      before = at.actives.get(posted.fingerprint)
-    }
-    if (before === undefined) {
-      // What is over and was never heard of concerns nobody.
-      if (next.endsAt <= now) return
-      at.actives.set(next.fingerprint, next)
-      change.gone.delete(next.fingerprint)
-      change.actives.add(next)
-      change.news.push({ name: 'alert.fired', alert: next })
-      for (const group of route(at, next, now)) change.groups.add(group)
-      return
-    }
-    const merged = mergeAlerts(before, next, now)
-    if (merged === before) return
-    const wasEnded = before.isEnded
-    Object.assign(before, merged)
-    change.actives.add(before)
-    if (before.endsAt <= now) {
-      if (!wasEnded) end(at, before, now, change)
-      return
-    }
-    if (wasEnded) {
-      before.isEnded = false
-      change.news.push({ name: 'alert.fired', alert: before })
-    }
-    for (const group of route(at, before, now)) change.groups.add(group)
-  }
-
   async function commit(at: State, now: number, change: Change, inbox: readonly string[] = []): Promise<void> {
     at.generation++
     for (const active of inhibit(at, now)) change.actives.add(active)
@@ -346,7 +193,7 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
       const rows = await store.readInbox(inboxBatch)
       if (rows.length === 0) return
       const change = noChange()
-      for (const row of rows) take(at, JSON.parse(row.posted) as Posted, now, change)
+      for (const row of rows) takePosted(at, JSON.parse(row.posted) as Posted, now, change)
       await commit(
         at,
         now,
@@ -416,6 +263,7 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
       hiddenBehind.set(active.inhibitedBy, [...(hiddenBehind.get(active.inhibitedBy) ?? []), active])
     }
     const stormed = new Set<Digest>()
+    const most = settings.maxAlertsPerNotification
     for (const group of groups) {
       if (isOver(group, now)) {
         at.groups.delete(group.id)
@@ -440,12 +288,12 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
           plan.suppressed.push({ fingerprint, suppression: { by: 'send_resolved', byId: 'false' } })
         }
       }
-      const isStorm = told !== null && shown.length > 0 && isStormy(at, group, now)
+      const isStorm = told !== null && shown.length > 0 && isStormy(at, group, now, settings)
       if (told !== null && shown.length > 0 && !isStorm) {
-        const notice = describe(at, group, plan, shown, told, node, now, hiddenBehind)
+        const notice = describeGroup(at, group, plan, { shown, told, node, now, hiddenBehind, most })
         notices.push(notice)
         group.isBusy = true
-        countRecent(at, group.receiver, now)
+        countRecent(at, group.receiver, now, settings)
       } else {
         if (isStorm) {
           const known = new Set(group.told?.firing)
@@ -454,6 +302,7 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
             group,
             shown.map((each) => toAlert(at.actives.get(each)!, now)),
             now,
+            settings,
           )
           stormed.add(digest)
           for (const fingerprint of shown) {
@@ -478,21 +327,9 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
         trx,
         notices.map((notice) => toNoticeRow(notice, now)),
       )
-      await putDigests(trx, stormed)
+      await store.putDigests(trx, toDigestRows(stormed))
     })
-    waiting.push(...notices)
-  }
-
-  /** Fingerprints leave a group, unless they fire again by now. */
-  function leave(at: State, group: Group, prints: readonly string[], now: number, change: Change): void {
-    for (const fingerprint of prints) {
-      const active = at.actives.get(fingerprint)
-      if (active !== undefined && active.endsAt > now) continue
-      if (!group.members.delete(fingerprint)) continue
-      at.holders.set(fingerprint, (at.holders.get(fingerprint) ?? 1) - 1)
-      forgetIfAlone(at, fingerprint, change)
-    }
-    if (group.members.size === 0 && group.emptiedAt === 0) group.emptiedAt = now
+    deliveries.add(notices)
   }
 
   /** The ledger hears once why an alert is not told of, and again when the reason is another. */
@@ -512,142 +349,18 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
     }
   }
 
-  function isStormy(at: State, { receiver, tenantId }: Group, now: number): boolean {
-    if (settings.stormMax === 0) return false
-    if (at.digests.has(digestIdOf(receiver, tenantId))) return true
-    const recent = (at.recent.get(receiver) ?? []).filter((each) => each > now - settings.stormWindowMs && each <= now)
-    at.recent.set(receiver, recent)
-    return recent.length >= settings.stormMax
-  }
-
-  function countRecent(at: State, receiver: string, now: number): void {
-    if (settings.stormMax > 0) at.recent.set(receiver, [...(at.recent.get(receiver) ?? []), now])
-  }
-
-  function addToDigest(
-    at: State,
-    { receiver, tenantId }: { receiver: string; tenantId: string },
-    alerts: readonly Alert[],
-    now: number,
-  ): Digest {
-    const id = digestIdOf(receiver, tenantId)
-    const digest = at.digests.get(id) ?? {
-      ...{ receiver, tenantId, noticeId: createId('notification', now), alerts: new Map<string, Alert>() },
-      dueAt: now + settings.stormWindowMs,
-    }
-    for (const alert of alerts) digest.alerts.set(alert.fingerprint, alert)
-    at.digests.set(id, digest)
-    return digest
-  }
-
-  async function putDigests(trx: PipelineTransaction, digests: Iterable<Digest>): Promise<void> {
-    const rows = [...digests].map(({ receiver, tenantId, noticeId, alerts, dueAt }) => ({
-      ...{ id: digestIdOf(receiver, tenantId), receiver, tenant_id: tenantId, notice_id: noticeId },
-      ...{ alerts: JSON.stringify([...alerts.values()]), due_at: dueAt },
-    }))
-    await store.putDigests(trx, rows)
-  }
-
   async function sendDigests(at: State, now: number): Promise<void> {
     for (const [id, digest] of [...at.digests]) {
-      const { receiver, tenantId } = digest
       if (digest.dueAt > now + settings.stormWindowMs) digest.dueAt = now + settings.stormWindowMs
       if (digest.dueAt > now) continue
-      const alerts = [...digest.alerts.values()].map((alert) => {
-        const active = at.actives.get(alert.fingerprint)
-        return active === undefined ? { ...alert, endsAt: alert.endsAt ?? now } : toAlert(active, now)
-      })
-      const isFiring = alerts.some(({ endsAt }) => endsAt === null)
-      const sorted = alerts.toSorted((a, b) => Number(a.endsAt !== null) - Number(b.endsAt !== null))
-      const most = settings.maxAlertsPerNotification
-      const notification: Notification = {
-        ...{ id: digest.noticeId, receiver, groupKey: `digest:${receiver}`, reason: 'digest' },
-        groupLabels: tenantId === '' ? {} : { tenant_id: tenantId },
-        ...{ status: isFiring ? 'firing' : 'resolved', alerts: sorted.slice(0, most) },
-        ...{ truncated: Math.max(0, sorted.length - most), hidden: [], traceId: traceOf(sorted), at: now },
-      }
-      const body = { notification, told: null, leaving: [], alerts: sorted, limitMs: settings.stormWindowMs }
-      const notice: Notice = { id: digest.noticeId, groupId: '', receiver, reason: 'digest', body }
+      const notice = toDigestNotice(at, digest, now, settings)
       at.digests.delete(id)
       await store.work(at.epoch, now, async (trx) => {
         await store.deleteDigest(trx, id)
         await store.putNotices(trx, [toNoticeRow(notice, now)])
       })
-      waiting.push(notice)
+      deliveries.add([notice])
     }
-  }
-
-  function describe(
-    at: State,
-    group: Group,
-    plan: Plan,
-    shown: readonly string[],
-    told: Told,
-    node: RouteNode,
-    now: number,
-    hiddenBehind: ReadonlyMap<string, readonly Active[]>,
-  ): Notice {
-    const most = settings.maxAlertsPerNotification
-    const alerts = shown.slice(0, most).map((fingerprint) => toAlert(at.actives.get(fingerprint)!, now))
-    const hidden: Alert[] = []
-    for (const fingerprint of plan.firing) {
-      for (const active of hiddenBehind.get(fingerprint) ?? []) {
-        // Nobody reads of another tenant's.
-        if (group.tenantId !== '' && active.tenantId !== group.tenantId) continue
-        if (hidden.length < mostHidden) hidden.push(toAlert(active, now))
-      }
-    }
-    const id = createId('notification', now)
-    const notification: Notification = {
-      ...{ id, receiver: group.receiver, groupKey: group.key, groupLabels: group.labels, reason: plan.verdict! },
-      ...{ status: plan.firing.length > 0 ? 'firing' : 'resolved', alerts },
-      ...{ truncated: shown.length - alerts.length, hidden, traceId: traceOf(alerts), at: now },
-    }
-    const leaving = plan.leaving.map((each): [string, number] => [each, at.actives.get(each)?.updatedAt ?? 0])
-    const body: NoticeBody = { notification, told, leaving, alerts: [], limitMs: Math.max(node.intervalMs, 10_000) }
-    return { id, groupId: group.id, receiver: group.receiver, reason: plan.verdict!, body }
-  }
-
-  /** Begins as many deliveries as may run at once. */
-  function deliverWaiting(): void {
-    while (!isStopping && running.size < deliveriesAtOnce && waiting.length > 0) {
-      const notice = waiting.shift()!
-      const done = deliverOne(notice).finally(() => {
-        running.delete(notice.id)
-        deliverWaiting()
-      })
-      running.set(notice.id, done)
-    }
-    metrics.queue(waiting.length + running.size)
-  }
-
-  async function deliverOne(notice: Notice): Promise<void> {
-    const ended = new AbortController()
-    const tooLong = new AbortController()
-    const signal = AbortSignal.any([tooLong.signal, stopping.signal])
-    const limit = clock.sleep(notice.body.limitMs, ended.signal).then(async () => {
-      if (ended.signal.aborted) return 'failed' as const
-      tooLong.abort()
-      // Whoever does not listen to that either must not keep its group silent for ever.
-      await clock.sleep(afterAbortMs, ended.signal)
-      return 'failed' as const
-    })
-    let outcome: 'delivered' | 'failed'
-    try {
-      outcome = await Promise.race([parts.deliver(notice.body.notification, { signal }), limit])
-    } catch (error) {
-      outcome = 'failed'
-      log.error(`The notification ${notice.id} for ${notice.receiver} could not be delivered`, { error })
-    }
-    ended.abort()
-    // It stays an intention: whoever starts next delivers it.
-    if (isStopping && outcome === 'failed') return
-    metrics.notified(notice.receiver, notice.reason, outcome)
-    await alone(() => finish(notice, outcome)).catch((error: unknown) => {
-      state = null
-      if (!(error instanceof LostTurn))
-        log.error(`The end of the notification ${notice.id} could not be written`, { error })
-    })
   }
 
   async function finish(notice: Notice, outcome: 'delivered' | 'failed'): Promise<void> {
@@ -676,7 +389,15 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
     const { receiver, body } = notice
     const again =
       notice.reason === 'digest' && outcome === 'failed'
-        ? [addToDigest(at, { receiver, tenantId: body.notification.groupLabels.tenant_id ?? '' }, body.alerts, now)]
+        ? [
+            addToDigest(
+              at,
+              { receiver, tenantId: body.notification.groupLabels.tenant_id ?? '' },
+              body.alerts,
+              now,
+              settings,
+            ),
+          ]
         : []
     await store.work(at.epoch, now, async (trx) => {
       await store.endNotice(trx, notice.id, outcome, now)
@@ -685,7 +406,7 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
         trx,
         [...change.groups].map((each) => toGroupRow(each, now)),
       )
-      await putDigests(trx, again)
+      await store.putDigests(trx, toDigestRows(again))
     })
   }
 
@@ -706,11 +427,10 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
         lookedAt = now
       }
       metrics.active([...at.actives.values()].filter(({ isEnded }) => !isEnded))
-      deliverWaiting()
+      deliveries.begin()
     } catch (error) {
       state = null
-      // What is not begun yet is an intention in the store: it is read again.
-      waiting.length = 0
+      deliveries.forgetWaiting()
       if (!(error instanceof LostTurn)) throw error
       log.warn('Another node runs the alert pipeline; what was in memory here is thrown away')
     }
@@ -720,35 +440,16 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
     /** One turn: reads what came, tells what is due. Deliveries it begins go on after it. */
     tick: (): Promise<void> => alone(work),
     /** Resolves when no delivery is under way. */
-    async idle(): Promise<void> {
-      while (running.size > 0) await Promise.all(running.values())
-    },
+    idle: deliveries.idle,
     /** Nothing in memory holds any more: another node may have worked. */
     rest(): void {
       state = null
-      waiting.length = 0
+      deliveries.forgetWaiting()
     },
     async stop(): Promise<void> {
-      isStopping = true
-      stopping.abort()
-      await Promise.all(running.values())
+      await deliveries.stop()
       await busy
       state = null
     },
   }
-}
-
-function toNoticeRow(notice: Notice, at: number): NoticeRow {
-  const { id, groupId, receiver, reason, body } = notice
-  return {
-    ...{ id, group_id: groupId, receiver, reason, state: 'intended', body: JSON.stringify(body), at, ended_at: 0 },
-  }
-}
-
-function fromNoticeRow({ id, group_id, receiver, reason, body }: NoticeRow): Notice {
-  return { id, groupId: group_id, receiver, reason: reason as NotifyReason, body: JSON.parse(body) as NoticeBody }
-}
-
-function digestIdOf(receiver: string, tenantId: string): string {
-  return JSON.stringify([receiver, tenantId])
 }

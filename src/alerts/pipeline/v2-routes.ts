@@ -148,12 +148,14 @@ export function v2Routes(view: PipelineView & { hooks: Hooks }): Route[] {
       ...{ ...own, access: 'super_admin', method: 'GET', path: '/api/v2/status', ...anything },
       summary: 'The version and the routing that holds.',
       handle: async () => {
-        const { settings } = await view.routing.current()
+        const [{ settings }, { receivers }] = await Promise.all([view.routing.current(), view.routing.compiled()])
+        // amtool reads it as a whole configuration, and misses receivers that routes name.
+        const original = { ...settings, receivers: receivers.map((name) => ({ name })) }
         const version = { version: view.version, revision: '', branch: '', buildUser: '', buildDate: '', goVersion: '' }
         return {
           cluster: { status: 'disabled', peers: [], name: '' },
           versionInfo: version,
-          config: { original: JSON.stringify(settings, null, 2) },
+          config: { original: JSON.stringify(original, null, 2) },
           uptime: toIso(view.startedAt),
         }
       },

@@ -3,6 +3,7 @@ import { type ClockReading, readClocks } from '../sla/clocks.ts'
 import { type Calendars, writeAmount } from '../sla/targets.ts'
 import type { TimelineVerdict } from '../timeline/chain.ts'
 import { writeWall, type Zone } from '../zone.ts'
+import { lineWords } from './line-words.ts'
 
 export type Language = 'en' | 'zh'
 
@@ -170,7 +171,7 @@ export function buildReport(facts: ReportFacts, language: Language): Report {
           ),
       ],
     },
-    { heading: say.process, lines: steps(facts) },
+    { heading: say.process, lines: steps(facts, language) },
     {
       heading: say.status,
       lines: [
@@ -211,7 +212,7 @@ export function buildPostmortem(facts: ReportFacts, language: Language): Report 
     heading,
     lines: lines.length > 0 ? lines : [text(say.none)],
   })
-  const told = (entries: readonly TimelineEntry[]) => steps({ ...facts, timeline: entries })
+  const told = (entries: readonly TimelineEntry[]) => steps({ ...facts, timeline: entries }, language)
   return {
     title: `${say.postmortem} ${incident.id}`,
     sections: [
@@ -285,10 +286,10 @@ function alertLines({ alerts }: ReportFacts, say: Say, field: Field): ReportLine
     )
 }
 
-function steps({ timeline, zone }: Pick<ReportFacts, 'timeline' | 'zone'>): ReportLine[] {
+function steps({ timeline, zone }: Pick<ReportFacts, 'timeline' | 'zone'>, language: Language): ReportLine[] {
   return timeline.map(({ seq, at, kind, actor, text }) => ({
     ...({ kind: 'step', number: seq, at: writeWall(zone, at) } as const),
-    text: `${kind}${text === '' ? '' : `: ${text}`} (${actor.name})`,
+    text: `${language === 'zh' ? (lineWords[kind] ?? kind) : kind}${text === '' ? '' : `: ${text}`} (${actor.name})`,
   }))
 }
 

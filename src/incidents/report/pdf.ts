@@ -1,11 +1,19 @@
 /**
- * A PDF of lines of text, Chinese and Latin, written by hand: pages of A4 in `STSong-Light` under the predefined encoding
- * `UniGB-UCS2-H` (ISO 32000-1 §9.7.5.2), which readers have and which is not embedded. No dependency draws that for less.
+ * A PDF of lines of text, Chinese and Latin, written by hand: pages of A4, what is ASCII in Helvetica and everything else in
+ * `STSong-Light` under the predefined encoding `UniGB-UCS2-H` (ISO 32000-1 §9.6.2.2, §9.7.5.2). Readers have both, and neither
+ * is embedded. No dependency draws that for less.
  */
 const page = { width: 595, height: 842, margin: 56 }
 const sizes = { body: 10, heading: 13, title: 18 }
-/** Latin letters of the font are about half as wide as high; `/W` says so, and lines are broken by it. */
-const latinWidth = 500
+/** Of Helvetica, from the space to the tilde, in thousandths of the size: its AFM's. */
+const latinWidths = [
+  ...[278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278],
+  ...[556, 556, 556, 556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556],
+  ...[1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833, 722, 778],
+  ...[667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556],
+  ...[333, 556, 556, 500, 556, 556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556],
+  ...[556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584],
+]
 
 type Placed = { text: string; size: number; gapBefore: number }
 
@@ -23,7 +31,7 @@ export function writePdf(lines: readonly string[], title: string): Buffer {
       content = []
       y = page.height - page.margin - height
     }
-    content.push(`BT /F1 ${size} Tf ${page.margin} ${y.toFixed(1)} Td <${encode(text)}> Tj ET`)
+    content.push(`BT ${page.margin} ${y.toFixed(1)} Td ${runsOf(text, size)} ET`)
   }
   pages.push(content.join('\n'))
   return assemble(pages, title)
@@ -60,8 +68,22 @@ function wrap(text: string, most: number): string[] {
   return [...lines, line]
 }
 
+function isLatin(letter: string): boolean {
+  return letter >= ' ' && letter <= '~'
+}
+
 function widthOf(letter: string): number {
-  return letter >= ' ' && letter <= '~' ? latinWidth : 1000
+  return isLatin(letter) ? latinWidths[letter.charCodeAt(0) - 0x20]! : 1000
+}
+
+/** Each stretch of letters in the font that has them. */
+function runsOf(text: string, size: number): string {
+  return (text.match(/[ -~]+|[^ -~]+/g) ?? [])
+    .map((run) => {
+      if (!isLatin(run[0]!)) return `/F1 ${size} Tf <${encode(run)}> Tj`
+      return `/F2 ${size} Tf <${Buffer.from(run, 'latin1').toString('hex')}> Tj`
+    })
+    .join(' ')
 }
 
 /** UCS-2, big-endian, in hex; what lies beyond it, and controls, are shown as a question mark. */
@@ -77,17 +99,17 @@ function encode(text: string): string {
 }
 
 function assemble(pages: readonly string[], title: string): Buffer {
-  const first = 7
+  const first = 8
   const objects = [
     '<< /Type /Catalog /Pages 2 0 R >>',
     `<< /Type /Pages /Count ${pages.length} /Kids [${pages.map((_, index) => `${first + index * 2} 0 R`).join(' ')}] >>`,
     '<< /Type /Font /Subtype /Type0 /BaseFont /STSong-Light-UniGB-UCS2-H /Encoding /UniGB-UCS2-H /DescendantFonts [4 0 R] >>',
-    // CIDs 1 to 95 of Adobe-GB1 are printable ASCII, 814 to 939 their half-width forms.
-    `<< /Type /Font /Subtype /CIDFontType0 /BaseFont /STSong-Light /CIDSystemInfo << /Registry (Adobe) /Ordering (GB1) /Supplement 2 >> /FontDescriptor 5 0 R /DW 1000 /W [1 95 ${latinWidth} 814 939 ${latinWidth}] >>`,
+    '<< /Type /Font /Subtype /CIDFontType0 /BaseFont /STSong-Light /CIDSystemInfo << /Registry (Adobe) /Ordering (GB1) /Supplement 2 >> /FontDescriptor 5 0 R /DW 1000 >>',
     '<< /Type /FontDescriptor /FontName /STSong-Light /Flags 6 /FontBBox [-25 -254 1000 880] /ItalicAngle 0 /Ascent 880 /Descent -120 /CapHeight 880 /StemV 93 >>',
     `<< /Title <FEFF${encode(title)}> /Producer (Gatehouse) >>`,
+    '<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>',
     ...pages.flatMap((content, index) => [
-      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${page.width} ${page.height}] /Resources << /Font << /F1 3 0 R >> >> /Contents ${first + index * 2 + 1} 0 R >>`,
+      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${page.width} ${page.height}] /Resources << /Font << /F1 3 0 R /F2 7 0 R >> >> /Contents ${first + index * 2 + 1} 0 R >>`,
       `<< /Length ${Buffer.byteLength(content)} >>\nstream\n${content}\nendstream`,
     ]),
   ]

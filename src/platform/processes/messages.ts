@@ -35,4 +35,4 @@ export type Verb = (typeof verbs)[number]
 
 /** Over the channel that can carry connections. */
 export type Order = { kind: 'connection'; id: number } | { kind: 'retire'; limitMs: number } | { kind: 'ping' }
-export type Report = { kind: 'ready' } | { kind: 'took'; id: number } | { kind: 'pong' }
+export type Report = { kind: 'ready' } | { kind: 'took'; id: number } | { kind: 'pong' } | { kind: 'replace-workers' }

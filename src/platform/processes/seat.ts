@@ -26,6 +26,8 @@ export type Seat = SeatWords & {
   onRetire(retire: (limitMs: number) => Promise<void>): void
   /** Tells the supervisor that calls can be sent. */
   ready(): void
+  /** Asks the supervisor for workers that read the settings anew. */
+  replaceWorkers(): void
 }
 
 /** Set by the supervisor for the processes it starts. */
@@ -63,5 +65,6 @@ export function takeSeat(env: NodeJS.ProcessEnv): Seat | null {
       retire = listener
     },
     ready: () => void report({ kind: 'ready' }),
+    replaceWorkers: () => void report({ kind: 'replace-workers' }),
   }
 }

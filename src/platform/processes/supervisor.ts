@@ -105,6 +105,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     child.onReport((report) => {
       post.heardMs = clock.monotonic()
       if (report.kind === 'took') front.took(post.server, report.id)
+      if (report.kind === 'replace-workers') void replace(replaceWorkers)
       if (report.kind !== 'ready' || post.state !== 'starting') return
       post.state = 'running'
       if (seat.kind === 'worker') front.add(post.server)
@@ -171,10 +172,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   async function replaceAll(): Promise<void> {
     log.info('Replacing the processes, one after the other')
-    const before = [...posts].filter(({ seat }) => seat.kind === 'worker')
     const control = [...posts].find(({ seat }) => seat.kind === 'control')
     if (control !== undefined) await replaceControl(control)
-    for (const post of before) {
+    await replaceWorkers()
+  }
+
+  async function replaceWorkers(): Promise<void> {
+    for (const post of [...posts].filter(({ seat }) => seat.kind === 'worker')) {
       if (stopping.signal.aborted) return
       // It may have ended meanwhile and been started anew: then it is new already.
       if (!posts.has(post) || post.state !== 'running') continue
@@ -202,6 +206,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     if (!stopping.signal.aborted) await begin('control').ready.promise.catch(() => {})
   }
 
+  function replace(work: () => Promise<void>): Promise<void> {
+    restarting ??= work().finally(() => {
+      restarting = null
+    })
+    return restarting
+  }
+
   return {
     async start() {
       address = await front.listen()
@@ -220,12 +231,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       return { url: urlOf(address), port: address.port }
     },
 
-    restart() {
-      restarting ??= replaceAll().finally(() => {
-        restarting = null
-      })
-      return restarting
-    },
+    restart: () => replace(replaceAll),
 
     async stop() {
       stopping.abort()
