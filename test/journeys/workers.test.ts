@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createDice } from '../../src/kernel/dice.ts'
 import { type FakeProvider, startFakeProvider } from '../fake-providers/index.ts'
@@ -12,12 +14,17 @@ const model = 'gpt-4o-mini'
 let upstream: FakeProvider
 let hub: ProcessHub
 let apiKey: string
+let folder: string
+let file: string
 const answered: Load['answered'] = []
 
 beforeAll(async () => {
   upstream = await startFakeProvider({ kind: 'openai', models: [model] })
   upstream.behave({ chunkDelayMs: 5 })
-  hub = await startProcessHub({ args: ['--workers', '2'] })
+  folder = mkdtempSync(join(tmpdir(), 'gatehouse-workers-'))
+  file = join(folder, 'gatehouse.toml')
+  writeFileSync(file, '[reload]\nwatch_seconds = 1\n')
+  hub = await startProcessHub({ args: ['--workers', '2', '--config', file] })
   await hub.serveModel(model, {
     ...{ type: 'openai', base_url: upstream.baseUrl, api_key: upstream.apiKey, max_retries: 0 },
   })
@@ -26,6 +33,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await hub?.destroy()
   await upstream?.close()
+  rmSync(folder, { recursive: true, force: true })
 })
 
 /** Process ids by name, of those that serve. */
@@ -130,6 +138,25 @@ test('a rolling restart cuts none of 30 slow streams and refuses nobody', async 
   answered.push(...whole)
   expect(failed).toEqual([])
   await until('the old ones have ended', () => before.every((pid) => !isAlive(pid)))
+}, 90_000)
+
+test('settings that were set and kept reach the workers; with a file that nobody can start with nobody is replaced', async () => {
+  const control = pidOf('control')
+  const { failed, answered: whole, stop } = load(2)
+  await hub.admin('PATCH', '/api/config', { set: { 'gateway.idle_timeout_seconds': 33 } })
+  await hub.run().says('The workers are replaced')
+  expect(pidOf('control')).toBe(control)
+  expect(readFileSync(file, 'utf8')).toContain('idle_timeout_seconds = 33')
+
+  const good = readFileSync(file, 'utf8')
+  writeFileSync(file, `${good}\n[gateway\n`)
+  hub.run().kill('SIGHUP')
+  await hub.run().says('The processes are not replaced')
+  writeFileSync(file, good)
+  await stop()
+  answered.push(...whole)
+  expect(failed).toEqual([])
+  expect(pidOf('control')).toBe(control)
 }, 90_000)
 
 function isAlive(pid: number): boolean {

@@ -175,6 +175,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     const control = [...posts].find(({ seat }) => seat.kind === 'control')
     if (control !== undefined) await replaceControl(control)
     await replaceWorkers()
+    log.info('The processes are replaced; answers begun before go on')
   }
 
   async function replaceWorkers(): Promise<void> {
@@ -194,7 +195,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       tell()
       post.child.order({ kind: 'retire', limitMs: options.retireMs })
     }
-    log.info('The processes are replaced; answers begun before go on')
+    log.info('The workers are replaced')
   }
 
   /** Its journal and its socket are its own: there is one at a time, and workers wait for the next one. */
