@@ -20,12 +20,12 @@ import { measureWindow, untilQuiet, type Window, type WindowOptions } from './me
 import { freePort, run, type Started, start } from './processes.ts'
 import { renderTable, renderThreads, type Series, summarise } from './report.ts'
 import { type Scenario, scenarios } from './scenarios.ts'
-import { subjects } from './subjects/index.ts'
+import { subjects, variants } from './subjects/index.ts'
 import type { Bench, RunningSubject, Subject } from './subjects/subject.ts'
 
 const usage = `npm run bench [-- flags]
   --quick            three scenarios, two windows of 1 s: two minutes less, twice the noise
-  --subjects a,b     of ${subjects.map((subject) => subject.name).join(', ')}
+  --subjects a,b     of ${[...subjects, ...variants].map((subject) => subject.name).join(', ')}
   --only TEXT        scenarios whose name holds this text
   --windows N        windows for each subject in each scenario (4)
   --threads          shows the CPU time of each thread: the serving one, the store's, the collector's
@@ -58,11 +58,12 @@ function readFlags(argv: string[]): Flags {
     },
   })
   const names = values.subjects?.split(',') ?? subjects.map((subject) => subject.name)
-  const unknown = names.find((name) => !subjects.some((subject) => subject.name === name))
+  const known = [...subjects, ...variants]
+  const unknown = names.find((name) => !known.some((subject) => subject.name === name))
   if (unknown !== undefined) throw new Error(`There is no subject "${unknown}".\n\n${usage}`)
   const windows = Number(values.windows ?? (values.quick ? 2 : 4))
   if (!Number.isInteger(windows) || windows < 1) throw new Error(`--windows wants a whole number from 1.\n\n${usage}`)
-  const chosen = subjects.filter((subject) => names.includes(subject.name))
+  const chosen = known.filter((subject) => names.includes(subject.name))
   const { quick: isQuick, only = null, profile: isProfiled, threads: showsThreads } = values
   return { isQuick, only, windows, isProfiled, showsThreads, chosen }
 }
@@ -158,7 +159,14 @@ async function main(argv: string[]): Promise<void> {
   const startedAt = new Date()
   const cpuTimes = readCpuTimes()
   const mock = await startMock()
-  const bench: Bench = { workFolder, repository, upstreamPort: mock.port, profileFolder }
+  const beside: Started[] = []
+  const bench: Bench = {
+    workFolder,
+    repository,
+    upstreamPort: mock.port,
+    profileFolder,
+    beside: (started) => void beside.push(started),
+  }
   const running = new Map<string, RunningSubject>()
   for (const subject of flags.chosen) {
     console.log(`starting: ${subject.name}`)
@@ -166,7 +174,7 @@ async function main(argv: string[]): Promise<void> {
   }
   const series = await measureAll(flags, running)
   const memory = [...running].map(([name, one]) => [name, Math.round(residentMb(processTree(one.pid)))] as const)
-  for (const one of [...running.values(), mock]) await one.stop()
+  for (const one of [...running.values(), ...beside, mock]) await one.stop()
 
   const { rows, goals } = summarise(series)
   const results = {
@@ -184,12 +192,19 @@ async function main(argv: string[]): Promise<void> {
   console.log(table)
   if (flags.showsThreads) console.log(renderThreads(series))
   // Only a whole run is worth keeping beside the code; the others are for whoever just ran them.
-  const isWhole = !flags.isQuick && flags.only === null && !flags.isProfiled && flags.chosen.length === subjects.length
-  const target = isWhole ? `${folder}results` : workFolder
+  const isWhole =
+    !flags.isQuick &&
+    flags.only === null &&
+    !flags.isProfiled &&
+    subjects.every((subject) => flags.chosen.includes(subject)) &&
+    flags.chosen.length === subjects.length
+  const isObserving = !flags.isProfiled && variants.every((variant) => flags.chosen.includes(variant))
+  const target = isWhole || isObserving ? `${folder}results` : workFolder
+  const file = isObserving ? 'observing' : 'latest'
   mkdirSync(target, { recursive: true })
-  writeFileSync(`${target}/latest.json`, `${JSON.stringify(results, null, 2)}\n`)
-  writeFileSync(`${target}/latest.txt`, table)
-  console.log(`Written to ${target}/latest.json and latest.txt`)
+  writeFileSync(`${target}/${file}.json`, `${JSON.stringify(results, null, 2)}\n`)
+  writeFileSync(`${target}/${file}.txt`, table)
+  console.log(`Written to ${target}/${file}.json and ${file}.txt`)
   if (profileFolder) console.log(`The CPU profile is in ${profileFolder}`)
 }
 

@@ -57,6 +57,8 @@ export type AppendedSample = { labels: LabelSet; kind: Kind; value: number | nul
 
 export type Telemetry = {
   routes: Route[]
+  /** The label `instance` of all samples of this hub; undefined where a Prometheus answers, which has those of every node. */
+  ownInstance: string | undefined
   /** Resolves when the store is open and the first samples are in it. */
   start(): Promise<void>
   stop(): Promise<void>
@@ -179,6 +181,7 @@ export function createTelemetry(
   return {
     routes: metricsRoutes({ answer }),
     collectors: { names: collecting.names, restart: collecting.restart },
+    ownInstance: server === null ? external.instance : undefined,
     async start() {
       await samples.start()
       outgoing?.start()

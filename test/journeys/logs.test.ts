@@ -71,6 +71,7 @@ describe('the log of a hub', () => {
       ...{ provider: expect.any(String), key_id: expect.stringMatching(/^key_/), duration_ms: expect.any(Number) },
     })
     expect(ai).toHaveProperty('cost_nano_usd')
+    expect(ai.span_id).toBe(access.span_id)
     expect(access).toMatchObject({
       ...{ module: 'access', msg: 'request ended', method: 'POST', status: 200, area: 'llm', client_ip: '127.0.0.1' },
       ...{ request_id: ai.request_id, caller_request_id: 'mine-1', span_id: expect.stringMatching(/^[0-9a-f]{16}$/) },

@@ -1,8 +1,11 @@
 import { baseline } from './baseline.ts'
-import { gatehouse } from './gatehouse.ts'
+import { gatehouse, gatehouseQuiet, gatehouseTraced } from './gatehouse.ts'
 import { nginx } from './nginx.ts'
 import { portkey } from './portkey.ts'
 import type { Subject } from './subject.ts'
 
 /** The baseline comes first: all others are told as multiples of it. */
 export const subjects: readonly Subject[] = [baseline, gatehouse, nginx, portkey]
+
+/** The hub with less or more of what it tells; measured when asked for. */
+export const variants: readonly Subject[] = [gatehouseQuiet, gatehouseTraced]

@@ -13,6 +13,8 @@ export type Bench = {
   upstreamPort: number
   /** Where to leave a CPU profile, null when none is wanted. */
   profileFolder: string | null
+  /** A process that the subject needs, stopped with it. */
+  beside(started: Started): void
 }
 
 export type RunningSubject = Started & {

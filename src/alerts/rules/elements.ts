@@ -31,6 +31,8 @@ export type Advance = {
   sinceLastMs: number
   /** Whether the data of a row that did not come is there; only asked for rows. */
   hasData(element: Element): boolean
+  /** Whether nobody can see its data any more; only asked where there is none. */
+  isForsaken?(element: Element): boolean
 }
 
 /**
@@ -66,7 +68,7 @@ export function advance(elements: Map<string, Element>, rows: readonly Row[], by
         element.noDataSince ??= ts
         // Time that nobody saw does not count towards firing.
         if (element.state === 'pending') element.activeAt += Math.min(by.sinceLastMs, ts - element.activeAt)
-        continue
+        if (!by.isForsaken?.(element)) continue
       }
       element.noDataSince = null
       if (element.state === 'firing' && keepFiringForMs > 0) {

@@ -32,6 +32,10 @@ export type EvaluationSettings = {
   limit: number
   /** Earlier than the evaluation by so much, for data that comes late. */
   queryOffsetMs: number
+  /** The label `instance` of samples of this node; absent where samples are not those of one node. */
+  ownInstance?: string
+  /** Told of what is ended because nobody can see its data any more. */
+  onForsaken?(labels: Labels, noDataSince: number): void
 }
 
 /** The label of an alert that tells of missing data or a failure, not of a row. */
@@ -122,9 +126,27 @@ async function alert(rule: Rule, memory: RuleMemory, ts: number, settings: Evalu
     ...{ ts, forMs: rule.forMs, keepFiringForMs: rule.keepFiringForMs },
     sinceLastMs: memory.evaluatedAt === 0 ? 0 : Math.max(0, ts - memory.evaluatedAt),
     hasData: ({ rowKey }) => withData === null || withData.has(rowKey),
+    isForsaken(element) {
+      if (!isForsaken(element, ts, settings.ownInstance)) return false
+      settings.onForsaken?.(element.labels, element.noDataSince ?? ts)
+      return true
+    },
   })
   memory.health = isNoData && policy !== 'ok' ? 'nodata' : 'ok'
   return madeOf(memory)
+}
+
+/** Long enough for a node that only restarts. */
+const forsakenAfterMs = 15 * 60_000
+
+/**
+ * A node has samples of itself alone. What it found of itself before another took its turn has no data from then on: the
+ * alert would stand for as long as the cluster does.
+ */
+function isForsaken({ labels, noDataSince }: Element, ts: number, ownInstance: string | undefined): boolean {
+  if (ownInstance === undefined || labels.job !== 'gatehouse') return false
+  if (labels.instance === undefined || labels.instance === ownInstance) return false
+  return noDataSince !== null && ts - noDataSince >= forsakenAfterMs
 }
 
 /** `ALERTS` and `ALERTS_FOR_STATE`, as Prometheus makes them. */

@@ -23,7 +23,7 @@ import { type AlertRuleTables, createRuleStore } from './store.ts'
 
 export type RulesParts = {
   db: Kysely<AlertRuleTables>
-  telemetry: Pick<Telemetry, 'query' | 'queryRange' | 'append'>
+  telemetry: Pick<Telemetry, 'query' | 'queryRange' | 'append'> & Partial<Pick<Telemetry, 'ownInstance'>>
   /** Takes alerts of rules; durable when it resolves. */
   post(alerts: readonly PostedAlert[]): Promise<void>
   /** Whose address stands in links; '' for none. */
@@ -84,6 +84,7 @@ export function createRules(parts: RulesParts, config: AlertsConfig): Rules {
       noData: () => config.no_data,
       onError: () => config.on_error,
       externalUrl: () => parts.publicUrl,
+      ownInstance: () => telemetry.ownInstance,
     }),
   )
   const backtests = createBacktests({

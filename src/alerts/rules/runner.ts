@@ -27,6 +27,8 @@ export type RunnerSettings = {
   noData: NoDataPolicy
   onError: ErrorPolicy
   externalUrl: string
+  /** Of the samples, where they are those of this node alone. */
+  ownInstance?: string | undefined
 }
 
 export type RunnerParts = {
@@ -202,6 +204,11 @@ export function createRunner(parts: RunnerParts, settings: RunnerSettings): Runn
         ...{ externalUrl: settings.externalUrl, externalLabels: {} },
         limit: group.limit > 0 ? group.limit : settings.maxAlertsPerRule,
         queryOffsetMs: group.queryOffsetMs,
+        ...(settings.ownInstance !== undefined && { ownInstance: settings.ownInstance }),
+        onForsaken: ({ alertname, instance }, since) =>
+          log.warn(
+            `The alert ${alertname} of the node ${instance} is ended: nobody has seen its data since ${new Date(since).toISOString()}`,
+          ),
       })
       memory.tookSeconds = (clock.monotonic() - begunMono) / 1000
       count.evaluations.with({ group: group.name }).inc()
