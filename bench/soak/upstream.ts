@@ -41,6 +41,11 @@ const usage = { prompt_tokens: 20, completion_tokens: 600, total_tokens: 620 }
 function serve(): void {
   const counts = { asked: 0, whole: 0, bytesIn: 0 }
   const server = http.createServer((request, response) => {
+    // The hub asks for this of its own accord.
+    if (request.method === 'GET') {
+      list(response)
+      return
+    }
     const chunks: Buffer[] = []
     let size = 0
     request.on('data', (chunk: Buffer) => {
@@ -59,6 +64,13 @@ function serve(): void {
   server.keepAliveTimeout = 120_000
   server.listen(0, process.argv[3], () => process.send!((server.address() as { port: number }).port))
   process.on('message', () => process.send!(counts))
+}
+
+function list(response: http.ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(
+    JSON.stringify({ object: 'list', data: [{ id: 'soak', object: 'model', created: 1, owned_by: 'soak' }] }),
+  )
 }
 
 function answer(response: http.ServerResponse, counts: { whole: number }): void {

@@ -111,7 +111,7 @@ export async function run(argv: string[]): Promise<boolean> {
       calls,
       alerts: alerts.map(({ name, at }) => ({ name, atSeconds: at })),
       unexcused: unexcused(),
-      memoryMb: memory.map(({ mb }) => Math.round(mb)),
+      memoryMb: memory.map(({ mb }) => Math.round(mb)).join(' '),
     }
     const written = {
       startedAt: outcome.startedAt,
