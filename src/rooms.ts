@@ -11,7 +11,13 @@ import { createDemo } from './demo/index.ts'
 import { type DoctorTables, doctorRoutes } from './doctor/index.ts'
 import { doctorParts } from './doctor-parts.ts'
 import { createQuestions } from './drill-questions.ts'
-import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
+import {
+  createGateway,
+  type GatewayTables,
+  gatewayShapes,
+  openSyntheticProviders,
+  type PinnedTables,
+} from './gateway/index.ts'
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
 import { createPublicPaths } from './http/access/public-paths.ts'
 import { contextOf } from './http/context.ts'
@@ -41,6 +47,7 @@ import {
 } from './services/index.ts'
 import { createSources, type SourceRow, type SourcesTables } from './sources/index.ts'
 import { createSystemLogs, createTelemetry } from './telemetry/index.ts'
+import { createTransfer } from './transfer/index.ts'
 import {
   createUsage,
   type MirrorTables,
@@ -385,6 +392,9 @@ export function buildRooms(
     ...{ log: log.child({ room: 'config' }), secretKey: masterKey() ?? '', roles: roles.isWhole ? '' : roles.name },
     nameOf: async ({ userId }) => (userId && (await identity.namesOf('user', [userId])).get(userId)) || 'ADMIN_KEY',
   })
+  const transfer = createTransfer({
+    ...{ db, secrets, bus, clock, version, env: process.env, shapes: gatewayShapes },
+  })
   const all = {
     core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
       telemetry.routes,
@@ -398,6 +408,7 @@ export function buildRooms(
       backups.routes,
       doctor,
       reload.routes,
+      transfer.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),
