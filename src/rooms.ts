@@ -15,6 +15,7 @@ import {
   createGateway,
   type Gateway,
   type GatewayTables,
+  gatewayShapes,
   openSyntheticProviders,
   type PinnedTables,
 } from './gateway/index.ts'
@@ -54,6 +55,7 @@ import {
 } from './services/index.ts'
 import { createSources, type SourceRow, type SourcesTables } from './sources/index.ts'
 import { createSystemLogs, createTelemetry, type Telemetry } from './telemetry/index.ts'
+import { createTransfer } from './transfer/index.ts'
 import {
   createUsage,
   type MirrorTables,
@@ -433,6 +435,9 @@ export function buildRooms(
     ...{ log: log.child({ room: 'config' }), secretKey: masterKey() ?? '', roles: roles.isWhole ? '' : roles.name },
     nameOf: async ({ userId }) => (userId && (await identity.namesOf('user', [userId])).get(userId)) || 'ADMIN_KEY',
   })
+  const transfer = createTransfer({
+    ...{ db, secrets, bus, clock, version, env: process.env, shapes: gatewayShapes },
+  })
   const all = {
     core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
       telemetry.routes,
@@ -447,6 +452,7 @@ export function buildRooms(
       maintenance.routes,
       doctor,
       reload.routes,
+      transfer.routes,
     ),
     registry: [
       ...services.routes.filter(({ path }) => !isBelowGateway(path)),

@@ -5,8 +5,20 @@
  * only the responses that their callers ask to go on from.
  */
 
+import { modelPatch, modelProviderPatch, providerKeyPatch, providerPatch } from './schema.ts'
+
 export { openProviderQuestions } from './control/ask-providers.ts'
 export { openSyntheticProviders, type SyntheticProviders } from './control/synthetic.ts'
 export { createGateway, type Gateway, type GatewayParts } from './gateway.ts'
 export type { PinnedTables } from './operations/pinned/store.ts'
 export type { GatewayTables } from './store.ts'
+
+const { mirror: _, alias_of: _alias, ...modelShape } = modelPatch.shape
+
+/** What members of its things may be, by kind and name of column: for whoever reads them in from elsewhere. */
+export const gatewayShapes = {
+  providers: providerPatch.shape,
+  provider_keys: providerKeyPatch.shape,
+  models: modelShape,
+  model_providers: modelProviderPatch.shape,
+}

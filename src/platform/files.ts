@@ -32,6 +32,16 @@ export function readTextIfPresent(path: string): string | null {
   }
 }
 
+/** The bytes of `path`, or null when there is no such file. */
+export function readBytes(path: string): Buffer | null {
+  try {
+    return readFileSync(path)
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw thrown
+  }
+}
+
 /** Files that a pattern such as `rules/*.yml` names, sorted; a name without wildcards is a pattern too. */
 export function listFiles(pattern: string, folder = '.'): string[] {
   const under = pattern.startsWith('/') ? '' : folder
@@ -117,7 +127,7 @@ export function syncFile(path: string): void {
  * Puts `text` in the place of what `path` holds, whole or not at all: a draft beside it, brought to the disk, takes its
  * name. Mode and, where it may, owner stay; of a link the file it points to is replaced. A new file is its owner's alone.
  */
-export function replaceFile(path: string, text: string): void {
+export function replaceFile(path: string, text: string | Buffer): void {
   const target = existsSync(path) ? realpathSync(path) : path
   const before = statSync(target, { throwIfNoEntry: false })
   const draft = `${target}.${process.pid}.draft`

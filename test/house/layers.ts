@@ -8,7 +8,7 @@ const layers: readonly (readonly string[])[] = [
   ['http'],
   [
     ...['identity', 'gateway', 'services', 'usage', 'sources', 'conversations', 'risk', 'telemetry'],
-    ...['health', 'alerts', 'incidents', 'backups', 'maintenance', 'migrations', 'demo', 'doctor'],
+    ...['health', 'alerts', 'incidents', 'backups', 'maintenance', 'transfer', 'migrations', 'demo', 'doctor'],
   ],
   [
     'hub',

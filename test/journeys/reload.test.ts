@@ -86,7 +86,8 @@ deny = ["203.0.113.0/24"]
 `,
     )
     hub.run().kill('SIGHUP')
-    await until('the settings are in use', async () => (await settingOf('gateway.deadline_seconds')).value === 900)
+    await until('the settings are in use and written down', async () => (await latest()).origin === 'signal')
+    expect((await settingOf('gateway.deadline_seconds')).value).toBe(900)
     expect(await latest()).toMatchObject({
       ...{ origin: 'signal', author: { kind: 'signal', id: 'SIGHUP' }, outcome: 'watched', waiting: [] },
       applied: ['access.llm.deny', 'log.level', 'gateway.deadline_seconds', 'gateway.keep_alive_seconds'],

@@ -143,10 +143,10 @@ test('a rolling restart cuts none of 30 slow streams and refuses nobody', async 
 test('settings that were set and kept reach the workers; with a file that nobody can start with nobody is replaced', async () => {
   const control = pidOf('control')
   const { failed, answered: whole, stop } = load(2)
-  await hub.admin('PATCH', '/api/config', { set: { 'gateway.idle_timeout_seconds': 33 } })
+  await hub.admin('PATCH', '/api/config', { set: { 'gateway.realtime_idle_seconds': 333 } })
   await hub.run().says('The workers are replaced')
   expect(pidOf('control')).toBe(control)
-  expect(readFileSync(file, 'utf8')).toContain('idle_timeout_seconds = 33')
+  expect(readFileSync(file, 'utf8')).toContain('realtime_idle_seconds = 333')
 
   const good = readFileSync(file, 'utf8')
   writeFileSync(file, `${good}\n[gateway\n`)

@@ -105,4 +105,54 @@ describe('beside a running hub', () => {
     expect(exitCode).toBe(1)
     expect(err).toContain('SIGHUP')
   })
+
+  test('the control plane goes out to a file and in again, previewed before it is done', async () => {
+    await hub.admin('POST', '/api/providers', { name: 'Main 主', type: 'openai', api_key: 'sk-0123456789abcdef' })
+    await hub.admin('POST', '/api/models', { name: 'gpt', remark: '=1+1' })
+    await hub.admin('POST', '/api/model-providers', {
+      model_id: 'gpt',
+      provider_id: 'Main 主',
+      provider_model: 'gpt-x',
+    })
+    const [toml, xlsx] = ['plane.toml', 'plane.xlsx'].map((name) => join(file, '..', name)) as [string, string]
+    env.IMPORT_PASSPHRASE = 'correct horse battery'
+    expect(await hubRun('config', 'export', '--to', toml, '--secrets', 'passphrase')).toMatchObject({ exitCode: 0 })
+    expect(readFileSync(toml, 'utf8')).toContain('api_key_cipher = "sealed:v1.')
+    expect(await hubRun('config', 'export', '--to', xlsx)).toMatchObject({ exitCode: 0 })
+    await hub.admin('PATCH', '/api/models/gpt', { remark: 'changed' })
+    const dry = await hubRun('config', 'import', toml, '--on-conflict', 'update')
+    expect(dry).toMatchObject({ exitCode: 0, out: expect.stringContaining('nothing was changed') })
+    expect((await hub.admin('GET', '/api/models/gpt')).remark).toBe('changed')
+    const done = await hubRun('config', 'import', xlsx, '--on-conflict', 'update', '--yes')
+    expect(done).toMatchObject({ exitCode: 0, out: expect.stringContaining('1 updated') })
+    expect((await hub.admin('GET', '/api/models/gpt')).remark).toBe('=1+1')
+    const audit = (await hub.admin('GET', '/api/audit?limit=5')).data
+    expect(audit).toContainEqual(expect.objectContaining({ action: 'config.import', outcome: 'done' }))
+  })
+
+  test('the same over the API: an export, a dry run, a workbook, faults with their places', async () => {
+    const ask = (path: string, body?: unknown) =>
+      fetch(hub.url + path, {
+        method: body === undefined ? 'GET' : 'POST',
+        headers: {
+          authorization: `Bearer ${adminKey}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+    const exported = await ask('/api/config/export', { format: 'json' })
+    const document = await exported.text()
+    expect(JSON.parse(document).models).toMatchObject([{ name: 'gpt' }])
+    const told = await (await ask('/api/config/import', { document, on_conflict: 'update' })).json()
+    expect(told).toMatchObject({ dry_run: true, counts: { unchanged: expect.any(Number) } })
+    const workbook = Buffer.from(await (await ask('/api/config/export.xlsx')).arrayBuffer()).toString('base64')
+    expect(await (await ask('/api/config/import.xlsx', { workbook, dry_run: false })).json()).toMatchObject({
+      counts: { skipped: 3 },
+    })
+    const wrong = await ask('/api/config/import', {
+      document: 'gatehouse = 1\n[[models]]\nname = "x"\nenabled = "yes"\n',
+    })
+    expect(wrong.status).toBe(400)
+    expect(await wrong.json()).toMatchObject({ errors: [{ path: 'models[0].enabled' }] })
+  })
 })

@@ -21,6 +21,7 @@ import { replaceFile } from '../../platform/files.ts'
 import { createSecrets, findMasterKey } from '../../platform/secrets.ts'
 import { askHub, type HubAnswer } from '../ask-hub.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
+import { exportPlane, importPlane } from '../config-transfer.ts'
 import { printJson, printTable, reportFailure, reportFindings } from '../report.ts'
 import { loadFor } from '../settings.ts'
 import { withConfig, withStore } from '../store.ts'
@@ -132,6 +133,8 @@ export const config: Command = {
       options: configOptions,
       run: rollback,
     },
+    exportPlane,
+    importPlane,
   ],
 }
 

@@ -5,7 +5,7 @@ import type { LogPosition } from '../store.ts'
 import { byteOrderMark, csvLine, type ExportRow } from './csv.ts'
 import type { Filters } from './pieces-store.ts'
 import type { AnalyticsStore } from './store.ts'
-import { toXlsx } from './xlsx.ts'
+import { toXlsx } from '../../platform/spreadsheet/xlsx.ts'
 
 type Rows = AsyncIterable<ExportRow> | Iterable<ExportRow>
 

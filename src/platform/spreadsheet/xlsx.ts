@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream'
 import { fail } from '../../kernel/errors.ts'
-import type { ExportRow } from './csv.ts'
 import { createZip } from './zip.ts'
+
+export type Cell = string | number | boolean | null
+type ExportRow = Readonly<Record<string, Cell>>
 
 /**
  * A workbook (ECMA-376, https://ecma-international.org/publications-and-standards/standards/ecma-376/) written row by
@@ -30,9 +32,7 @@ async function* workbook(
 ): AsyncGenerator<Buffer> {
   const zip = createZip()
   const line = createLines(columns, times)
-  yield* zip.add('[Content_Types].xml', [contentTypes])
-  yield* zip.add('_rels/.rels', [relations([['officeDocument', 'xl/workbook.xml']])])
-  yield* zip.add('xl/styles.xml', [styles])
+  yield* openWorkbook(zip)
 
   const source = Symbol.asyncIterator in rows ? rows[Symbol.asyncIterator]() : rows[Symbol.iterator]()
   let isOver = false
@@ -63,15 +63,52 @@ async function* workbook(
   } finally {
     if (!isOver) await source.return?.()
   }
-  const names = Array.from({ length: sheets }, (_, index) => index + 1)
+  yield* closeWorkbook(
+    zip,
+    Array.from({ length: sheets }, (_, index) => `Sheet${index + 1}`),
+  )
+}
+
+/** Small sheets of their own names, one after the other in one workbook. */
+export function toWorkbook(
+  sheets: readonly { name: string; columns: readonly string[]; rows: readonly ExportRow[] }[],
+): Readable {
+  return Readable.from(namedSheets(sheets), { objectMode: false })
+}
+
+async function* namedSheets(
+  sheets: readonly { name: string; columns: readonly string[]; rows: readonly ExportRow[] }[],
+): AsyncGenerator<Buffer> {
+  const zip = createZip()
+  yield* openWorkbook(zip)
+  for (const [index, { columns, rows }] of sheets.entries()) {
+    const line = createLines(columns, new Set())
+    const texts = [sheetStart, line.heading, ...rows.map((row, at) => line.row(row, at + 2)), sheetEnd]
+    yield* zip.add(`xl/worksheets/sheet${index + 1}.xml`, texts)
+  }
+  yield* closeWorkbook(
+    zip,
+    sheets.map(({ name }) => name),
+  )
+}
+
+type Zip = ReturnType<typeof createZip>
+
+async function* openWorkbook(zip: Zip): AsyncGenerator<Buffer> {
+  yield* zip.add('[Content_Types].xml', [contentTypes])
+  yield* zip.add('_rels/.rels', [relations([['officeDocument', 'xl/workbook.xml']])])
+  yield* zip.add('xl/styles.xml', [styles])
+}
+
+async function* closeWorkbook(zip: Zip, names: readonly string[]): AsyncGenerator<Buffer> {
   yield* zip.add('xl/workbook.xml', [
     `${xml}<workbook xmlns="${main}" xmlns:r="${office}/relationships"><sheets>${names
-      .map((each) => `<sheet name="Sheet${each}" sheetId="${each}" r:id="rId${each}"/>`)
+      .map((name, index) => `<sheet name="${spelled(name)}" sheetId="${index + 1}" r:id="rId${index + 1}"/>`)
       .join('')}</sheets></workbook>`,
   ])
   yield* zip.add('xl/_rels/workbook.xml.rels', [
     relations([
-      ...names.map((each) => ['worksheet', `worksheets/sheet${each}.xml`] as const),
+      ...names.map((_, index) => ['worksheet', `worksheets/sheet${index + 1}.xml`] as const),
       ['styles', 'styles.xml'],
     ]),
   ])
