@@ -26,7 +26,7 @@ const copy = (from: string, to: string, more: Partial<CopyParts> = {}) => copySt
 /** Texts whose order PostgreSQL, SQLite and JavaScript each see in another way. */
 const awkward = ['a', 'B', 'b', 'Ä', 'z', '', ' ', '~', '_', '行', '\ufffd', '\u{1f600}', 'a_b', 'aB', 'A-b']
 
-describe.each(pairs)('a copy of a store from $name', { timeout: 60_000 }, ({ from, to }) => {
+describe.each(pairs)('a copy of a store from $name', { timeout: 120_000 }, ({ from, to }) => {
   test('holds every row while the hub goes on writing, and takes its place when that has stopped', async () => {
     const [source, target] = [await from.address(), await to.address()]
     const database = await bench.openStore(source)
@@ -56,7 +56,8 @@ describe.each(pairs)('a copy of a store from $name', { timeout: 60_000 }, ({ fro
     expect(second).toMatchObject({ isInPlace: true, inUse: '' })
     // What was there before the first began is not moved again.
     expect(second.rounds[0]!.moved).toBeLessThan(second.rows - 3000)
-    expect(second.rounds.at(-1)).toMatchObject({ moved: 0 })
+    // Nobody writes any more: one round is all it takes.
+    expect(second.rounds).toHaveLength(1)
     expect(await contentsOfStore(store(target))).toEqual(await contentsOfStore(store(source)))
     // And the program works on it: keys, guards and all.
     const again = await bench.openStore(target)
@@ -65,7 +66,11 @@ describe.each(pairs)('a copy of a store from $name', { timeout: 60_000 }, ({ fro
     await expect(orphan.execute(again.kysely)).rejects.toThrow(/foreign key/i)
     await again.close()
   })
+})
 
+/** Both directions, where there are two engines. */
+const crossing = pairs.filter(({ from, to }) => from !== to || all.length === 1)
+describe.each(crossing)('a copy of a store from $name', { timeout: 120_000 }, ({ from, to }) => {
   test('goes on where it was after a value that must be unique has moved from one row to another', async () => {
     const [source, target] = [await from.address(), await to.address()]
     const database = await bench.openStore(source)
@@ -146,7 +151,7 @@ test('rows that differ after all are named by table, and the copy does not take 
   const harmed = copy(source, target, {
     // Behind its back, after the last round has been through the table.
     onProgress({ round, table }) {
-      if (round !== 2 || table !== 'schema_migrations') return
+      if (round !== 1 || table !== 'schema_migrations') return
       const beside = new Sqlite(`${target0}.copying`)
       beside.exec("update backup_runs set message = 'other' where id = 'a-000003'")
       beside.close()
@@ -154,5 +159,5 @@ test('rows that differ after all are named by table, and the copy does not take 
   })
   await expect(harmed).rejects.toThrow(/not what the source is.*backup_runs has other rows/)
   expect(existsSync(target0)).toBe(false)
-  expect(await copy(source, target)).toMatchObject({ isInPlace: true, rounds: [{ moved: 1 }, { moved: 0 }] })
+  expect(await copy(source, target)).toMatchObject({ isInPlace: true, rounds: [{ moved: 1 }] })
 })

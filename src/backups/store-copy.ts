@@ -78,14 +78,16 @@ export async function copyStore(parts: CopyParts): Promise<Copied> {
 
   const rounds: CopyRound[] = []
   let last: Round
-  let inUse = ''
+  // Whatever is written until nobody has it open any more is brought by a round that begins after that.
+  let inUse = await usersOf(from)
   const fill = await openFill(beside.address, { goesOn: true })
   try {
     do last = await bring(parts, { beside, fill, rounds })
-    while (last.moved > caughtUpRows && rounds.length < mostRounds)
-    inUse = await usersOf(from)
-    // Whatever was written until then is brought, too; nobody writes any more.
-    if (inUse === '') last = await bring(parts, { beside, fill, rounds })
+    while (inUse !== '' && last.moved > caughtUpRows && rounds.length < mostRounds)
+    if (inUse !== '') {
+      inUse = await usersOf(from)
+      if (inUse === '') last = await bring(parts, { beside, fill, rounds })
+    }
     const findings = await fill.finish()
     if (findings.length > 0) throw different(findings)
   } finally {

@@ -1,0 +1,266 @@
+/**
+ * `npm run bench -- backup [--gb N] [--rows N] [--only size|load|copy]`: what a backup of a large store takes in time and
+ * memory; what it takes from 200 writes a second; and a copy from SQLite to PostgreSQL while calls arrive, asked the same
+ * before and after. Needs PostgreSQL for its half, and says so when there is none.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { createGauge } from '../../src/backups/index.ts'
+import { createThreads } from '../../src/backups/runner.ts'
+import { loadConfig } from '../../src/config.ts'
+import { migrations } from '../../src/migrations/index.ts'
+import { migrate, openDatabase } from '../../src/platform/database/index.ts'
+import { silentLog } from '../../src/platform/database/testing-log.ts'
+import { startReadOnlyHub } from '../../src/read-only-hub/hub.ts'
+import { providePostgres } from '../../test/harness/services.ts'
+import { fill } from '../analytics/fill.ts'
+import { percentile } from '../soak/memory.ts'
+
+const { values } = parseArgs({
+  options: {
+    gb: { type: 'string', default: '5' },
+    rows: { type: 'string', default: '1000000' },
+    seconds: { type: 'string', default: '30' },
+    only: { type: 'string', default: '' },
+  },
+})
+const launcher = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-backup-'))
+const results = fileURLToPath(new URL('results/', import.meta.url))
+const bytesOfRow = 800
+const secretKey = 'ab'.repeat(32)
+
+type Row = Record<string, unknown>
+type Store = Awaited<ReturnType<typeof openDatabase<Record<string, Row>>>>
+
+/** A run of the program, with the most memory that it was ever seen to have. */
+async function gatehouse(args: string[], dataDir: string, env: Record<string, string> = {}) {
+  const beganAt = performance.now()
+  const child: ChildProcess = spawn(process.execPath, [launcher, ...args, '--json'], {
+    env: {
+      PATH: process.env.PATH!,
+      GATEHOUSE_DATA_DIR: dataDir,
+      GATEHOUSE_CONFIG: '',
+      GATEHOUSE_SECRET_KEY: secretKey,
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  })
+  let out = ''
+  child.stdout!.on('data', (chunk: Buffer) => {
+    out += String(chunk)
+  })
+  let peakMb = 0
+  const watching = setInterval(() => {
+    try {
+      const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))
+      peakMb = Math.max(peakMb, Number(found?.[1] ?? 0) / 1024)
+    } catch {
+      // It has ended.
+    }
+  }, 200)
+  const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  clearInterval(watching)
+  const seconds = Number(((performance.now() - beganAt) / 1000).toFixed(1))
+  return { exitCode, told: out === '' ? {} : (JSON.parse(out) as Row), seconds, peakMb: Math.round(peakMb) }
+}
+
+/** Backup, verification and restore of a store of so many bytes, each in a process of its own. */
+async function measureSize() {
+  const dataDir = join(folder, 'size')
+  mkdirSync(dataDir)
+  const filled = await fill(
+    join(dataDir, 'gatehouse.db'),
+    Math.round((Number(values.gb) * 1e9) / bytesOfRow),
+    Date.now(),
+  )
+  const storeBytes = statSync(join(dataDir, 'gatehouse.db')).size
+  const take = await gatehouse(['backup', 'now'], dataDir)
+  const id = String(take.told.id)
+  const verify = await gatehouse(['backup', 'verify', id], dataDir)
+  const increment = await gatehouse(['backup', 'now', '--increment'], dataDir)
+  const restore = await gatehouse(['backup', 'restore', id, '--yes'], dataDir)
+  rmSync(dataDir, { recursive: true })
+  const show = ({ exitCode, seconds, peakMb, told }: typeof take) => ({ exitCode, seconds, peakMb, bytes: told.bytes })
+  return {
+    ...{ storeBytes, requests: filled.rows, rows: take.told.rows, take: show(take), verify: show(verify) },
+    ...{ increment: show(increment), restore: show(restore) },
+  }
+}
+
+/** One row each; how long a write took, from when it was due, so that none hides behind the one before. */
+async function writeAt(database: Store, perSecond: number, until: () => boolean, mark: string) {
+  const took: number[] = []
+  const kept: Promise<unknown>[] = []
+  let failed = 0
+  const beganAt = performance.now()
+  for (let index = 0; !until(); index++) {
+    const dueAt = beganAt + (index * 1000) / perSecond
+    const leftMs = dueAt - performance.now()
+    if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs))
+    const row = {
+      ...{
+        id: `${mark}${String(index).padStart(8, '0')}`,
+        kind: 'verify',
+        outcome: 'ok',
+        archive_id: '',
+        details: '{}',
+      },
+      ...{ started_at: index, finished_at: 1, bytes: 0, rows_count: 0, message: mark },
+    }
+    const writing = database.kysely.insertInto('backup_runs').values(row).execute()
+    kept.push(
+      writing.then(
+        () => took.push(performance.now() - dueAt),
+        () => failed++,
+      ),
+    )
+  }
+  await Promise.all(kept)
+  return { written: took.length, failed, p50Ms: round(percentile(took, 0.5)), p99Ms: round(percentile(took, 0.99)) }
+}
+
+const round = (value: number) => Number(value.toFixed(1))
+
+/** Full backups one after the other in their thread, beside 200 writes a second, and the same writes without. */
+async function measureLoad(url: string, name: string) {
+  const address = { url, dataDir: folder }
+  const database = await openDatabase<Record<string, Row>>({ ...address, poolSize: 4, log: silentLog })
+  const windowMs = Number(values.seconds) * 1000
+  const forWindow = () => {
+    const endsAt = performance.now() + windowMs
+    return () => performance.now() > endsAt
+  }
+  const before = await writeAt(database, 200, forWindow(), 'before')
+  const place = { kind: 'folder', path: join(folder, `load-${name}`) } as const
+  const runner = createThreads(silentLog)
+  let isDone = false
+  let backups = 0
+  const taking = (async () => {
+    while (!isDone) {
+      await runner.take({
+        ...{
+          id: `bak_load${backups}`,
+          kind: 'full',
+          baseId: '',
+          address,
+          place,
+          recoveryKey: '',
+          version: '',
+          files: [],
+        },
+        ...{ own: { keyId: 'feedbeef', wrap: Buffer.alloc(32, 1) }, sentinel: '', gauge: createGauge() },
+      })
+      backups++
+    }
+  })()
+  const during = await writeAt(database, 200, forWindow(), 'during')
+  isDone = true
+  await taking
+  const { count } = await database.kysely
+    .selectFrom('backup_runs')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('message', 'in', ['before', 'during'])
+    .executeTakeFirstOrThrow()
+  await database.close()
+  const lost = before.written + during.written - Number(count)
+  return { engine: name, backups, before, during, lost, p99MovedMs: round(during.p99Ms - before.p99Ms) }
+}
+
+const questionsOf = (now: number) => [
+  ...['/api/tenants', '/api/users', '/api/keys', '/api/providers', '/api/models', '/api/prices', '/api/logs?limit=200'],
+  `/api/stats/kpi?start_ms=${now - 30 * 86_400_000}&end_ms=${now}`,
+  `/api/stats/top?by=model&metric=tokens&start_ms=${now - 30 * 86_400_000}&end_ms=${now}`,
+  `/api/stats/series?slot_sec=86400&start_ms=${now - 30 * 86_400_000}&end_ms=${now}`,
+]
+
+/** What a hub on that store answers to people, byte for byte. */
+async function answersOf(url: string, now: number): Promise<Map<string, string>> {
+  const { config } = loadConfig({ file: null, env: { GATEHOUSE_SECRET_KEY: secretKey } })
+  const hub = await startReadOnlyHub(config, secretKey, { url, dataDir: folder })
+  const answers = new Map<string, string>()
+  for (const path of questionsOf(now)) {
+    const answer = await fetch(hub.url + path, { headers: { authorization: `Bearer ${hub.token}` } })
+    const text = await answer.text()
+    if (answer.status !== 200) throw new Error(`${path} answered ${answer.status}: ${text.slice(0, 300)}`)
+    // When it was asked, and how far behind that the ledger was, is not what the store says.
+    answers.set(path, text.replace(/"((?:data_)?as_of|lag_ms)":(\d+|"[^"]*")/g, '"$1":0'))
+  }
+  await hub.stop()
+  return answers
+}
+
+/** Copies while rows are written, then the rest when the writer has gone, and asks both stores the same. */
+async function measureCopy(from: string, to: string) {
+  const database = await openDatabase<Record<string, Row>>({ url: from, dataDir: folder, poolSize: 2, log: silentLog })
+  let isDone = false
+  const writing = writeAt(database, 50, () => isDone, 'copied')
+  const online = await gatehouse(['store', 'copy', '--from', from, '--to', to], folder)
+  isDone = true
+  const written = await writing
+  await database.close()
+  const rest = await gatehouse(['store', 'copy', '--from', from, '--to', to], folder)
+  // On a whole minute: answers that speak of now would differ by themselves.
+  const now = Math.floor(Date.now() / 60_000) * 60_000
+  const [before, after] = [await answersOf(from, now), await answersOf(to, now)]
+  const differing = [...before].filter(([path, text]) => after.get(path) !== text).map(([path]) => path)
+  for (const path of differing)
+    console.error(
+      `${path}\n  before ${cut(before.get(path)!, after.get(path)!)}\n  after  ${cut(after.get(path)!, before.get(path)!)}`,
+    )
+  const show = ({ exitCode, seconds, peakMb, told }: typeof online) => ({
+    ...{ exitCode, seconds, peakMb, rows: told.rows, rounds: told.rounds, isInPlace: told.isInPlace },
+  })
+  return { online: show(online), rest: show(rest), written, questions: before.size, differing }
+}
+
+/** Where one text first is not the other. */
+function cut(text: string, other: string): string {
+  let at = 0
+  while (at < text.length && text[at] === other[at]) at++
+  return text.slice(Math.max(0, at - 60), at + 120)
+}
+
+const machine = {
+  machine: `${cpus()[0]?.model}, ${availableParallelism()} cores`,
+  node: process.version,
+  load: loadavg()[0]!.toFixed(1),
+}
+const isWanted = (part: string) => values.only === '' || values.only === part
+mkdirSync(results, { recursive: true })
+function keep(part: string, result: object) {
+  const text = JSON.stringify({ ...machine, ...result }, null, 2)
+  console.log(text)
+  writeFileSync(join(results, `${part}.json`), `${text}\n`)
+}
+
+const provided = isWanted('load') || isWanted('copy') ? await providePostgres() : null
+const postgres = provided !== null && 'service' in provided ? provided.service : null
+if (provided !== null && 'missing' in provided) console.error(provided.missing)
+try {
+  if (isWanted('size')) keep(`size-${values.gb}-gb`, await measureSize())
+  const file = join(folder, 'gatehouse.db')
+  const sqlite = `sqlite:${file}`
+  if (isWanted('load') || isWanted('copy')) await fill(file, Number(values.rows), Date.now())
+  if (isWanted('copy') && postgres !== null) keep('copy', await measureCopy(sqlite, postgres.url))
+  if (isWanted('load')) {
+    const both = [await measureLoad(sqlite, 'sqlite')]
+    if (postgres !== null)
+      both.push(await measureLoad(isWanted('copy') ? postgres.url : await migrated(postgres.url), 'postgres'))
+    keep('load', { engines: both })
+  }
+} finally {
+  if (postgres !== null) await postgres.destroy()
+  rmSync(folder, { recursive: true, force: true })
+}
+
+async function migrated(url: string): Promise<string> {
+  const database = await openDatabase({ url, dataDir: folder, log: silentLog })
+  await migrate(database, migrations, { log: silentLog })
+  await database.close()
+  return url
+}
