@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   createWriteStream,
   fsyncSync,
@@ -7,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statfsSync,
@@ -100,4 +102,29 @@ export function syncFile(path: string): void {
   } finally {
     closeSync(handle)
   }
+}
+
+/** The end of a text file, from the beginning of a line; null when there is none. */
+export function readTail(path: string, mostBytes: number): string | null {
+  const size = readFileSize(path)
+  if (size === null) return null
+  const bytes = Buffer.alloc(Math.min(size, mostBytes))
+  const handle = openSync(path, 'r')
+  try {
+    readSync(handle, bytes, 0, bytes.length, size - bytes.length)
+  } finally {
+    closeSync(handle)
+  }
+  const text = bytes.toString('utf8')
+  return size > mostBytes ? text.slice(text.indexOf('\n') + 1) : text
+}
+
+/** Writes a file for its owner alone, in the place of what is there. */
+export function writePrivateFile(path: string, content: string | Buffer): void {
+  writeFileSync(path, content, { mode: 0o600 })
+  chmodSync(path, 0o600)
+}
+
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }

@@ -16,6 +16,7 @@ const layers: readonly (readonly string[])[] = [
     'log-announcements',
     'migration-snapshot',
     'drill-questions',
+    'doctor-bundle',
     'doctor-parts',
     'maintenance-parts',
     'app',

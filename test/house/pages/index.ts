@@ -1,6 +1,7 @@
 import { renderCli } from './cli.ts'
 import { renderErrors } from './errors.ts'
 import { renderExample } from './example.ts'
+import { renderFailures } from './failures.ts'
 import { renderSettings } from './settings.ts'
 
 /** Every generated file: its path from the repository's root, and what has to stand in it. */
@@ -9,4 +10,5 @@ export const pages: readonly { path: string; render(): string }[] = [
   { path: 'docs/reference/settings.md', render: renderSettings },
   { path: 'docs/reference/errors.md', render: renderErrors },
   { path: 'docs/reference/cli.md', render: renderCli },
+  { path: 'docs/reference/failures.md', render: renderFailures },
 ]
