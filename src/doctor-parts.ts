@@ -9,7 +9,8 @@ import { type Database, migrationStatus, openDatabase } from './platform/databas
 import { createUpstreams, type Upstreams } from './platform/fetch.ts'
 import { createLog } from './platform/log.ts'
 import { createSecrets, findMasterKey } from './platform/secrets.ts'
-import { packages } from './version.ts'
+import { openUsageAudit, type UsageTables } from './usage/index.ts'
+import { packages, programFolder } from './version.ts'
 
 type Around = {
   loaded: Pick<Loaded, 'config'> & Partial<Pick<Loaded, 'origins' | 'warnings'>>
@@ -36,7 +37,7 @@ export function doctorParts({
     return masterKey === null ? null : createSecrets(masterKey)
   }
   return {
-    ...{ settings: config, complaints: warnings ?? [], env, clock, isHub, packages, openStore },
+    ...{ settings: config, complaints: warnings ?? [], env, clock, isHub, packages, programFolder, openStore },
     whereOf: (setting) => origins?.get(setting)?.where ?? 'default',
     migrationStates: (database) => migrationStatus(database, migrations),
     masterKeyId: () => secretsOf()?.keyId ?? null,
@@ -49,6 +50,18 @@ export function doctorParts({
         { from: undefined, to: undefined, anchor: undefined },
       )
       return { isWhole, rows, told: firstBreak === null ? '' : `${firstBreak.reason}: ${firstBreak.message}` }
+    },
+    async reconcile(database, from) {
+      const audit = openUsageAudit({ db: asTables<UsageTables>(database).kysely, now: clock.now })
+      const { verdict, hours, requests, differing, differences } = await audit.reconcile({
+        ...{ from, retentionDays: config.usage.retention_days, isFix: false },
+      })
+      const first = differences[0]
+      const named = first === undefined ? '' : `; first ${first.measure}: rows ${first.rows}, sums ${first.sums}`
+      return {
+        verdict,
+        told: `${requests} requests of ${hours} hours${differing > 0 ? `, ${differing} differences${named}` : ''}`,
+      }
     },
     async openProviders(database) {
       const secrets = secretsOf()

@@ -3,13 +3,39 @@ import type { Loaded } from './config.ts'
 import { fail } from './kernel/errors.ts'
 import { readTextIfPresent } from './platform/files.ts'
 import type { Log } from './platform/log.ts'
-import { masterKeyPath, type Secrets } from './platform/secrets.ts'
+import { createSecrets, loadMasterKey, masterKeyPath, type Secrets } from './platform/secrets.ts'
 
 /** Where the configuration is, and how the master key's text is had: for backups that a recovery key opens. */
 export function keptFiles({ config, file }: Pick<Loaded, 'config'> & Partial<Pick<Loaded, 'file'>>, secretKey: string) {
   return {
     configurationPath: file ?? null,
     masterKey: () => secretKey || readTextIfPresent(masterKeyPath(config.data.dir)),
+  }
+}
+
+/**
+ * A full backup before a command changes or deletes what is stored; its id. Rejects when it cannot be taken: whoever asks for
+ * `what` shall then decide.
+ */
+export async function keepBefore(
+  loaded: Pick<Loaded, 'config'> & Partial<Pick<Loaded, 'file'>>,
+  { secretKey, version, log, what }: { secretKey: string; version: string; log: Log; what: string },
+): Promise<string> {
+  const { config } = loaded
+  const secrets = createSecrets(loadMasterKey({ secretKey, dataDir: config.data.dir }))
+  const address = { url: config.database.url, dataDir: config.data.dir }
+  try {
+    return await takeBeforeMigrations(
+      { secrets, version, log, address, ...keptFiles(loaded, secretKey) },
+      // Those before it stay, whatever the number for migrations is.
+      config.backups,
+    )
+  } catch (cause) {
+    throw fail(
+      'unavailable',
+      `No backup could be taken before ${what}, so nothing was done: ${(cause as Error).message}. Mend that, name another folder in backups.folder, or add --no-backup.`,
+      { cause },
+    )
   }
 }
 

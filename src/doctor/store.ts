@@ -24,6 +24,16 @@ export type DoctorTables = {
   }
   backup_runs: { kind: string; outcome: string; started_at: number; message: string }
   schema_migrations: { applied_at: number }
+  maintenance_runs: { outcome: string; finished_at: number }
+  deliveries: {
+    id: string
+    channel_id: string
+    channel_name: string
+    state: string
+    reason: string
+    message: string
+    created_at: number
+  }
   request_logs: {
     started_at: number
     provider_name: string
@@ -78,6 +88,29 @@ export function createDoctorStore(db: Kysely<DoctorTables>) {
         .select(({ fn }) => fn.min('applied_at').as('at'))
         .executeTakeFirst()
       return row?.at == null ? null : Number(row.at)
+    },
+    /** When a job of maintenance last came to a result; null when none ever did. */
+    async lastMaintenance(): Promise<number | null> {
+      const row = await db
+        .selectFrom('maintenance_runs')
+        .select(({ fn }) => fn.max('finished_at').as('at'))
+        .where('outcome', 'in', ['ok', 'warn', 'fail'])
+        .executeTakeFirst()
+      return row?.at == null ? null : Number(row.at)
+    },
+    /** The last message of each channel since `from`, as it ended. */
+    async lastDeliveries(from: number) {
+      const rows = await db
+        .selectFrom('deliveries')
+        .select(['channel_id', 'channel_name', 'state', 'reason', 'message'])
+        .where('created_at', '>', from)
+        .where('channel_id', '!=', '')
+        .where('state', 'in', ['delivered', 'failed'])
+        .orderBy('created_at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(2000)
+        .execute()
+      return [...new Map(rows.reverse().map((row) => [row.channel_id, row])).values()]
     },
     /** Models that answered since `from`, used tokens, and have no price. */
     async unpriced(from: number): Promise<{ model: string; provider: string; calls: number }[]> {

@@ -18,6 +18,7 @@ export type DoctorSettings = {
   network: { proxy: string }
   auth: { admin_key: string }
   backups: { enabled: boolean; full_every_hours: number; drill_every_days: number }
+  maintenance: { enabled: boolean }
 }
 
 /** Something wrong or doubtful about the configuration, as its reader says it. */
@@ -39,6 +40,8 @@ export type DoctorParts = {
   isHub: boolean
   /** What package.json needs. */
   packages: readonly string[]
+  /** Where the program lies. */
+  programFolder: string
   /** Where a setting was set. */
   whereOf(setting: string): string
   openStore(): Promise<{ database: Database<DoctorTables>; close(): Promise<void> }>
@@ -46,6 +49,11 @@ export type DoctorParts = {
     database: Database<DoctorTables>,
   ): Promise<{ name: string; appliedAt: number | null; isKnown: boolean }[]>
   verifyAudit(database: Database<DoctorTables>): Promise<{ isWhole: boolean; rows: number; told: string }>
+  /** Whether the ledger's rows since then add up to the sums kept of them. */
+  reconcile(
+    database: Database<DoctorTables>,
+    from: number,
+  ): Promise<{ verdict: 'equal' | 'different' | 'inconclusive'; told: string }>
   /** The fingerprint of the master key; null where the first start would make one. Throws when it cannot be read. */
   masterKeyId(): string | null
   listBackups(): Promise<{ id: string; takenAt: number; fault: string }[]>

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   chownSync,
   closeSync,
   createWriteStream,
@@ -10,6 +11,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  readSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -150,4 +152,29 @@ function keepOwner(path: string, { uid, gid }: { uid: number; gid: number }): vo
   } catch {
     // It becomes ours.
   }
+}
+
+/** The end of a text file, from the beginning of a line; null when there is none. */
+export function readTail(path: string, mostBytes: number): string | null {
+  const size = readFileSize(path)
+  if (size === null) return null
+  const bytes = Buffer.alloc(Math.min(size, mostBytes))
+  const handle = openSync(path, 'r')
+  try {
+    readSync(handle, bytes, 0, bytes.length, size - bytes.length)
+  } finally {
+    closeSync(handle)
+  }
+  const text = bytes.toString('utf8')
+  return size > mostBytes ? text.slice(text.indexOf('\n') + 1) : text
+}
+
+/** Writes a file for its owner alone, in the place of what is there. */
+export function writePrivateFile(path: string, content: string | Buffer): void {
+  writeFileSync(path, content, { mode: 0o600 })
+  chmodSync(path, 0o600)
+}
+
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }

@@ -17,6 +17,7 @@ const layers: readonly (readonly string[])[] = [
     'migration-snapshot',
     'drill-questions',
     'read-only-hub',
+    'doctor-bundle',
     'doctor-parts',
     'maintenance-parts',
     'app',

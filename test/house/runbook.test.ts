@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { findings } from '../../src/doctor/index.ts'
 import { checks } from '../../src/health/checks/index.ts'
 import { reasons } from '../../src/health/probes/probe.ts'
+import { failures } from './failures.ts'
 import { repository } from './imports.ts'
 
 const page = (name: string) => readFileSync(join(repository, 'docs/runbook', `${name}.md`), 'utf8')
@@ -26,4 +27,14 @@ test('every finding of the doctor has its section in the runbook, in both langua
   expect([...english.matchAll(/^## (\w+)$/gm)].map(([, id]) => id)).toEqual(findings.map(({ id }) => id))
   expect(new Set(findings.map(({ id }) => id)).size).toBe(findings.length)
   for (const { id } of findings) expect(chinese).toContain(`**\`${id}\`**`)
+})
+
+test('every failure of the five guides has a test that is there, and findings that there are', () => {
+  const known = new Set(findings.map(({ id }) => id))
+  const text = (file: string) => readFileSync(join(repository, file), 'utf8')
+  for (const { seed, en, findings: ids, tests } of failures) {
+    expect([seed, en, ids.filter((id) => !known.has(id))]).toEqual([seed, en, []])
+    expect([seed, en, tests.length]).toEqual([seed, en, expect.toSatisfy((count: number) => count > 0)])
+    for (const [file, name] of tests) expect([file, name, text(file).includes(name)]).toEqual([file, name, true])
+  }
 })

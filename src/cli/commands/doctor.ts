@@ -1,22 +1,13 @@
-import { ConfigError, type Loaded } from '../../config.ts'
-import {
-  type Area,
-  areas,
-  createWorld,
-  type Diagnosis,
-  type DoctorParts,
-  diagnose,
-  findings,
-  judge,
-  showDiagnosis,
-} from '../../doctor/index.ts'
-import { outsideParts } from '../../doctor-parts.ts'
+import { join } from 'node:path'
+import { type Area, areas, type Diagnosis, judge, showDiagnosis } from '../../doctor/index.ts'
+import { makeBundle } from '../../doctor-bundle.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
-import { packages } from '../../version.ts'
+import { isFolder, writePrivateFile } from '../../platform/files.ts'
+import { packTarball } from '../../platform/tarball.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes, type Terminal } from '../command.ts'
+import { openDoctor } from '../doctor.ts'
 import { printJson, reportUsage } from '../report.ts'
-import { loadFor } from '../settings.ts'
 
 /** Looks at everything, whether the hub runs or not, also where its configuration cannot be read. */
 export const doctor: Command = {
@@ -39,28 +30,45 @@ export const doctor: Command = {
       flags: '--fix',
       summary: { en: 'Mend what can be mended without risk, after saying it', zh: '先列出再修复可安全修复的问题' },
     },
-    { flags: '--dry-run', summary: { en: 'With --fix: say it, and do nothing', zh: '与 --fix 同用：仅列出，不执行' } },
+    {
+      flags: '--bundle <file>',
+      summary: {
+        en: 'Write what helpers need into a .tgz, without secrets, after showing what is in it',
+        zh: '将脱敏后的诊断信息打包为 .tgz，并先列出内容',
+      },
+    },
+    {
+      flags: '--dry-run',
+      summary: {
+        en: 'With --fix or --bundle: say it, and do nothing',
+        zh: '与 --fix 或 --bundle 同用：仅列出，不执行',
+      },
+    },
   ],
   run: examine,
 }
 
 async function examine(call: Call): Promise<ExitCode> {
   const { terminal, options, json } = call
-  if (options.dryRun === true && options.fix !== true)
-    return reportUsage(call, '--dry-run belongs to --fix', '--dry-run 须与 --fix 同用')
+  const isDry = options.dryRun === true
+  if (isDry && options.fix !== true && typeof options.bundle !== 'string')
+    return reportUsage(call, '--dry-run belongs to --fix or --bundle', '--dry-run 须与 --fix 或 --bundle 同用')
   const only = areasOf(options.only)
   const begun = systemClock.monotonic()
-  const found = await lookOnce(call, only)
-  const fixed = options.fix === true ? mend(found, terminal, json, options.dryRun === true) : []
+  const opened = openDoctor(call)
+  const found = await opened.look(only)
+  const fixed = options.fix === true ? mend(found, call, opened.loaded?.config.data.dir ?? '', isDry) : []
   const isMended = fixed.some(({ error }) => error === null)
   // Only a second look proves that it helped.
-  const after = isMended && options.dryRun !== true ? await lookOnce(call, only) : found
+  const after = isMended && !isDry ? await opened.look(only) : found
   const { verdict, counts } = judge(after)
   const tookMs = Math.round(systemClock.monotonic() - begun)
+  const bundle = typeof options.bundle === 'string' ? await pack(call, opened, after, options.bundle, isDry) : null
   if (json) {
     printJson(terminal, {
       ...{ verdict, counts, took_ms: tookMs, findings: after.map(showDiagnosis) },
-      ...(options.fix === true ? { dry_run: options.dryRun === true, fixes: fixed } : {}),
+      ...(options.fix === true ? { dry_run: isDry, fixes: fixed } : {}),
+      ...(bundle === null ? {} : { bundle }),
     })
   } else {
     for (const each of after) tell(terminal, each)
@@ -78,60 +86,67 @@ function areasOf(written: string | boolean | undefined): readonly Area[] {
   throw fail('invalid_request', `--only is one of ${areas.join(', ')}`, { param: '--only' })
 }
 
-async function lookOnce(call: Call, only: readonly Area[]): Promise<Diagnosis[]> {
-  const world = createWorld({ ...partsFor(call), isOffline: call.options.offline === true })
-  try {
-    return await diagnose(findings, world, only)
-  } finally {
-    await world.close()
-  }
-}
+type Mended = { finding: string; what: string; undo: string; error: string | null }
 
-function partsFor(call: Call): Omit<DoctorParts, 'isOffline'> {
-  const { env } = call.terminal
-  let loaded: Loaded
-  try {
-    loaded = loadFor(call)
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    return withoutConfiguration(error, env)
-  }
-  return outsideParts({ loaded, env, secretKey: env.GATEHOUSE_SECRET_KEY ?? '', clock: systemClock })
-}
-
-/** What can be looked at without knowing where anything is. */
-function withoutConfiguration(
-  { findings: complaints }: ConfigError,
-  env: Terminal['env'],
-): Omit<DoctorParts, 'isOffline'> {
-  const unreachable = () => Promise.reject(new Error('The configuration cannot be read'))
-  return {
-    ...{ settings: null, complaints, env, clock: systemClock, isHub: false, packages, whereOf: () => '' },
-    ...{ openStore: unreachable, migrationStates: unreachable, verifyAudit: unreachable, masterKeyId: () => null },
-    ...{ listBackups: unreachable, openProviders: unreachable },
-  }
-}
-
-type Mended = { finding: string; what: string; error: string | null }
-
-/** Says everything first, then does it one by one; what fails does not keep the rest from being mended. */
-function mend(found: readonly Diagnosis[], terminal: Terminal, json: boolean, isDry: boolean): Mended[] {
+/**
+ * Says everything first and writes down how each is undone, then does it one by one; what fails does not keep the rest from
+ * being mended.
+ */
+function mend(found: readonly Diagnosis[], { terminal, json }: Call, dataDir: string, isDry: boolean): Mended[] {
   const fixes = found.flatMap(({ id, fixes }) => fixes.map((fix) => ({ id, ...fix })))
   if (!json) {
     for (const { id, what } of fixes) terminal.out(`→ ${id}: ${what.en} · ${what.zh}`)
     if (fixes.length === 0) terminal.out('Nothing can be mended without risk · 没有可安全自动修复的问题')
   }
-  return fixes.map(({ id, what, apply }) => {
-    if (isDry) return { finding: id, what: what.en, error: null }
+  if (!isDry) keepUndo(fixes, terminal, json, dataDir)
+  return fixes.map(({ id, what, undo, apply }) => {
+    const told = { finding: id, what: what.en, undo }
+    if (isDry) return { ...told, error: null }
     try {
       apply()
-      return { finding: id, what: what.en, error: null }
+      return { ...told, error: null }
     } catch (error) {
       const { message } = error as Error
       if (!json) terminal.err(`✗ ${id}: ${message}`)
-      return { finding: id, what: what.en, error: message }
+      return { ...told, error: message }
     }
   })
+}
+
+/** How things were, as a script that brings them back, last changed first. */
+function keepUndo(
+  fixes: readonly { what: { en: string }; undo: string }[],
+  terminal: Terminal,
+  json: boolean,
+  dataDir: string,
+): void {
+  const lines = fixes.flatMap(({ what, undo }) => (undo === '' ? [] : [`${undo}  # was: ${what.en}`])).reverse()
+  if (lines.length === 0) return
+  const stamp = new Date(systemClock.now()).toISOString().replace(/[:.]/g, '-')
+  const path = dataDir !== '' && isFolder(dataDir) ? join(dataDir, `doctor-undo-${stamp}.sh`) : null
+  if (path !== null) writePrivateFile(path, `#!/bin/sh\n${lines.join('\n')}\n`)
+  if (json) return
+  terminal.out(path === null ? `Undo · 撤销: ${lines.join('; ')}` : `Undo · 撤销: sh ${path}`)
+}
+
+/** Shows what would be in it, then writes it; nothing is written when a secret may be left. */
+async function pack(
+  { terminal, json }: Call,
+  opened: ReturnType<typeof openDoctor>,
+  found: readonly Diagnosis[],
+  file: string,
+  isDry: boolean,
+) {
+  const { lines } = await opened.quick()
+  const atMs = systemClock.now()
+  const parts = makeBundle({ loaded: opened.loaded, env: terminal.env, found, quick: lines.join('\n'), atMs })
+  if (!json) {
+    terminal.out(`${file}${isDry ? ' (not written · 未写入)' : ''}:`)
+    for (const { name, what, bytes, redactions } of parts)
+      terminal.out(`    ${name}  ${bytes} bytes, ${redactions} masked · 脱敏 ${redactions} 处  (${what})`)
+  }
+  if (!isDry) writePrivateFile(file, packTarball(parts, atMs))
+  return { file, written: !isDry, parts: parts.map(({ name, bytes, redactions }) => ({ name, bytes, redactions })) }
 }
 
 const signs = { ok: '✓', warn: '!', fail: '✗', skip: '-', inconclusive: '?' }

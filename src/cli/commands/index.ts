@@ -5,6 +5,7 @@ import { backup } from './backup.ts'
 import { checks } from './checks.ts'
 import { config } from './config.ts'
 import { demo } from './demo.ts'
+import { diagnose } from './diagnose.ts'
 import { doctor } from './doctor.ts'
 import { incidents } from './incidents.ts'
 import { keys } from './keys.ts'
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   migrate,
   config,
   doctor,
+  diagnose,
   keys,
   services,
   sources,

@@ -1,8 +1,9 @@
+import { existsSync, readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { migrations } from '../../migrations/index.ts'
 import { createCommandLine } from '../testing.ts'
 
-const { run } = createCommandLine()
+const { run, path } = createCommandLine()
 const names = migrations.map((migration) => migration.name)
 
 async function statuses() {
@@ -34,4 +35,12 @@ test('a store that cannot be reached is told with the name of the setting’s va
   expect(exitCode).toBe(1)
   expect(err).toContain('DATABASE_URL')
   expect(err).not.toContain('canary')
+})
+
+test('migrate up takes a backup before it changes a store that holds something, and none of an empty one', async () => {
+  await run(['migrate', 'up'])
+  expect(existsSync(path('data/backups'))).toBe(false)
+  await run(['migrate', 'down', '--yes'])
+  expect(await run(['migrate', 'up'])).toMatchObject({ exitCode: 0 })
+  expect(readdirSync(path('data/backups'))).toEqual([expect.stringMatching(/^bak_.*\.ghb$/)])
 })

@@ -1,5 +1,7 @@
+import { keptFiles, snapshotBefore } from '../../migration-snapshot.ts'
 import { migrations } from '../../migrations/index.ts'
 import { migrate as apply, migrateDown, migrationStatus } from '../../platform/database/index.ts'
+import { createSecrets, loadMasterKey } from '../../platform/secrets.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { printJson, printTable, reportUsage } from '../report.ts'
 import { withStore } from '../store.ts'
@@ -20,7 +22,7 @@ export const migrate: Command = {
     },
     {
       name: 'up',
-      summary: { en: 'Apply what is missing', zh: '执行尚未应用的迁移' },
+      summary: { en: 'Apply what is missing, after a backup of what is there', zh: '备份后执行尚未应用的迁移' },
       options: configOptions,
       run: up,
     },
@@ -59,8 +61,15 @@ async function status(call: Call): Promise<ExitCode> {
 }
 
 async function up(call: Call): Promise<ExitCode> {
-  return withStore(call, async ({ database, log }) => {
-    const applied = await apply(database, migrations, { log, version: call.version })
+  return withStore(call, async ({ loaded, database, log }) => {
+    const secretKey = call.terminal.env.GATEHOUSE_SECRET_KEY ?? ''
+    const { version } = call
+    const beforeFirst = async (names: readonly string[]) => {
+      // Only now: a store that holds nothing needs no key yet.
+      const secrets = createSecrets(loadMasterKey({ secretKey, dataDir: loaded.config.data.dir }))
+      await snapshotBefore(loaded.config, { secrets, version, log, ...keptFiles(loaded, secretKey) })(names)
+    }
+    const applied = await apply(database, migrations, { log, version, beforeFirst })
     tell(call, applied, { done: 'applied · 已执行', none: 'Nothing to apply · 无需执行' })
     return exitCodes.ok
   })

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { expect, onTestFinished, test } from 'vitest'
 import { openTestJournal } from '../../platform/journal/testing.ts'
 import { createCommandLine } from '../testing.ts'
@@ -35,4 +35,38 @@ test('a running hub keeps its data', async () => {
   onTestFinished(() => journal.close())
   expect(await run(['reset', '--yes'])).toMatchObject({ exitCode: 1, err: expect.stringContaining('another process') })
   expect(JSON.parse((await run(['keys', 'list', '--json'])).out)).toHaveLength(1)
+})
+
+test('reset --yes takes a backup first, which brings everything back; logs and samples go too', async () => {
+  await run(['migrate', 'up'])
+  await run(['keys', 'create', '--name', 'web'])
+  for (const folder of ['logs', 'telemetry']) {
+    mkdirSync(path(`data/${folder}`), { recursive: true })
+    writeFileSync(path(`data/${folder}/file`), 'x')
+  }
+  const { exitCode, out } = await run(['reset', '--yes', '--json'])
+  expect(exitCode).toBe(0)
+  const { backup } = JSON.parse(out) as { backup: string }
+  expect(readdirSync(path('data'))).not.toContain('logs')
+  expect(readdirSync(path('data'))).not.toContain('telemetry')
+  expect(await run(['backup', 'restore', backup, '--yes'])).toMatchObject({ exitCode: 0 })
+  expect(JSON.parse((await run(['keys', 'list', '--json'])).out)).toMatchObject([{ name: 'web' }])
+})
+
+test('a reset whose backup cannot be taken deletes nothing, unless none is wanted', async () => {
+  await run(['migrate', 'up'])
+  await run(['keys', 'create', '--name', 'web'])
+  writeFileSync(path('no-folder'), '')
+  const env = { GATEHOUSE_BACKUPS_FOLDER: path('no-folder') }
+  expect(await run(['reset', '--yes'], env)).toMatchObject({ exitCode: 1, err: expect.stringContaining('--no-backup') })
+  expect(JSON.parse((await run(['keys', 'list', '--json'])).out)).toHaveLength(1)
+  expect(await run(['reset', '--yes', '--no-backup'], env)).toMatchObject({ exitCode: 0 })
+})
+
+test('demo remove takes a backup first', async () => {
+  await run(['migrate', 'up'])
+  await run(['keys', 'create', '--name', 'web'])
+  const { exitCode, out } = await run(['demo', 'remove', '--json'])
+  expect([exitCode, JSON.parse(out)]).toEqual([0, { requests: 0, backup: expect.stringMatching(/^bak_/) }])
+  expect(readdirSync(path('data/backups'))).toHaveLength(1)
 })

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { mask, settings } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { keepBefore } from '../../migration-snapshot.ts'
 import { migrations } from '../../migrations/index.ts'
 import { removeInside } from '../../platform/data-folder.ts'
 import { countRows, eraseStore } from '../../platform/database/erase.ts'
@@ -14,14 +15,21 @@ import { type OpenStore, withStore } from '../store.ts'
 /** The ledger's journal in the data folder: rows there are not in the store yet. */
 const journalFolder = 'journal'
 
-/** Everything the hub stored is deleted; its settings and its secret key stay. */
+/** What else a hub writes into its data folder; its master key, its settings and its backups stay. */
+const alsoRemoved = [journalFolder, 'audit', 'telemetry', 'logs', 'spool', 'roles']
+
+/** Everything the hub stored is deleted, after a backup of it; its settings, its secret key and its backups stay. */
 export const reset: Command = {
   name: 'reset',
   summary: {
-    en: 'Delete all data of the configured store, after showing what',
-    zh: '列出并删除当前数据库中的全部数据',
+    en: 'Delete all data of the configured store, its logs and samples, after showing what and a backup',
+    zh: '列出并在备份后删除当前数据库的全部数据、日志与采样',
   },
-  options: [...configOptions, { flags: '--yes', summary: { en: 'Really do it', zh: '确认执行' } }],
+  options: [
+    ...configOptions,
+    { flags: '--yes', summary: { en: 'Really do it', zh: '确认执行' } },
+    { flags: '--no-backup', summary: { en: 'Without a backup: nothing brings it back', zh: '不备份：删除后无法恢复' } },
+  ],
   run: (call) => withStore(call, (store) => erase(call, store)),
 }
 
@@ -45,11 +53,21 @@ async function erase(call: Call, { loaded, database, log }: OpenStore): Promise<
     )
   }
   assertStopped(config.data.dir, log)
+  const isEmpty = counts.every(({ rows }) => rows === 0)
+  const kept = isEmpty || call.options.backup === false ? null : await keep(call, loaded, log)
   await eraseStore(database, migrations, { log })
-  removeInside(config.data.dir, journalFolder)
-  if (call.json) printJson(call.terminal, { ok: true, store: where, deleted: counts })
-  else call.terminal.out('Deleted; the next start begins anew · 已删除；下次启动将重新初始化')
+  for (const folder of alsoRemoved) removeInside(config.data.dir, folder)
+  if (call.json) printJson(call.terminal, { ok: true, store: where, deleted: counts, backup: kept })
+  else {
+    if (kept !== null) call.terminal.out(`Kept as ${kept}: gatehouse backup restore ${kept} --yes · 已备份为 ${kept}`)
+    call.terminal.out('Deleted; the next start begins anew · 已删除；下次启动将重新初始化')
+  }
   return exitCodes.ok
+}
+
+function keep(call: Call, loaded: OpenStore['loaded'], log: Log): Promise<string> {
+  const secretKey = call.terminal.env.GATEHOUSE_SECRET_KEY ?? ''
+  return keepBefore(loaded, { secretKey, version: call.version, log, what: 'the reset' })
 }
 
 /** A running hub has its journal to itself: throws `ledger_unavailable` when this one does. */

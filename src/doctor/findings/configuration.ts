@@ -2,8 +2,12 @@ import { bad, defineFinding, ok, type Seen, skip, warn } from '../finding.ts'
 import type { Complaint, World } from '../world.ts'
 
 const isSecret = ({ setting, where }: Complaint) => setting === 'auth.admin_key' || where === 'GATEHOUSE_SECRET_KEY'
-const isFile = ({ level, setting, where }: Complaint) =>
-  level === 'error' && setting === '' && where !== 'GATEHOUSE_SECRET_KEY'
+const isFile = ({ level, setting, where }: Complaint) => level === 'error' && setting === '' && !isVariable(where)
+
+/** A name of the environment, and no place in a file. */
+function isVariable(where: string): boolean {
+  return /^[A-Z][A-Z0-9_]*$/.test(where)
+}
 
 /** What the reader of the configuration says, sorted into what people look for. */
 export const configurationUnreadable = defineFinding({

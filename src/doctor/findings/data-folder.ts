@@ -34,6 +34,7 @@ export const dataFolderMissing = defineFinding({
       [
         {
           what: { en: `make ${path} for its owner alone`, zh: `创建仅属主可用的 ${path}` },
+          undo: `rmdir ${quoted(path)}`,
           apply: () => makeOwnFolder(path),
         },
       ],
@@ -99,7 +100,13 @@ function judgeMode(path: string, en: string, zh: string) {
     `${path} has mode ${mode}`,
     { en: `${en} can be read by others than its owner.`, zh: `${zh}可被属主以外的用户访问。` },
     { en: `chmod go= ${path}; --fix does it.`, zh: `执行 chmod go= ${path}，或使用 --fix。` },
-    [{ what: { en: `chmod go= ${path}`, zh: `chmod go= ${path}` }, apply: () => makeOwnersOnly(path) }],
+    [
+      {
+        what: { en: `chmod go= ${path}`, zh: `chmod go= ${path}` },
+        undo: `chmod ${mode} ${quoted(path)}`,
+        apply: () => makeOwnersOnly(path),
+      },
+    ],
   )
 }
 
@@ -119,7 +126,16 @@ export const leftovers = defineFinding({
         zh: `有 ${found.length} 个由已退出进程遗留的未完成文件。`,
       },
       { en: 'They are of no use: --fix removes them.', zh: '可安全删除，使用 --fix 即可。' },
-      found.map((path) => ({ what: { en: `remove ${path}`, zh: `删除 ${path}` }, apply: () => removeLeftover(path) })),
+      // Half of a file whose writer is dead: whoever needed it has written it anew since.
+      found.map((path) => ({
+        what: { en: `remove ${path}`, zh: `删除 ${path}` },
+        undo: '',
+        apply: () => removeLeftover(path),
+      })),
     )
   },
 })
+
+function quoted(path: string): string {
+  return `'${path.replaceAll("'", "'\\''")}'`
+}

@@ -218,6 +218,29 @@ export const grantMissing = defineFinding({
   },
 })
 
+export const lockWaits = defineFinding({
+  id: 'database_locks',
+  area: 'database',
+  severity: 'major',
+  async run({ postgres }) {
+    const look = await postgres()
+    if (look === null) return skip('the store is SQLite')
+    if (look.kind === 'fault') return waitsFor('the connection')
+    if (look.lockWaits.length === 0) return ok('nobody waits for a lock for long')
+    return bad(
+      look.lockWaits.join('; '),
+      {
+        en: 'Statements have waited for locks of others for more than five seconds.',
+        zh: '有语句等待锁超过五秒。',
+      },
+      {
+        en: 'Who blocks is named: end what it does, or the session (select pg_terminate_backend(PID)); never all idle ones.',
+        zh: '证据中给出了阻塞者：结束其操作或会话（select pg_terminate_backend(PID)），不要终止全部空闲会话。',
+      },
+    )
+  },
+})
+
 export const migrationsPending = defineFinding({
   id: 'migrations_pending',
   area: 'database',

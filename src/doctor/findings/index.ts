@@ -1,14 +1,15 @@
 import type { Finding } from '../finding.ts'
+import { maintenanceLate, webhookSigning } from './alerts.ts'
 import { backupOld, backupUnusable, drillOld } from './backups.ts'
 import { configurationUnreadable, secretWeak, settingDoubtful, settingRefused } from './configuration.ts'
 import { dataFolderMissing, dataFolderOpen, dataFolderUnusable, leftovers, secretKeyOpen } from './data-folder.ts'
-import { connecting, grantMissing, migrationsPending, migrationsUnknown, storeDamaged } from './database.ts'
+import { connecting, grantMissing, lockWaits, migrationsPending, migrationsUnknown, storeDamaged } from './database.ts'
 import { certificateEnding, corsMismatch, proxyBuffers, publicAddressWrong } from './edge.ts'
 import { hubStalled, listenRefused, portTaken } from './hub.ts'
-import { auditBroken, ledgerRejects, priceMissing } from './ledger.ts'
+import { auditBroken, ledgerDrift, ledgerRejects, priceMissing } from './ledger.ts'
 import { diskFull, memoryLow, openFiles } from './machine.ts'
 import { clockSkew, localhostAddresses, proxyVariables, publicNameUnresolved } from './network.ts'
-import { dependencyMissing, runtimeOld } from './program.ts'
+import { dependencyMissing, entryPoints, runtimeOld } from './program.ts'
 import { aliasLoop, modelGone, providerFaults } from './providers.ts'
 import { redisConnecting, redisFull } from './redis.ts'
 import { masterKey } from './secrets.ts'
@@ -17,16 +18,16 @@ import { serviceEmpty, serviceUnreachable } from './services.ts'
 /** Everything the doctor looks for, in the order in which it is told. */
 export const findings: readonly Finding[] = [
   ...[configurationUnreadable, settingRefused, settingDoubtful],
-  ...[runtimeOld, dependencyMissing],
+  ...[runtimeOld, dependencyMissing, entryPoints],
   ...[dataFolderUnusable, dataFolderMissing, dataFolderOpen, leftovers, diskFull, openFiles, memoryLow, clockSkew],
   ...[proxyVariables, localhostAddresses, publicNameUnresolved],
-  ...[portTaken, listenRefused, hubStalled],
-  ...[...connecting, storeDamaged, grantMissing, migrationsPending, migrationsUnknown],
+  ...[portTaken, listenRefused, hubStalled, maintenanceLate],
+  ...[...connecting, storeDamaged, grantMissing, lockWaits, migrationsPending, migrationsUnknown],
   ...[...redisConnecting, redisFull],
   ...[secretWeak, secretKeyOpen, masterKey],
-  ...[auditBroken, ledgerRejects, priceMissing],
+  ...[auditBroken, ledgerRejects, ledgerDrift, priceMissing],
   ...[...providerFaults, modelGone, aliasLoop],
-  ...[serviceEmpty, serviceUnreachable],
+  ...[serviceEmpty, serviceUnreachable, webhookSigning],
   ...[backupOld, backupUnusable, drillOld],
   ...[certificateEnding, publicAddressWrong, proxyBuffers, corsMismatch],
 ]

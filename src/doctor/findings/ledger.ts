@@ -66,6 +66,30 @@ export const ledgerRejects = defineFinding({
   },
 })
 
+export const ledgerDrift = defineFinding({
+  id: 'ledger_drift',
+  area: 'ledger',
+  severity: 'critical',
+  run: (world) =>
+    withTables(world, async ({ database }) => {
+      const { verdict, told } = await world.reconcile(database, world.clock.now() - dayMs)
+      if (verdict === 'equal') return ok(told)
+      if (verdict === 'inconclusive')
+        return unknown(told, { en: 'Rows changed faster than they could be read.', zh: '账目变化过快，无法判定。' })
+      return bad(
+        told,
+        {
+          en: 'The rows of the ledger do not add up to the sums that reports and budgets are answered from.',
+          zh: '账目明细与报表、预算所用的汇总不一致。',
+        },
+        {
+          en: 'gatehouse usage reconcile shows each difference, and with --fix makes the sums anew from the rows; docs/runbook/LedgerDrift.md.',
+          zh: '执行 gatehouse usage reconcile 查看差异，加 --fix 按明细重算汇总；参见 docs/runbook/LedgerDrift.md。',
+        },
+      )
+    }),
+})
+
 export const priceMissing = defineFinding({
   id: 'price_missing',
   area: 'ledger',

@@ -1,4 +1,4 @@
-import { listMissingPackages } from '../../platform/diagnose/machine.ts'
+import { listEntryFaults, listMissingPackages, makeExecutable } from '../../platform/diagnose/machine.ts'
 import { bad, defineFinding, ok } from '../finding.ts'
 
 export const runtimeOld = defineFinding({
@@ -38,6 +38,30 @@ export const dependencyMissing = defineFinding({
       missing.map(({ name, reason }) => `${name}: ${reason}`).join('; '),
       { en: `Packages that the hub needs are missing: ${names}.`, zh: `缺少依赖包：${names}。` },
       { en: 'Run npm ci in the folder of the hub.', zh: '请在程序目录运行 npm ci。' },
+    )
+  },
+})
+
+/** Seed 001's problem 3: what starts the hub may not be run. */
+export const entryPoints = defineFinding({
+  id: 'entry_points',
+  area: 'program',
+  severity: 'major',
+  run: ({ programFolder }) => {
+    const found = listEntryFaults(programFolder)
+    if (found.length === 0) return ok('what starts the hub can be read and run')
+    return bad(
+      found.map(({ path, mode }) => `${path} has mode ${mode}`).join('; '),
+      { en: 'What starts the hub may not be read or run by this user.', zh: '当前用户无权读取或执行启动文件。' },
+      {
+        en: `chmod a+rx ${found.map(({ path }) => path).join(' ')}, or --fix; in an image, before it is built.`,
+        zh: `执行 chmod a+rx ${found.map(({ path }) => path).join(' ')}，或使用 --fix；镜像请在构建前修改。`,
+      },
+      found.map(({ path, mode }) => ({
+        what: { en: `chmod u+rx ${path}`, zh: `chmod u+rx ${path}` },
+        undo: `chmod ${mode} '${path}'`,
+        apply: () => makeExecutable(path),
+      })),
     )
   },
 })

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { freemem, totalmem } from 'node:os'
+import { availableParallelism, freemem, release, totalmem, type, uptime } from 'node:os'
 import { join } from 'node:path'
 import { readTextIfPresent } from '../files.ts'
 
@@ -18,6 +18,26 @@ export function readMode(path: string): { mode: number; uid: number; isFolder: b
 export function makeOwnersOnly(path: string): void {
   const found = readMode(path)
   if (found !== null) chmodSync(path, found.mode & 0o700)
+}
+
+/** What starts the hub, below `folder`, and cannot be run or read by this process. */
+export function listEntryFaults(folder: string): { path: string; mode: string }[] {
+  const entries = [
+    { path: join(folder, 'bin/gatehouse'), needs: 0o500 },
+    { path: join(folder, 'src/main.ts'), needs: 0o400 },
+  ]
+  return entries.flatMap(({ path, needs }) => {
+    const found = readMode(path)
+    if (found === null) return []
+    // For its owner: whoever is root is let through everywhere, and would learn of it by the next image.
+    return (found.mode & needs) === needs ? [] : [{ path, mode: found.mode.toString(8).padStart(4, '0') }]
+  })
+}
+
+/** Lets the owner read and run what is at `path`. */
+export function makeExecutable(path: string): void {
+  const found = readMode(path)
+  if (found !== null) chmodSync(path, found.mode | 0o500)
 }
 
 /** Makes a folder for its owner alone. */
@@ -78,6 +98,56 @@ export function readMemory(): { availableBytes: number; totalBytes: number; of: 
   const used = Number(readText('/sys/fs/cgroup/memory.current'))
   if (!(limit > 0 && limit < machine.totalBytes)) return machine
   return { availableBytes: Math.min(machine.availableBytes, limit - used), totalBytes: limit, of: 'container' }
+}
+
+/** What runs here, as helpers ask first. */
+export function tellMachine() {
+  const { availableBytes, totalBytes, of } = readMemory()
+  return {
+    ...{ node: process.versions.node, system: `${type()} ${release()}`, architecture: process.arch },
+    ...{ processors: availableParallelism(), up_seconds: Math.floor(uptime()), is_root: process.getuid?.() === 0 },
+    memory: { of, total_bytes: totalBytes, available_bytes: availableBytes },
+  }
+}
+
+/** Files below a folder with mode and size, a line each; at most `most`. */
+export function listFolder(folder: string, most: number): string[] {
+  const lines: string[] = []
+  const left = ['']
+  for (let at = left.shift(); at !== undefined && lines.length < most; at = left.shift()) {
+    let names: string[]
+    try {
+      names = readdirSync(join(folder, at)).sort()
+    } catch (error) {
+      lines.push(`${at || '.'}: ${(error as NodeJS.ErrnoException).code}`)
+      continue
+    }
+    for (const name of names.slice(0, most)) {
+      const path = join(at, name)
+      const stat = statSync(join(folder, path), { throwIfNoEntry: false })
+      if (stat === undefined) continue
+      lines.push(
+        `${(stat.mode & 0o7777).toString(8).padStart(4, '0')} ${stat.size} ${path}${stat.isDirectory() ? '/' : ''}`,
+      )
+      if (stat.isDirectory()) left.push(path)
+    }
+  }
+  return lines.slice(0, most)
+}
+
+/** How busy the processors are while `wait` waits, in percent; null where /proc does not tell. */
+export async function readProcessorUse(wait: () => Promise<void>): Promise<number | null> {
+  const [before] = [readProcessorTimes(), await wait()]
+  const after = readProcessorTimes()
+  if (before === null || after === null || after.all <= before.all) return null
+  return 100 * (1 - (after.idle - before.idle) / (after.all - before.all))
+}
+
+// https://man7.org/linux/man-pages/man5/proc_stat.5.html: user nice system idle iowait irq softirq steal
+function readProcessorTimes(): { all: number; idle: number } | null {
+  const times = /^cpu +(.*)$/m.exec(readText('/proc/stat'))?.[1]?.split(' ').slice(0, 8).map(Number)
+  if (times === undefined) return null
+  return { all: times.reduce((sum, each) => sum + each, 0), idle: (times[3] ?? 0) + (times[4] ?? 0) }
 }
 
 /** Which of the packages `names` cannot be loaded from where the hub is, each with the reason. */

@@ -32,6 +32,8 @@ export type PostgresLook =
       canCreate: boolean
       /** Tables of the hub that the role may not read or not write. */
       forbidden: string[]
+      /** Who waits for a lock for more than five seconds, and for whom. */
+      lockWaits: string[]
     }
 
 /** Connects once as the hub would, with no pool and no second try, and names what is wrong. Changes nothing. */
@@ -80,6 +82,7 @@ async function readFacts(client: pg.Client, where: string, clock: Clock): Promis
     is_read_only: boolean
     can_create: boolean
     forbidden: string[]
+    lock_waits: string[]
   }>(`
     select current_setting('server_version') as version, current_setting('max_connections') as max,
       (select count(*) from pg_stat_activity where backend_type = 'client backend') as used,
@@ -89,7 +92,11 @@ async function readFacts(client: pg.Client, where: string, clock: Clock): Promis
         and c.relkind = 'r'
         and not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
           and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))
-        order by 1 limit 5) as forbidden`)
+        order by 1 limit 5) as forbidden,
+      array(select format('process %s of %s waits %s s for %s', a.pid, coalesce(a.usename, '?'),
+          extract(epoch from clock_timestamp() - a.query_start)::int, array_to_string(pg_blocking_pids(a.pid), ', '))
+        from pg_stat_activity a where a.datname = current_database() and a.wait_event_type = 'Lock'
+          and a.query_start < clock_timestamp() - interval '5 seconds' order by a.query_start limit 5) as lock_waits`)
   const row = rows[0]!
   return {
     kind: 'open',
@@ -102,6 +109,7 @@ async function readFacts(client: pg.Client, where: string, clock: Clock): Promis
     isReadOnly: row.is_read_only,
     canCreate: row.can_create,
     forbidden: row.forbidden,
+    lockWaits: row.lock_waits,
   }
 }
 

@@ -41,6 +41,8 @@ export async function lookAtRedis(url: string, clock: Clock, timeoutMs = 4000): 
   if (protocol === 'redis:') {
     const spoken = await identifyServer(host, port, Math.min(timeoutMs, 2000))
     if (!spoken.reached) return fault(/ENOTFOUND|EAI_/.test(spoken.code) ? 'name' : 'unreachable', spoken.message)
+    // It says so and hangs up, before a client has asked anything.
+    if (/max number of clients/.test(spoken.firstBytes)) return fault('clients', spoken.firstBytes)
     if (!['redis', 'silent'].includes(spoken.kind)) {
       return fault(
         'not_redis',
