@@ -60,11 +60,13 @@ export const makers: Record<string, Maker> = {
     id: (await hub.admin('GET', '/api/config/revisions')).data[0].id,
   }),
   '/api/backups': async ({ hub }) => ({ id: (await hub.admin('POST', '/api/backups', { kind: 'full' })).id }),
-  // Jobs of the hub are known by their names, and a run of one is waited for by nobody.
   '/api/maintenance/jobs': async () => ({ name: 'service_status' }),
   '/api/maintenance/runs': async ({ hub }) => {
-    const run = await hub.admin('POST', '/api/maintenance/jobs/service_status/run').catch(() => null)
-    return { id: run?.id ?? (await hub.admin('GET', '/api/maintenance/runs')).data[0].id }
+    const { id } = await hub.admin('POST', '/api/maintenance/jobs/service_status/run')
+    // What still runs would look changed by whoever asks for it twice.
+    const isOver = async () => (await hub.admin('GET', `/api/maintenance/runs/${id}`)).finished_at !== null
+    await until('the run has ended', isOver)
+    return { id }
   },
   '/api/sources': async ({ hub }) => {
     const name = `bravo-${Math.random().toString(36).slice(2, 10)}`
