@@ -1,4 +1,4 @@
-import 'element-plus/dist/index.css'
+import './kit.css'
 import 'element-plus/theme-chalk/dark/css-vars.css'
 import './style.css'
 import { QueryClient, VueQueryPlugin } from '@tanstack/vue-query'

@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { provideChromium } from '../harness/services.ts'
 
-export type View = { language?: 'en' | 'zh-CN'; theme?: 'light' | 'dark'; width?: number; height?: number }
+export type View = {
+  language?: 'en' | 'zh-CN'
+  theme?: 'light' | 'dark'
+  width?: number
+  height?: number
+  /** What another browser kept, such as its session; nothing is cached. */
+  storage?: Awaited<ReturnType<BrowserContext['storageState']>>
+}
 
 /** A page of the console, and what went wrong on it that nobody expects: errors of scripts, requests that failed. */
 export type Opened = { page: Page; context: BrowserContext; faults: string[] }
@@ -26,10 +33,11 @@ export async function openBrowser() {
     /** A browser of somebody's own: nothing is shared with others. */
     async open(
       url: string,
-      { language = 'en', theme = 'light', width = 1280, height = 800 }: View = {},
+      { language = 'en', theme = 'light', width = 1280, height = 800, storage }: View = {},
     ): Promise<Opened> {
       const context = await browser.newContext({
         viewport: { width, height },
+        ...(storage === undefined ? {} : { storageState: storage }),
         locale: language,
         colorScheme: theme,
         timezoneId: 'Asia/Shanghai',

@@ -2,7 +2,7 @@ import { List } from '@element-plus/icons-vue'
 import { definePage, defineTexts } from '../../page.ts'
 
 export const call = definePage({
-  ...{ name: 'call', path: '/calls/:id', group: 'watch', role: 'user', icon: List },
+  ...{ name: 'call', path: '/calls/:id', group: 'watch', role: 'tenant_admin', icon: List },
   isHidden: true,
   component: () => import('./call.vue'),
   texts: defineTexts(

@@ -2,7 +2,7 @@ import { List } from '@element-plus/icons-vue'
 import { defineList, defineTexts } from '../../page.ts'
 
 export const calls = defineList({
-  ...{ name: 'calls', path: '/calls', group: 'watch', role: 'user', icon: List },
+  ...{ name: 'calls', path: '/calls', group: 'watch', role: 'tenant_admin', icon: List },
   resource: {
     list: 'api/logs',
     page: ({ id }) => `/calls/${encodeURIComponent(String(id))}`,

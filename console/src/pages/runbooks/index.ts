@@ -2,7 +2,7 @@ import { Notebook } from '@element-plus/icons-vue'
 import { defineList, defineTexts } from '../../page.ts'
 
 export const runbooks = defineList({
-  ...{ name: 'runbooks', path: '/runbooks', group: 'operate', role: 'user', icon: Notebook },
+  ...{ name: 'runbooks', path: '/runbooks', group: 'operate', role: 'tenant_admin', icon: Notebook },
   resource: {
     list: 'api/runbooks',
     id: 'name',
