@@ -23,7 +23,9 @@ export function openDoctor(call: Call) {
   const loaded = read instanceof ConfigError ? null : read
   const worldOf = () =>
     createWorld({
-      ...(read instanceof ConfigError ? withoutConfiguration(read, env) : outsideParts({ loaded: read, env, secretKey: env.GATEHOUSE_SECRET_KEY ?? '', clock: systemClock })),
+      ...(read instanceof ConfigError
+        ? withoutConfiguration(read, env)
+        : outsideParts({ loaded: read, env, secretKey: env.GATEHOUSE_SECRET_KEY ?? '', clock: systemClock })),
       isOffline: call.options.offline === true,
     })
   return {
@@ -71,6 +73,3 @@ function withoutConfiguration(
     ...{ listBackups: unreachable, openProviders: unreachable, reconcile: unreachable },
   }
 }
-
-// What goes wrong is told by the findings.
-const quiet = createLog({ level: 'critical', format: 'text', stream: { write() {} } })

@@ -3,9 +3,9 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { readSheet } from 'read-excel-file/node'
 import { expect, onTestFinished, test } from 'vitest'
+import { toXlsx } from '../../platform/spreadsheet/xlsx.ts'
 import type { ExportRow } from './csv.ts'
 import { exportFormats, writeExport } from './export.ts'
-import { toXlsx } from '../../platform/spreadsheet/xlsx.ts'
 
 const about = { as_of: 1, is_exact: true }
 const columns = ['id', 'name', 'amount', 'is_stream', 'started_at']

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
 import { type Scope, showTenantId } from '../../kernel/scope.ts'
+import { toXlsx } from '../../platform/spreadsheet/xlsx.ts'
 import { countDetails } from '../details.ts'
 import type { LogPosition } from '../store.ts'
 import { byteOrderMark, csvLine, type ExportRow } from './csv.ts'
 import type { Filters } from './pieces-store.ts'
 import type { AnalyticsStore } from './store.ts'
-import { toXlsx } from '../../platform/spreadsheet/xlsx.ts'
 
 type Rows = AsyncIterable<ExportRow> | Iterable<ExportRow>
 
