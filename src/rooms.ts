@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { type AlertTables, createAlerts } from './alerts/index.ts'
 import { type BackupTables, createBackups } from './backups/index.ts'
 import type { Applier } from './config/live.ts'
@@ -9,11 +9,8 @@ import type { Loaded } from './config.ts'
 import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
 import { type DoctorTables, doctorRoutes } from './doctor/index.ts'
-import { doctorParts } from './doctor-parts.ts'
-import { createQuestions } from './drill-questions.ts'
 import {
   createGateway,
-  type Gateway,
   type GatewayTables,
   gatewayShapes,
   openSyntheticProviders,
@@ -21,29 +18,27 @@ import {
 } from './gateway/index.ts'
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
 import { createPublicPaths } from './http/access/public-paths.ts'
+import { bodyLimitOf } from './http/body.ts'
 import { contextOf } from './http/context.ts'
-import { createRoles, type Roles, type ServerRole } from './http/roles.ts'
-import { createIdentity, type Identity, type IdentityTables } from './identity/index.ts'
-import { type ActionLevers, createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
+import { createCorsHeaders } from './http/cors-headers.ts'
+import { createRoles, type ServerRole } from './http/roles.ts'
+import { createIdentity, type IdentityTables } from './identity/index.ts'
+import { createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
 import type { Clock } from './kernel/clock.ts'
-import { derive } from './kernel/derive.ts'
-import { fail, HubError } from './kernel/errors.ts'
+import type { Closers } from './kernel/closing.ts'
+import { fail } from './kernel/errors.ts'
 import { createHeartbeats, type Heartbeats } from './kernel/heartbeats.ts'
 import type { Principal } from './kernel/principal.ts'
-import { everything } from './kernel/scope.ts'
 import { createMaintenance, type MaintenanceTables } from './maintenance/index.ts'
-import { maintenanceWorld } from './maintenance-parts.ts'
 import { migrations } from './migrations/index.ts'
 import type { Database } from './platform/database/index.ts'
-import { createUpstreams } from './platform/fetch.ts'
-import { listFiles } from './platform/files.ts'
 import { noLeases } from './platform/lease/none.ts'
 import type { LogControl } from './platform/log.ts'
 import { logSettings, type Platform } from './platform/open.ts'
 import type { Seat } from './platform/processes/seat.ts'
 import { createSpools } from './platform/spool.ts'
 import { createHubQuestions } from './read-only-hub/index.ts'
-import { createRisk, type RiskRow, type RiskTables } from './risk/index.ts'
+import { createRisk, type RiskTables } from './risk/index.ts'
 import {
   contractNames,
   createServiceProxy,
@@ -53,8 +48,8 @@ import {
   openSyntheticServices,
   type ServicesTables,
 } from './services/index.ts'
-import { createSources, type SourceRow, type SourcesTables } from './sources/index.ts'
-import { createSystemLogs, createTelemetry, type Telemetry } from './telemetry/index.ts'
+import { createSources, type SourcesTables } from './sources/index.ts'
+import { createSystemLogs, createTelemetry } from './telemetry/index.ts'
 import { createTransfer } from './transfer/index.ts'
 import {
   createUsage,
@@ -65,6 +60,13 @@ import {
   type UsageTables,
 } from './usage/index.ts'
 import { version } from './version.ts'
+import { doctorParts } from './wiring/doctor-parts.ts'
+import { createQuestions } from './wiring/drill-questions.ts'
+import { createActionLevers, createRiskLevers, riskRow } from './wiring/levers.ts'
+import { maintenanceWorld } from './wiring/maintenance-parts.ts'
+import { leftJournalsOf, ownFolder } from './wiring/own-folder.ts'
+import { routesOf } from './wiring/routes.ts'
+import { createWays, isThisMachine } from './wiring/ways.ts'
 
 /** Every table of the store. */
 export type Tables = IdentityTables &
@@ -97,7 +99,7 @@ export type RoomSettings = {
   /** Nobody changes the store. */
   isReadOnly?: boolean
   /** What is opened here and closed with the hub, last opened first. */
-  closers: (() => Promise<unknown> | unknown)[]
+  closers: Closers
 }
 
 export type Rooms = ReturnType<typeof buildRooms>
@@ -129,6 +131,7 @@ export function buildRooms(
   const ownSegments = new Set<string>(contractNames)
   /** First segments below /api that are the hub's own: no plugin service may have them. */
   const isReserved = (name: string) => ownSegments.has(name)
+  const { openWay, openWays, openPluginWay } = createWays(config, { closers, log })
   const usage = createUsage(
     {
       ...{ db, bus, counter, clock, log, metrics, heartbeats, dataDir: ownDir },
@@ -164,13 +167,6 @@ export function buildRooms(
     audit: { retentionDays: () => config.audit.retention_days, folder: join(config.data.dir, 'audit') },
     ownedElsewhere: (tenantId) => services.ownedBy(tenantId),
   })
-  const imageFetch = createUpstreams({
-    allow: config.gateway.image_allow_private,
-    connectTimeoutMs: config.network.connect_timeout_seconds * 1000,
-    proxy: config.network.proxy,
-    log,
-  })
-  closers.push(() => imageFetch.close())
   const conversations = createConversations(
     {
       ...{ db, bus, clock, log, metrics, heartbeats, leases: leasesOf('worker') },
@@ -185,7 +181,7 @@ export function buildRooms(
       isReadOnly,
       secrets,
       upstreams,
-      imageFetch,
+      imageFetch: openWay(config.gateway.image_allow_private),
       quota: usage.quota,
       prices: usage.prices,
       priceOf: usage.priceOfMillions,
@@ -230,7 +226,7 @@ export function buildRooms(
     {
       ...{ db, bus, clock, log, metrics, heartbeats },
       leases: leasesOf('worker'),
-      levers: createLevers(identity),
+      levers: createRiskLevers(identity),
       budgets: usage.budgets,
       namesOf: (ids) => identity.namesOf('user', ids),
     },
@@ -249,16 +245,9 @@ export function buildRooms(
     version,
     heartbeats,
   })
-  const pluginUpstreams = createUpstreams({
-    // Plugins may live in any network of the operator's; metadata addresses stay shut.
-    allow: ['0.0.0.0/0', '::/0'],
-    connectTimeoutMs: config.network.connect_timeout_seconds * 1000,
-    log,
-  })
-  closers.push(() => pluginUpstreams.close())
   const services = createServices(
     {
-      ...{ db, secrets, bus, clock, log, metrics, heartbeats, upstreams: pluginUpstreams },
+      ...{ db, secrets, bus, clock, log, metrics, heartbeats, upstreams: openPluginWay() },
       leases: leasesOf('registry'),
       serviceTokens: identity.serviceTokens,
       byServiceCredential: identity.byServiceCredential,
@@ -269,7 +258,7 @@ export function buildRooms(
       // Without Redis the store alone tells one process what another has heard; one on SQLite, whole, has no other.
       followMs: config.redis.url !== '' || (roles.isWhole && database.engine === 'sqlite') ? 1000 : 250,
       checkAddress(host, port) {
-        if (port !== config.server.port || !isLoopbackHost(host)) return
+        if (port !== config.server.port || !isThisMachine(host)) return
         throw fail(
           'invalid_request',
           `${host}:${port} is this hub itself; register the address the plugin listens on`,
@@ -321,24 +310,19 @@ export function buildRooms(
     services: openSyntheticServices({ db, clock, bus }),
     usage: openSyntheticUsage({ db, clock }),
   })
-  const checkWays = openWays(config.health)
-  /** Ways out to addresses that people set: the hub's own people, and those of tenants. */
-  function openWays(ranges: { allow_private: readonly string[]; tenant_allow_private: readonly string[] }) {
-    return {
-      hub: openWay([...config.network.allow_private, ...ranges.allow_private]),
-      tenant: openWay(ranges.tenant_allow_private),
-    }
-  }
-  function openWay(allow: readonly string[]) {
-    const way = createUpstreams({
-      ...{ allow, connectTimeoutMs: config.network.connect_timeout_seconds * 1000, proxy: config.network.proxy, log },
-    })
-    closers.push(() => way.close(0))
-    return way
-  }
   const checks = createChecks(
     {
-      ...{ db, secrets, heartbeats, bus, clock, log, metrics, ways: checkWays, leases: leasesOf('worker') },
+      ...{
+        db,
+        secrets,
+        heartbeats,
+        bus,
+        clock,
+        log,
+        metrics,
+        ways: openWays(config.health),
+        leases: leasesOf('worker'),
+      },
       world: {
         own: (name) => health.verdicts().find(({ check }) => check === name) ?? null,
         provider: gateway.providerStanding,
@@ -438,151 +422,17 @@ export function buildRooms(
   const transfer = createTransfer({
     ...{ db, secrets, bus, clock, version, env: process.env, shapes: gatewayShapes },
   })
-  const all = {
-    core: [...identity.routes, ...gateway.routes, ...usage.routes.filter(({ path }) => !isRegistry(path))].concat(
-      telemetry.routes,
-      systemLogs.routes,
-      sources.routes,
-      checks.routes,
-      conversations.routes,
-      risk.routes,
-      alerts.routes,
-      incidents.routes,
-      backups.routes,
-      maintenance.routes,
-      doctor,
-      reload.routes,
-      transfer.routes,
-    ),
-    registry: [
-      ...services.routes.filter(({ path }) => !isBelowGateway(path)),
-      ...usage.routes.filter(({ path }) => isRegistry(path)),
-    ],
-    gateway: [...serviceProxy.routes, ...services.routes.filter(({ path }) => isBelowGateway(path))],
-  }
-  /** What this process answers: every one says how it is. */
-  const routes = [
-    ...(roles.has('core') ? all.core : []),
-    ...(roles.has('registry') ? all.registry : []),
-    ...(roles.has('gateway') ? all.gateway : []),
-    ...health.routes,
-  ]
-  for (const segment of [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment)) ownSegments.add(segment)
+  const others = [telemetry, systemLogs, sources, checks, conversations, risk, alerts, incidents, backups, maintenance]
+  const { routes, segments } = routesOf(
+    {
+      core: [identity, gateway, ...others, { routes: doctor }, reload, transfer],
+      ...{ usage, services, serviceProxy, health },
+    },
+    roles,
+  )
+  for (const segment of segments) ownSegments.add(segment)
   return {
     ...{ identity, gateway, usage, conversations, health, checks, services, serviceProxy, telemetry, systemLogs },
     ...{ sources, risk, alerts, incidents, backups, maintenance, demo, routes, roles, reload },
-  }
-}
-
-/**
- * Beside a gateway on the same data folder, the others keep what is one process's own in folders of theirs. Of a node
- * with workers it is the control process that has the folder: it is there whatever their number.
- */
-function ownFolder(folder: string, roles: Roles, seat?: Seat): string {
-  if (seat !== undefined) return seat.kind === 'control' ? folder : join(folder, 'workers', seat.name)
-  return roles.has('gateway') ? folder : join(folder, 'roles', roles.name)
-}
-
-/** Folders of workers that are no more: rows may have been left in their journals. */
-function leftJournalsOf(folder: string, seat?: Seat): () => string[] {
-  return () => {
-    const living = new Set(seat?.link.family().map(({ name }) => name))
-    return listFiles(join(folder, 'workers', '*')).filter((path) => !living.has(basename(path)))
-  }
-}
-
-/** Where this process writes its log files. */
-export function logFolder({ data, log, server }: Loaded['config'], seat?: Seat): string {
-  const roles = createRoles(server.roles)
-  return log.dir === '' ? join(ownFolder(data.dir, roles, seat), 'logs') : ownFolder(log.dir, roles, seat)
-}
-
-/** An area's own limit where it has one, never more than the general one. */
-function bodyLimitOf(own: number, general: number): number {
-  return Math.min(own || general, general)
-}
-
-/** What plugins are told of themselves, where they registered. */
-function isRegistry(path: string): boolean {
-  return path.startsWith('/api/registry/')
-}
-
-/** Seed 002's `/gateway/services`, which its gateway answers. */
-function isBelowGateway(path: string): boolean {
-  return path.startsWith('/gateway/')
-}
-
-/** `keys` of `/api/keys/:id`. */
-function firstSegment({ path }: { path: string }): string[] {
-  const found = /^\/api\/([^/:*]+)/.exec(path)
-  return found === null ? [] : [found[1]!]
-}
-
-function isLoopbackHost(host: string): boolean {
-  return /^(localhost|127\.[\d.]+|0\.0\.0\.0|\[?::1\]?|\[?::\]?)$/i.test(host)
-}
-
-/** What lets a page of an allowed origin read an answer of the raw paths; the control app has its own. */
-function createCorsHeaders(origins: () => readonly string[]): (origin: string | undefined) => string[] {
-  const allowedNow = derive(
-    () => [origins()],
-    (list) => new Set(list),
-  )
-  return (origin) => {
-    const allowed = allowedNow()
-    const isAny = allowed.has('*')
-    if (origin === undefined || !(isAny || allowed.has(origin))) return []
-    return ['access-control-allow-origin', isAny ? '*' : origin, 'vary', 'origin']
-  }
-}
-
-/** A row of a foreign gateway has no tenant of ours, and says of a failure only that it was one. */
-function riskRow(row: SourceRow, source: string): RiskRow {
-  const outcome = row.status < 400 ? 'success' : 'failure'
-  return { ...row, id: String(row.id), source, tenantId: '', provider: '', outcome }
-}
-
-/** What the risk room may do to keys, and where it writes that down. */
-function createLevers({ keys, audit }: Pick<Identity, 'keys' | 'audit'>) {
-  return {
-    async isKeyEnabled(keyId: string) {
-      return keys.get(everything, keyId).then(
-        ({ enabled }) => enabled,
-        (error: unknown) => {
-          if (error instanceof HubError && error.code === 'not_found') return null
-          throw error
-        },
-      )
-    },
-    async setKeyEnabled(keyId: string, enabled: boolean) {
-      await keys.patch(everything, keyId, { enabled })
-    },
-    async audit(action: string, target: string) {
-      const open = await audit.begin({
-        ...{ action, target, principal: null, before: null, requestId: '', traceId: '', clientIp: '', userAgent: '' },
-        actor: { kind: 'hub', id: 'risk', name: 'risk' },
-      })
-      return (code: string, after: unknown) => open.end({ status: code === '' ? 200 : 500, code, after })
-    },
-  }
-}
-
-/** What actions of incidents may do. */
-function createActionLevers(
-  gateway: Pick<Gateway, 'findProvider' | 'setProviderEnabled'>,
-  keys: Identity['keys'],
-  collectors: Telemetry['collectors'],
-): ActionLevers {
-  return {
-    ...{ provider: gateway.findProvider, setProviderEnabled: gateway.setProviderEnabled },
-    ...{ collectors: collectors.names, restartCollector: collectors.restart },
-    key: (scope, id) =>
-      keys.get(scope, id).catch((error: unknown) => {
-        if (error instanceof HubError && error.code === 'not_found') return null
-        throw error
-      }),
-    async changeKey(scope, id, change) {
-      await keys.patch(scope, id, change)
-    },
   }
 }

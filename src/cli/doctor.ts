@@ -9,10 +9,10 @@ import {
   diagnoseQuickly,
   findings,
 } from '../doctor/index.ts'
-import { outsideParts } from '../doctor-parts.ts'
 import { systemClock } from '../kernel/clock.ts'
-import { logFolder } from '../rooms.ts'
 import { packages, programFolder } from '../version.ts'
+import { outsideParts } from '../wiring/doctor-parts.ts'
+import { logFolder } from '../wiring/own-folder.ts'
 import type { Call, Terminal } from './command.ts'
 import { loadFor } from './settings.ts'
 

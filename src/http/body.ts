@@ -22,6 +22,11 @@ export function readBody(request: IncomingMessage, options: { maxBytes: number }
   return readEncoded(request, encoding.toLowerCase(), options.maxBytes)
 }
 
+/** An area's own limit where it has one, never more than the general one. */
+export function bodyLimitOf(own: number, general: number): number {
+  return Math.min(own || general, general)
+}
+
 /** Lets the caller finish sending, so that it can read our refusal; cuts it off after `limitMs`. */
 export function discardBody(request: IncomingMessage, limitMs = 2000): void {
   if (request.complete || request.destroyed) return

@@ -14,11 +14,11 @@ import {
   type Setting,
   settings,
 } from '../../config.ts'
-import { outsideParts } from '../../doctor-parts.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import { replaceFile } from '../../platform/files.ts'
 import { createSecrets, findMasterKey } from '../../platform/secrets.ts'
+import { outsideParts } from '../../wiring/doctor-parts.ts'
 import { askHub, type HubAnswer } from '../ask-hub.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { exportPlane, importPlane } from '../config-transfer.ts'

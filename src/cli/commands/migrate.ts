@@ -1,7 +1,7 @@
-import { keptFiles, snapshotBefore } from '../../migration-snapshot.ts'
 import { migrations } from '../../migrations/index.ts'
 import { migrate as apply, migrateDown, migrationStatus } from '../../platform/database/index.ts'
 import { createSecrets, loadMasterKey } from '../../platform/secrets.ts'
+import { keptFiles, snapshotBefore } from '../../wiring/migration-snapshot.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { printJson, printTable, reportUsage } from '../report.ts'
 import { withStore } from '../store.ts'

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
-import type { Backups } from './backups/index.ts'
-import type { Config } from './config.ts'
-import type { Health } from './health/index.ts'
-import type { Clock } from './kernel/clock.ts'
-import type { Heartbeats } from './kernel/heartbeats.ts'
+import type { Backups } from '../backups/index.ts'
+import type { Config } from '../config.ts'
+import type { Health } from '../health/index.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Heartbeats } from '../kernel/heartbeats.ts'
 import {
   type Advised,
   bulkQuestion,
@@ -11,17 +11,17 @@ import {
   type Retained,
   readAuditReport,
   readBulkAnswer,
-} from './maintenance/index.ts'
-import type { Database } from './platform/database/index.ts'
-import { createUpkeep } from './platform/database/upkeep.ts'
-import { listOpenToOthers } from './platform/diagnose/machine.ts'
-import { listInstalledPackages, readChangeTime } from './platform/diagnose/packages.ts'
-import type { Upstreams } from './platform/fetch.ts'
-import { readDiskSpace, readTextIfPresent } from './platform/files.ts'
-import { measureArchives } from './platform/log/archive.ts'
-import type { LogControl } from './platform/log.ts'
-import { masterKeyPath } from './platform/secrets.ts'
-import type { SystemLogs, Telemetry } from './telemetry/index.ts'
+} from '../maintenance/index.ts'
+import type { Database } from '../platform/database/index.ts'
+import { createUpkeep } from '../platform/database/upkeep.ts'
+import { listOpenToOthers } from '../platform/diagnose/machine.ts'
+import { listInstalledPackages, readChangeTime } from '../platform/diagnose/packages.ts'
+import type { Upstreams } from '../platform/fetch.ts'
+import { readDiskSpace, readTextIfPresent } from '../platform/files.ts'
+import { measureArchives } from '../platform/log/archive.ts'
+import type { LogControl } from '../platform/log.ts'
+import { masterKeyPath } from '../platform/secrets.ts'
+import type { SystemLogs, Telemetry } from '../telemetry/index.ts'
 
 type Around = {
   config: Config

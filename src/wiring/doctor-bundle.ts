@@ -1,6 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { type Loaded, mask, settings } from './config.ts'
+import { type Loaded, mask, settings } from '../config.ts'
 import {
   type CleanPart,
   cleanParts,
@@ -9,12 +9,12 @@ import {
   manifestOf,
   type Part,
   showDiagnosis,
-} from './doctor/index.ts'
-import { listFolder, tellMachine } from './platform/diagnose/machine.ts'
-import { readTail, readTextIfPresent } from './platform/files.ts'
-import { masterKeyPath } from './platform/secrets.ts'
-import { logFolder } from './rooms.ts'
-import { version } from './version.ts'
+} from '../doctor/index.ts'
+import { listFolder, tellMachine } from '../platform/diagnose/machine.ts'
+import { readTail, readTextIfPresent } from '../platform/files.ts'
+import { masterKeyPath } from '../platform/secrets.ts'
+import { version } from '../version.ts'
+import { logFolder } from './own-folder.ts'
 
 type Around = {
   /** null where the configuration cannot be read. */

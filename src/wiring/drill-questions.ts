@@ -1,7 +1,7 @@
-import type { Smoke } from './backups/index.ts'
-import { openDatabase } from './platform/database/index.ts'
-import type { Log } from './platform/log.ts'
-import type { Secrets } from './platform/secrets.ts'
+import type { Smoke } from '../backups/index.ts'
+import { openDatabase } from '../platform/database/index.ts'
+import type { Log } from '../platform/log.ts'
+import type { Secrets } from '../platform/secrets.ts'
 
 /** As far as these questions go. */
 type Tables = Record<'users' | 'api_keys' | 'models' | 'request_logs', object> & {

@@ -1,5 +1,5 @@
-import type { Bus } from './platform/bus/bus.ts'
-import type { Log } from './platform/log.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import type { Log } from '../platform/log.ts'
 
 /** What the log says of announcements; what rooms do about them is wired in `hub.ts`. */
 export function logAnnouncements(bus: Bus, log: Log): void {

@@ -1,0 +1,53 @@
+import type { Roles } from '../http/roles.ts'
+import type { Route } from '../http/route.ts'
+
+type Routed = { routes: readonly Route[] }
+
+/** Rooms by whose part of the work their routes are; usage and services answer in two. */
+export type RoutedRooms = {
+  core: readonly Routed[]
+  usage: Routed
+  services: Routed
+  serviceProxy: Routed
+  health: Routed
+}
+
+/**
+ * What a process of these roles answers, every one how it is; and the first segments below /api of all that any process
+ * answers, which no plugin service may have.
+ */
+export function routesOf({ core, usage, services, serviceProxy, health }: RoutedRooms, roles: Roles) {
+  const all = {
+    core: [...core.flatMap(({ routes }) => routes), ...usage.routes.filter(({ path }) => !isRegistry(path))],
+    registry: [
+      ...services.routes.filter(({ path }) => !isBelowGateway(path)),
+      ...usage.routes.filter(({ path }) => isRegistry(path)),
+    ],
+    gateway: [...serviceProxy.routes, ...services.routes.filter(({ path }) => isBelowGateway(path))],
+  }
+  return {
+    routes: [
+      ...(roles.has('core') ? all.core : []),
+      ...(roles.has('registry') ? all.registry : []),
+      ...(roles.has('gateway') ? all.gateway : []),
+      ...health.routes,
+    ],
+    segments: [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment),
+  }
+}
+
+/** What plugins are told of themselves, where they registered. */
+function isRegistry(path: string): boolean {
+  return path.startsWith('/api/registry/')
+}
+
+/** Seed 002's `/gateway/services`, which its gateway answers. */
+function isBelowGateway(path: string): boolean {
+  return path.startsWith('/gateway/')
+}
+
+/** `keys` of `/api/keys/:id`. */
+function firstSegment({ path }: { path: string }): string[] {
+  const found = /^\/api\/([^/:*]+)/.exec(path)
+  return found === null ? [] : [found[1]!]
+}
