@@ -15,18 +15,15 @@ export type Looker = () => Look
 
 /** Reads what is counted anyway: calls to models by how they ended, and requests that were turned away. */
 export function createLooker(parts: {
-  metrics: Pick<Metrics, 'collect'>
+  metrics: Pick<Metrics, 'samplesOf'>
   verdicts(): readonly { check: string; state: string }[]
 }): Looker {
   return () => {
     const look = { answered: 0, failed: 0, turnedAway: 0 }
-    for (const { name, samples } of parts.metrics.collect()) {
-      if (name === 'gatehouse_http_refused_total') for (const { value } of samples) look.turnedAway += value
-      if (name !== 'gatehouse_gateway_requests_total') continue
-      for (const { labels, value } of samples) {
-        if (labels.outcome === 'success') look.answered += value
-        if (labels.outcome === 'failure' || labels.outcome === 'truncated') look.failed += value
-      }
+    for (const { value } of parts.metrics.samplesOf('gatehouse_http_refused_total')) look.turnedAway += value
+    for (const { labels, value } of parts.metrics.samplesOf('gatehouse_gateway_requests_total')) {
+      if (labels.outcome === 'success') look.answered += value
+      if (labels.outcome === 'failure' || labels.outcome === 'truncated') look.failed += value
     }
     return { ...look, checks: new Map(parts.verdicts().map(({ check, state }) => [check, state])) }
   }

@@ -28,7 +28,8 @@ describe.each(engines())('days of faults on $name', ({ name, open }) => {
   )
 
   // The order of what is heard at once is the engine's own; one of them is enough to show that ours adds no chance.
-  test.runIf(isSqlite)(
+  const onOne = isSqlite ? test : () => {}
+  onOne(
     'a seed replays exactly, also one that fails: the same day and the same words',
     async () => {
       expect(await run(9, 8)).toEqual(await run(9, 8))

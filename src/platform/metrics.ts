@@ -35,6 +35,8 @@ export type Metrics = {
   beforeRender(fill: () => void): void
   /** The exposition text, at most a second old. */
   render(): Promise<{ contentType: string; text: string }>
+  /** The series of one family as they stand, for whoever looks often: nothing is measured for it. */
+  samplesOf(name: string): readonly Sample[]
   /**
    * Every family with its samples, for whoever keeps them. A sample is the same object each time, with the value of now:
    * it can be known again without reading its labels.
@@ -189,6 +191,10 @@ export function createMetrics({
         rendered = { at: now, text: registry.metrics() }
       }
       return { contentType: registry.contentType, text: await rendered.text }
+    },
+    samplesOf(name) {
+      const own = families.find((each) => each.name === name)?.read() ?? []
+      return [...own, ...others().flatMap((each) => (each.name === name ? each.samples : []))]
     },
     collect() {
       fill(clock.monotonic())

@@ -105,13 +105,13 @@ test('removing leaves nothing synthetic and keeps what really happened', async (
   const { request_logs: requests } = countSynthetic()
   const removed = await demo('remove')
   expect(removed).toMatchObject({ exitCode: 0, err: '' })
-  expect(JSON.parse(removed.out)).toEqual({ requests })
+  expect(JSON.parse(removed.out)).toEqual({ requests, backup: expect.stringMatching(/^bak_/) })
   expect(countSynthetic()).toEqual({ request_logs: 0, usage_hourly: 0, providers: 0, models: 0 })
   const headers = { authorization: `Bearer ${hub.env.ADMIN_KEY}` }
   const plugin = () => fetch(`${hub.url()}/api/demo-plugin/items`, { headers })
   await until('the plugin is gone', async () => (await plugin()).status === 404)
   const again = await demo('remove')
-  expect(JSON.parse(again.out)).toEqual({ requests: 0 })
+  expect(JSON.parse(again.out)).toMatchObject({ requests: 0 })
 
   expect(await hub.stop()).toMatchObject({ exitCode: 0 })
   const audit = await auditLedger({ databaseUrl: '', dataDir: hub.dataDir }, [])
