@@ -7,6 +7,8 @@ export class ApiError extends Error {
   readonly code: string
   readonly detail: string
   readonly requestId: string
+  /** Everything that is wrong, where the hub says more than one thing. */
+  readonly issues: readonly { path: string; message: string }[]
 
   constructor(problem: {
     status: number
@@ -14,12 +16,14 @@ export class ApiError extends Error {
     title?: string
     detail?: string
     requestId?: string
+    errors?: readonly { path: string; message: string }[]
   }) {
     super(problem.detail || problem.title || `HTTP ${problem.status}`)
     this.status = problem.status
     this.code = problem.code ?? ''
     this.detail = problem.detail ?? problem.title ?? ''
     this.requestId = problem.requestId ?? ''
+    this.issues = problem.errors ?? []
   }
 }
 

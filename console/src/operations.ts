@@ -157,6 +157,66 @@ export type Operations = {
       }[]
     }
   }
+  'GET /api/config': {
+    reply: {
+      node: string
+      file: string | null
+      revision_id: string | null
+      watched_until: string | null
+      sections: ({
+        name: string
+        settings: ({
+          name: string
+          section: string
+          value: unknown
+          pending?: unknown
+          default: unknown
+          source: 'default' | 'file' | 'env' | 'flag'
+          where: string
+          kind: 'string' | 'number' | 'boolean' | 'list' | 'json'
+          description: {
+            en: string
+            zh: string
+          }
+          allowed: {
+            en: string
+            zh: string
+          }
+          secret: boolean
+          reloadable: boolean
+        })[]
+      })[]
+    }
+  }
+  'GET /api/config/revisions': {
+    query?: {
+      limit?: number
+      cursor?: string
+    }
+    reply: {
+      data: ({
+        id: string
+        at: string
+        node: string
+        author: {
+          kind: string
+          id: string
+          name: string
+        }
+        origin: 'start' | 'signal' | 'api' | 'command' | 'rollback'
+        outcome: 'watched' | 'kept' | 'rolled_back'
+        reason: string
+        diff: {
+          name: string
+          before: unknown
+          after: unknown
+        }[]
+        applied: string[]
+        waiting: string[]
+      })[]
+      next_cursor: string | null
+    }
+  }
   'GET /api/doctor': {
     query?: {
       area?: 'configuration' | 'program' | 'machine' | 'network' | 'hub' | 'database' | 'redis' | 'secrets' | 'ledger' | 'providers' | 'services' | 'backups' | 'edge'
@@ -357,6 +417,43 @@ export type Operations = {
       } | null
     }
   }
+  'GET /api/incidents/{id}/actions': {
+    path: {
+      id: string
+    }
+    reply: {
+      available: ({
+        action: string
+        title: {
+          en: string
+          zh: string
+        }
+        runbooks: string[]
+        parameters: Record<string, unknown>
+        suggested: Record<string, unknown> | null
+      })[]
+      data: ({
+        id: string
+        action: string
+        target: string
+        parameters: Record<string, unknown>
+        will: {
+          en: string
+          zh: string
+        }
+        undo: {
+          en: string
+          zh: string
+        } | null
+        state: 'intended' | 'done' | 'failed' | 'undoing' | 'undone'
+        error: string
+        by: string
+        at: string
+        ends_at: string | null
+        updated_at: string
+      })[]
+    }
+  }
   'GET /api/incidents/{id}/timeline': {
     path: {
       id: string
@@ -456,6 +553,153 @@ export type Operations = {
         wasted_cached_read?: number
       }[]
       route_log: unknown
+    }
+  }
+  'GET /api/maintenance': {
+    reply: {
+      enabled: boolean
+      data: ({
+        name: string
+        rhythm: 'daily' | 'weekly' | 'monthly'
+        summary: {
+          en: string
+          zh: string
+        }
+        enabled: boolean
+        cron: string
+        zone: string
+        window_minutes: number
+        is_changed: boolean
+        next_at: number | null
+        late_seconds: number
+        last: {
+          id: string
+          job: string
+          state: 'waiting' | 'running' | 'ok' | 'warn' | 'fail' | 'inconclusive'
+          reason: '' | 'job' | 'error' | 'window' | 'killed' | 'missed' | 'stopped'
+          due_at: number
+          until_at: number
+          wanted_by: string
+          node: string
+          begun_at: number | null
+          finished_at: number | null
+          progress: {
+            done: number
+            total: number
+            note: string
+          } | null
+          message: {
+            en: string
+            zh: string
+          }
+          figures: Record<string, number>
+          evidence: string[]
+        } | null
+      })[]
+      open: ({
+        id: string
+        job: string
+        state: 'waiting' | 'running' | 'ok' | 'warn' | 'fail' | 'inconclusive'
+        reason: '' | 'job' | 'error' | 'window' | 'killed' | 'missed' | 'stopped'
+        due_at: number
+        until_at: number
+        wanted_by: string
+        node: string
+        begun_at: number | null
+        finished_at: number | null
+        progress: {
+          done: number
+          total: number
+          note: string
+        } | null
+        message: {
+          en: string
+          zh: string
+        }
+        figures: Record<string, number>
+        evidence: string[]
+      })[]
+    }
+  }
+  'GET /api/maintenance/calendar': {
+    query?: {
+      from?: number
+      to?: number
+    }
+    reply: {
+      from: number
+      to: number
+      data: ({
+        kind: 'planned' | 'run' | 'window'
+        from: number
+        to: number | null
+        name: string
+        state: 'waiting' | 'running' | 'ok' | 'warn' | 'fail' | 'inconclusive' | null
+        run_id: string | null
+      })[]
+      is_cut: boolean
+    }
+  }
+  'GET /api/maintenance/runs': {
+    query?: {
+      job?: string
+      state?: 'waiting' | 'running' | 'ok' | 'warn' | 'fail' | 'inconclusive'
+      limit?: number
+      cursor?: string
+    }
+    reply: {
+      data: ({
+        id: string
+        job: string
+        state: 'waiting' | 'running' | 'ok' | 'warn' | 'fail' | 'inconclusive'
+        reason: '' | 'job' | 'error' | 'window' | 'killed' | 'missed' | 'stopped'
+        due_at: number
+        until_at: number
+        wanted_by: string
+        node: string
+        begun_at: number | null
+        finished_at: number | null
+        progress: {
+          done: number
+          total: number
+          note: string
+        } | null
+        message: {
+          en: string
+          zh: string
+        }
+        figures: Record<string, number>
+        evidence: string[]
+      })[]
+      next_cursor: string | null
+    }
+  }
+  'GET /api/maintenance/runs/{id}': {
+    path: {
+      id: string
+    }
+    reply: {
+      id: string
+      job: string
+      state: 'waiting' | 'running' | 'ok' | 'warn' | 'fail' | 'inconclusive'
+      reason: '' | 'job' | 'error' | 'window' | 'killed' | 'missed' | 'stopped'
+      due_at: number
+      until_at: number
+      wanted_by: string
+      node: string
+      begun_at: number | null
+      finished_at: number | null
+      progress: {
+        done: number
+        total: number
+        note: string
+      } | null
+      message: {
+        en: string
+        zh: string
+      }
+      figures: Record<string, number>
+      evidence: string[]
     }
   }
   'GET /api/models': {
@@ -1115,6 +1359,98 @@ export type Operations = {
       updated_at: string | null
     }
   }
+  'PATCH /api/config': {
+    body: {
+      set: Record<string, unknown>
+    }
+    reply: {
+      revision: {
+        id: string
+        at: string
+        node: string
+        author: {
+          kind: string
+          id: string
+          name: string
+        }
+        origin: 'start' | 'signal' | 'api' | 'command' | 'rollback'
+        outcome: 'watched' | 'kept' | 'rolled_back'
+        reason: string
+        diff: {
+          name: string
+          before: unknown
+          after: unknown
+        }[]
+        applied: string[]
+        waiting: string[]
+      } | null
+      applied: string[]
+      waiting: string[]
+      watched_until: string | null
+      findings: ({
+        level: 'error' | 'warning'
+        where: string
+        setting: string
+        cause: {
+          en: string
+          zh: string
+        }
+        remedy: {
+          en: string
+          zh: string
+        }
+      })[]
+    }
+  }
+  'PATCH /api/maintenance/jobs/{name}': {
+    path: {
+      name: string
+    }
+    body: {
+      enabled?: boolean
+      cron?: string
+      zone?: string
+      window_minutes?: number
+    }
+    reply: {
+      name: string
+      rhythm: 'daily' | 'weekly' | 'monthly'
+      summary: {
+        en: string
+        zh: string
+      }
+      enabled: boolean
+      cron: string
+      zone: string
+      window_minutes: number
+      is_changed: boolean
+      next_at: number | null
+      late_seconds: number
+      last: {
+        id: string
+        job: string
+        state: 'waiting' | 'running' | 'ok' | 'warn' | 'fail' | 'inconclusive'
+        reason: '' | 'job' | 'error' | 'window' | 'killed' | 'missed' | 'stopped'
+        due_at: number
+        until_at: number
+        wanted_by: string
+        node: string
+        begun_at: number | null
+        finished_at: number | null
+        progress: {
+          done: number
+          total: number
+          note: string
+        } | null
+        message: {
+          en: string
+          zh: string
+        }
+        figures: Record<string, number>
+        evidence: string[]
+      } | null
+    }
+  }
   'POST /api/auth/password': {
     body: {
       current_password: string
@@ -1168,6 +1504,156 @@ export type Operations = {
       recovery_codes: string[]
     }
   }
+  'POST /api/config/import': {
+    body: {
+      document: string
+      on_conflict?: 'skip' | 'update' | 'replace'
+      choices?: Record<string, 'skip' | 'update' | 'replace'>
+      passphrase?: string
+      dry_run?: boolean
+    }
+    reply: {
+      dry_run: boolean
+      counts: Record<string, number>
+      items: ({
+        kind: string
+        name: string
+        action: 'created' | 'updated' | 'replaced' | 'unchanged' | 'skipped'
+        changes: string[]
+        note: string
+      })[]
+    }
+  }
+  'POST /api/config/import.xlsx': {
+    body: {
+      workbook: string
+      on_conflict?: 'skip' | 'update' | 'replace'
+      choices?: Record<string, 'skip' | 'update' | 'replace'>
+      passphrase?: string
+      dry_run?: boolean
+    }
+    reply: {
+      dry_run: boolean
+      counts: Record<string, number>
+      items: ({
+        kind: string
+        name: string
+        action: 'created' | 'updated' | 'replaced' | 'unchanged' | 'skipped'
+        changes: string[]
+        note: string
+      })[]
+    }
+  }
+  'POST /api/config/reload': {
+    reply: {
+      revision: {
+        id: string
+        at: string
+        node: string
+        author: {
+          kind: string
+          id: string
+          name: string
+        }
+        origin: 'start' | 'signal' | 'api' | 'command' | 'rollback'
+        outcome: 'watched' | 'kept' | 'rolled_back'
+        reason: string
+        diff: {
+          name: string
+          before: unknown
+          after: unknown
+        }[]
+        applied: string[]
+        waiting: string[]
+      } | null
+      applied: string[]
+      waiting: string[]
+      watched_until: string | null
+      findings: ({
+        level: 'error' | 'warning'
+        where: string
+        setting: string
+        cause: {
+          en: string
+          zh: string
+        }
+        remedy: {
+          en: string
+          zh: string
+        }
+      })[]
+    }
+  }
+  'POST /api/config/revisions/{id}/rollback': {
+    path: {
+      id: string
+    }
+    reply: {
+      revision: {
+        id: string
+        at: string
+        node: string
+        author: {
+          kind: string
+          id: string
+          name: string
+        }
+        origin: 'start' | 'signal' | 'api' | 'command' | 'rollback'
+        outcome: 'watched' | 'kept' | 'rolled_back'
+        reason: string
+        diff: {
+          name: string
+          before: unknown
+          after: unknown
+        }[]
+        applied: string[]
+        waiting: string[]
+      } | null
+      applied: string[]
+      waiting: string[]
+      watched_until: string | null
+      findings: ({
+        level: 'error' | 'warning'
+        where: string
+        setting: string
+        cause: {
+          en: string
+          zh: string
+        }
+        remedy: {
+          en: string
+          zh: string
+        }
+      })[]
+    }
+  }
+  'POST /api/config/validate': {
+    body: {
+      toml?: string
+      live?: boolean
+    }
+    reply: {
+      ok: boolean
+      diff: {
+        name: string
+        before: unknown
+        after: unknown
+      }[]
+      findings: ({
+        level: 'error' | 'warning'
+        where: string
+        setting: string
+        cause: {
+          en: string
+          zh: string
+        }
+        remedy: {
+          en: string
+          zh: string
+        }
+      })[]
+    }
+  }
   'POST /api/incidents/{id}/ack': {
     path: {
       id: string
@@ -1214,6 +1700,77 @@ export type Operations = {
         net_ms: number
         share: number
       })[]
+      updated_at: string
+    }
+  }
+  'POST /api/incidents/{id}/actions': {
+    path: {
+      id: string
+    }
+    body: {
+      action: string
+      parameters?: Record<string, unknown>
+      dry_run?: boolean
+      confirm?: string
+    }
+    reply: {
+      plan: {
+        target: string
+        will: {
+          en: string
+          zh: string
+        }
+        undo: {
+          en: string
+          zh: string
+        } | null
+      } | null
+      confirm: string
+      taken: {
+        id: string
+        action: string
+        target: string
+        parameters: Record<string, unknown>
+        will: {
+          en: string
+          zh: string
+        }
+        undo: {
+          en: string
+          zh: string
+        } | null
+        state: 'intended' | 'done' | 'failed' | 'undoing' | 'undone'
+        error: string
+        by: string
+        at: string
+        ends_at: string | null
+        updated_at: string
+      } | null
+    }
+  }
+  'POST /api/incidents/{id}/actions/{action}/undo': {
+    path: {
+      id: string
+      action: string
+    }
+    reply: {
+      id: string
+      action: string
+      target: string
+      parameters: Record<string, unknown>
+      will: {
+        en: string
+        zh: string
+      }
+      undo: {
+        en: string
+        zh: string
+      } | null
+      state: 'intended' | 'done' | 'failed' | 'undoing' | 'undone'
+      error: string
+      by: string
+      at: string
+      ends_at: string | null
       updated_at: string
     }
   }
@@ -1666,6 +2223,34 @@ export type Operations = {
       service_account_id: string
       service: string
       key: string
+    }
+  }
+  'POST /api/maintenance/jobs/{name}/run': {
+    path: {
+      name: string
+    }
+    reply: {
+      id: string
+      job: string
+      state: 'waiting' | 'running' | 'ok' | 'warn' | 'fail' | 'inconclusive'
+      reason: '' | 'job' | 'error' | 'window' | 'killed' | 'missed' | 'stopped'
+      due_at: number
+      until_at: number
+      wanted_by: string
+      node: string
+      begun_at: number | null
+      finished_at: number | null
+      progress: {
+        done: number
+        total: number
+        note: string
+      } | null
+      message: {
+        en: string
+        zh: string
+      }
+      figures: Record<string, number>
+      evidence: string[]
     }
   }
   'POST /api/providers': {

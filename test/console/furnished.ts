@@ -65,11 +65,13 @@ export async function furnish(
   )
   const [provider] = (await control('GET', '/api/providers')) as unknown as { id: string }[]
   const incidentId = String(incident.id)
+  const run = await control('POST', '/api/maintenance/jobs/service_status/run')
   return {
     ...{ control, callId, incidentId },
     places: [
       ...[`/calls/${callId}`, `/incidents/${incidentId}`, '/log-tail'],
-      ...[`/providers?open=${provider!.id}`, `/checks?open=${watched.id}`],
+      ...[`/providers?open=${provider!.id}`, `/checks?open=${watched.id}`, `/maintenance?run=${String(run.id)}`],
+      ...['check', 'revisions', 'plane'].map((tab) => `/configuration?tab=${tab}`),
     ],
   }
 }

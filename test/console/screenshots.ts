@@ -8,8 +8,13 @@ import { owner, startOwnedHub } from './owner.ts'
 const folder = join(import.meta.dirname, '../../console/screenshots')
 mkdirSync(folder, { recursive: true })
 const wanted = process.argv.slice(2)
-/** `/calls/req_…` is `calls-one`, `/providers?open=…` `providers-open`: the same name in every run. */
-const nameOf = (path: string) => path.slice(1).replace(/\?.*/, '-open').replace(/\/.*/, '-one')
+/** `/calls/req_…` is `calls-one`, `/providers?open=…` `providers-open`, `…?tab=check` `…-check`: the same in every run. */
+const nameOf = (path: string) =>
+  path
+    .slice(1)
+    .replace(/\?tab=/, '-')
+    .replace(/\?.*/, '-open')
+    .replace(/\/.*/, '-one')
 // First: it builds the console, which a hub looks for when it starts.
 const browser = await openBrowser()
 const hub = await startOwnedHub({ demo: true })

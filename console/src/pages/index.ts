@@ -9,6 +9,7 @@ import { call } from './call/index.ts'
 import { calls } from './calls/index.ts'
 import { channels } from './channels/index.ts'
 import { checks } from './checks/index.ts'
+import { configuration } from './configuration/index.ts'
 import { conversations } from './conversations/index.ts'
 import { deliveries } from './deliveries/index.ts'
 import { doctor } from './doctor/index.ts'
@@ -23,6 +24,7 @@ import { keys } from './keys/index.ts'
 import { limits } from './limits/index.ts'
 import { logTail } from './log-tail/index.ts'
 import { logs } from './logs/index.ts'
+import { maintenance } from './maintenance/index.ts'
 import { me } from './me/index.ts'
 import { metrics } from './metrics/index.ts'
 import { models } from './models/index.ts'
@@ -86,6 +88,8 @@ export const pages: readonly Page[] = [
   doctor,
   backups,
   drills,
+  maintenance,
+  configuration,
   logs,
   logTail,
   audit,
