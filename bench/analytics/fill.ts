@@ -14,11 +14,16 @@ export type Filled = { rows: number; seconds: number; megabytes: number; tables:
 
 const days = 90
 
+/** Above so many, each request is there several times, and every sum as many times as high: folding takes hours. */
+const mostFolded = 1_000_000
+
 /**
  * Makes a store with `amount` requests of the last 90 days and their sums: of each day through the same fold that settles
- * calls, written past the settler. Nothing else is skipped: every table and index is there.
+ * calls, written past the settler. Nothing else is skipped: every table and index is there. A million has nearly all of
+ * the keys, models and people in nearly all of the hours, so that more of the same hardly add to the number of sums.
  */
 export async function fill(file: string, amount: number, now: number): Promise<Filled> {
+  const copies = Math.max(1, Math.round(amount / mostFolded))
   const startedAt = performance.now()
   for (const end of ['', '-wal', '-shm']) rmSync(file + end, { force: true })
   const database = await openDatabase<UsageTables>({ url: `sqlite:${file}`, dataDir: '', log: silentLog })
@@ -52,7 +57,7 @@ export async function fill(file: string, amount: number, now: number): Promise<F
   let rows = 0
   for (let day = lastDay - (days - 1) * dayMs; day <= lastDay; day += dayMs) {
     const isWeekend = [0, 6].includes(new Date(day).getUTCDay())
-    const share = (amount / days) * (isWeekend ? 0.5 : 1.2)
+    const share = (amount / copies / days) * (isWeekend ? 0.5 : 1.2)
     const ofDay: RequestLogRow[] = [...traffic.day(day, share, until)]
     rows += ofDay.length
     const cells = new Map<string, Cell>()
@@ -63,6 +68,7 @@ export async function fill(file: string, amount: number, now: number): Promise<F
       for (const [table, sums] of Object.entries(spread(cells.values()))) insertAll(table, sums)
     })()
   }
+  repeat(db, copies, rows)
   for (const { sql } of indexes) db.exec(sql)
   db.pragma('optimize')
   db.pragma('wal_checkpoint(TRUNCATE)')
@@ -74,5 +80,28 @@ export async function fill(file: string, amount: number, now: number): Promise<F
   )
   db.close()
   const seconds = Math.round((performance.now() - startedAt) / 1000)
-  return { rows, seconds, megabytes: Math.round(statSync(file).size / 2 ** 20), tables }
+  return { rows: rows * copies, seconds, megabytes: Math.round(statSync(file).size / 2 ** 20), tables }
 }
+
+/** Each request `copies` times, under ids of their own, at the same moments; each sum as many times as high. */
+function repeat(db: Sqlite.Database, copies: number, rows: number): void {
+  if (copies === 1) return
+  const columns = logColumns.map((name) => (name === 'id' ? idOfCopy : name)).join(', ')
+  const copy = db.prepare(
+    `insert into request_logs (${logColumns.join(', ')}) select ${columns} from request_logs where rowid <= ${rows}`,
+  )
+  for (let number = 1; number < copies; number++) copy.run({ more: number * 10 ** 9 })
+  const tables = db
+    .prepare<[], string>(
+      "select name from sqlite_master where type = 'table' and name like 'usage_%' and name <> 'usage_analytics_state' and name <> 'usage_day_versions'",
+    )
+    .pluck()
+    .all()
+  for (const table of tables) {
+    const sums = db.prepare<[], string>(`select name from pragma_table_info('${table}') where pk = 0`).pluck().all()
+    db.exec(`update ${table} set ${sums.map((name) => `${name} = ${name} * ${copies}`).join(', ')}`)
+  }
+}
+
+/** An id begins with its time, as in a store that grew by itself; what follows is a number. */
+const idOfCopy = "substr(id, 1, 13) || printf('%012d', cast(substr(id, 14) as integer) + @more)"
