@@ -18,7 +18,8 @@ const annotations = [
   '{{ printf "%.2f" $value }} of {{ $labels.instance | title }}',
   '{{ if gt $value 10.0 }}much{{ else }}little{{ end }}: {{ humanizePercentage $value }}',
   '{{ with $labels.job }}{{ . | toUpper }}{{ end }} {{ humanizeDuration $value }} {{ humanize1024 $value }}',
-  '{{ range $i, $e := query "gauge" | sortByLabel "instance" }}{{ $i }}={{ $e.Labels.instance }} {{ end }}{{ $value }}',
+  // Twelve digits: promtool keeps its series in an order of chance, and the last digits of a mean hang on the order of adding.
+  '{{ range $i, $e := query "gauge" | sortByLabel "instance" }}{{ $i }}={{ $e.Labels.instance }} {{ end }}{{ printf "%.12g" $value }}',
   'static text',
 ]
 const labels = ['fixed', '{{ $labels.job }}-x', '{{ if lt $value 20.0 }}low{{ else }}high{{ end }}', '']
