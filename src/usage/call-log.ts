@@ -19,7 +19,8 @@ export function createCallLog(lines: LineWriter): (entry: UsageEntry, cost: Cost
       level,
       'model call',
       `,"request_id":"${entry.id}","trace_id":"${entry.traceId}"` +
-        named('span_id', entry.spanId ?? '') +
+        // Ours and another one each time: it is neither looked through nor remembered.
+        (entry.spanId ? `,"span_id":"${entry.spanId}"` : '') +
         named('key_id', entry.keyId) +
         named('user_id', entry.userId) +
         named('tenant_id', entry.tenantId) +
