@@ -41,17 +41,35 @@ export type Asked = (typeof askable)[number]
 const counted = ['user', 'key', 'ip'] as const
 const timed = ['latency', 'first_token'] as const
 
-/** The sums that a figure is worked out of. */
-function sumsFor(name: Asked | Order): readonly Measure[] {
-  if (name === 'tokens') return ['tokens_in', 'tokens_out']
-  return (measures as readonly string[]).includes(name) ? [name as Measure] : (madeOf[name] ?? [])
+type Figure = { of: readonly Measure[]; make(sum: (name: Measure) => number): number | null }
+
+/** Ratios of nothing are null: no data is not 0. */
+const ratio = (a: number, b: number) => (b === 0 ? null : a / b)
+
+/** What is worked out of sums, and of which. */
+const figures: Partial<Record<string, Figure>> = {
+  tokens: { of: ['tokens_in', 'tokens_out'], make: (sum) => sum('tokens_in') + sum('tokens_out') },
+  success_rate: {
+    of: ['successes', 'requests', 'refused', 'aborted'],
+    make: (sum) => ratio(sum('successes'), sum('requests') - sum('refused') - sum('aborted')),
+  },
+  latency_ms_avg: {
+    of: ['latency_ms_sum', 'requests'],
+    make: (sum) => ratio(sum('latency_ms_sum'), sum('requests')),
+  },
+  first_token_ms_avg: {
+    of: ['first_token_ms_sum', 'first_token_count'],
+    make: (sum) => ratio(sum('first_token_ms_sum'), sum('first_token_count')),
+  },
+  tokens_per_second: {
+    of: ['generation_tokens', 'generation_ms_sum'],
+    make: (sum) => ratio(sum('generation_tokens') * 1000, sum('generation_ms_sum')),
+  },
 }
 
-const madeOf: Partial<Record<Asked | Order, readonly Measure[]>> = {
-  success_rate: ['successes', 'requests', 'refused', 'aborted'],
-  latency_ms_avg: ['latency_ms_sum', 'requests'],
-  first_token_ms_avg: ['first_token_ms_sum', 'first_token_count'],
-  tokens_per_second: ['generation_tokens', 'generation_ms_sum'],
+/** The sums that an answer needs for what was asked; what is counted or spread apart needs none. */
+function sumsFor(name: Asked | Order): readonly Measure[] {
+  return (measures as readonly string[]).includes(name) ? [name as Measure] : (figures[name]?.of ?? [])
 }
 
 export type Question = {
@@ -232,22 +250,13 @@ function bounded<Row>(rows: readonly Row[]): readonly Row[] {
   )
 }
 
-/** Ratios of nothing are null: no data is not 0. */
 function workOut({ sums }: SumRow, asked: Question['measures']): Record<string, number | null> {
-  const of = (name: Measure) => sums[name] ?? 0
-  const ratio = (a: number, b: number) => (b === 0 ? null : a / b)
-  const figures: Partial<Record<Asked | Measure, () => number | null>> = {
-    tokens: () => of('tokens_in') + of('tokens_out'),
-    success_rate: () => ratio(of('successes'), of('requests') - of('refused') - of('aborted')),
-    latency_ms_avg: () => ratio(of('latency_ms_sum'), of('requests')),
-    first_token_ms_avg: () => ratio(of('first_token_ms_sum'), of('first_token_count')),
-    tokens_per_second: () => ratio(of('generation_tokens') * 1000, of('generation_ms_sum')),
-  }
+  const sum = (name: Measure) => sums[name] ?? 0
   const worked: Record<string, number | null> = {}
   for (const name of asked) {
     const figure = figures[name]
-    if (figure !== undefined) worked[name] = figure()
-    else if (name in sums) worked[name] = of(name as Measure)
+    if (figure !== undefined) worked[name] = figure.make(sum)
+    else if (name in sums) worked[name] = sum(name as Measure)
   }
   return worked
 }
