@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock.ts'
+import { type Closers, closeAll } from '../kernel/closing.ts'
 import { HubError } from '../kernel/errors.ts'
 import { sqliteFileOf } from '../platform/database/connect.ts'
 import type { Database } from '../platform/database/index.ts'
@@ -72,7 +73,7 @@ export type World = ReturnType<typeof createWorld>
 
 export function createWorld(parts: DoctorParts) {
   const { settings, clock } = parts
-  const closers: (() => Promise<void>)[] = []
+  const closers: Closers = []
   let isClosed = false
   /** What comes after the end is closed at once. */
   const keep = async (close: () => Promise<void>) => {
@@ -134,7 +135,7 @@ export function createWorld(parts: DoctorParts) {
     ...{ isPostgres, postgres, redis, store, migrations, providers, hub },
     async close() {
       isClosed = true
-      for (const close of closers.splice(0).reverse()) await close().catch(() => {})
+      await closeAll(closers).catch(() => {})
     },
   }
 }

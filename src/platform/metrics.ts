@@ -99,11 +99,15 @@ export function createMetrics({
     for (const each of fills) each()
   }
 
+  /** What this process has of a family, and what those have that are shown beside it. */
+  function withOthers(name: string, own: readonly Sample[]): Sample[] {
+    return [...own, ...others().flatMap((each) => (each.name === name ? each.samples : []))]
+  }
+
   // prom-client's own metrics look each label set up again at every count (0.7 µs); its registry renders anything that
   // has `get`, so the counting is ours and the format is its.
   function keepFamily(name: string, help: string, type: Kind, read: () => readonly Sample[]): void {
-    const readAll = () => [...read(), ...others().flatMap((each) => (each.name === name ? each.samples : []))]
-    const renderable = { name, help, get: async () => ({ name, help, type, values: readAll() }) }
+    const renderable = { name, help, get: async () => ({ name, help, type, values: withOthers(name, read()) }) }
     families.push({ name, help, type, read })
     registry.registerMetric(renderable as unknown as Parameters<Registry['registerMetric']>[0])
   }
@@ -192,10 +196,7 @@ export function createMetrics({
       }
       return { contentType: registry.contentType, text: await rendered.text }
     },
-    samplesOf(name) {
-      const own = families.find((each) => each.name === name)?.read() ?? []
-      return [...own, ...others().flatMap((each) => (each.name === name ? each.samples : []))]
-    },
+    samplesOf: (name) => withOthers(name, families.find((each) => each.name === name)?.read() ?? []),
     collect() {
       fill(clock.monotonic())
       const own = families.map(({ name, help, type, read }) => ({ name, help, type, samples: read() }))

@@ -1,3 +1,4 @@
+import { escapeHtml } from '../../kernel/html.ts'
 import type { MonitorState } from './judge.ts'
 import type { Level } from './schema.ts'
 
@@ -123,8 +124,4 @@ export function colourOfUptime(uptime: number | null): string {
 /** Never rounded up to a hundred. */
 export function percent(share: number | null): string {
   return share === null ? '–' : `${(Math.floor(share * 100_000) / 1000).toFixed(share === 1 ? 0 : 2)} %`
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
 }

@@ -1,3 +1,4 @@
+import { escapeHtml } from '../../kernel/html.ts'
 import type { Report, ReportLine } from './build.ts'
 
 /** Markdown; what people or alerts wrote cannot become markup. */
@@ -59,10 +60,6 @@ export function toLines({ title, sections }: Report): string[] {
     return each.text
   }
   return [`# ${title}`, ...sections.flatMap(({ heading, lines }) => [`## ${heading}`, ...lines.map(line)])]
-}
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (found) => `&#${found.charCodeAt(0)};`)
 }
 
 function escapeMarkdown(text: string): string {
