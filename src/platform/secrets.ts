@@ -1,8 +1,9 @@
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
+import { createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { fail } from '../kernel/errors.ts'
 import { createPrivateFile, readTextIfPresent } from './files.ts'
+import { seal, unseal } from './sealing.ts'
 
 /** Everything made from the one master key: sealed texts, key hashes, and keys for other purposes. */
 export type Secrets = {
@@ -69,13 +70,7 @@ export function createSecrets(masterKey: Buffer): Secrets {
     keyId,
     derive,
     hashKey: (apiKey) => createHmac('sha256', hashing).update(apiKey).digest('base64url'),
-    encrypt(text, context) {
-      const iv = randomBytes(12)
-      const cipher = createCipheriv('aes-256-gcm', sealing, iv).setAAD(Buffer.from(context))
-      const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-      const tagged = Buffer.concat([cipher.getAuthTag(), sealed])
-      return `v1.${keyId}.${iv.toString('base64url')}.${tagged.toString('base64url')}`
-    },
+    encrypt: (text, context) => `v1.${keyId}.${seal(sealing, text, context)}`,
     decrypt(envelope, context) {
       const [version, writtenWith, iv, tagged, ...rest] = envelope.split('.')
       if (version !== 'v1' || !writtenWith || !iv || !tagged || rest.length > 0) throw damaged(context)
@@ -86,11 +81,8 @@ export function createSecrets(masterKey: Buffer): Secrets {
             `Restore the old key (${variable} or secret.key in the data folder), or enter the secret again.`,
         )
       }
-      const bytes = Buffer.from(tagged, 'base64url')
       try {
-        const decipher = createDecipheriv('aes-256-gcm', sealing, Buffer.from(iv, 'base64url'), { authTagLength: 16 })
-        decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(0, 16))
-        return Buffer.concat([decipher.update(bytes.subarray(16)), decipher.final()]).toString('utf8')
+        return unseal(sealing, iv, tagged, context)
       } catch (cause) {
         throw damaged(context, cause)
       }

@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, randomBytes, scryptSync } from 'node:crypto'
+import { randomBytes, scryptSync } from 'node:crypto'
 import { fail } from '../kernel/errors.ts'
+import { seal, unseal } from '../platform/sealing.ts'
 import type { Secrets } from '../platform/secrets.ts'
 
 /**
@@ -25,13 +26,7 @@ export function createSealer(mode: SecretMode, passphrase: string, secrets: Pick
   }
   const salt = randomBytes(16)
   const key = keyOf(passphrase, salt)
-  return (plain) => {
-    const iv = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', key, iv)
-    const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
-    const parts = [salt, iv, Buffer.concat([cipher.getAuthTag(), sealed])]
-    return `sealed:v1.${parts.map((part) => part.toString('base64url')).join('.')}`
-  }
+  return (plain) => `sealed:v1.${salt.toString('base64url')}.${seal(key, plain)}`
 }
 
 /** What a document says of a secret: its text, or null where it names a variable that is not set. */
@@ -56,11 +51,8 @@ export function createOpener(
       key = keyOf(passphrase, Buffer.from(salt, 'base64url'))
       keys.set(salt, key)
     }
-    const bytes = Buffer.from(tagged, 'base64url')
     try {
-      const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), { authTagLength: 16 })
-      decipher.setAuthTag(bytes.subarray(0, 16))
-      return Buffer.concat([decipher.update(bytes.subarray(16)), decipher.final()]).toString('utf8')
+      return unseal(key, iv, tagged)
     } catch (cause) {
       throw fail('invalid_request', 'The pass phrase is another one, or the document was changed', {
         ...{ param: 'passphrase', cause },
