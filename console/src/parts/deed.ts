@@ -1,36 +1,55 @@
 import { ElMessageBox } from 'element-plus'
-import { ref } from 'vue'
+import { computed, ref, shallowRef } from 'vue'
 import { useI18n } from 'vue-i18n'
 
-/** Something that is done on a page: what the hub says against it stands in `failure`; `after` reads anew. */
-export function useDeed(after: () => unknown) {
-  const { t } = useI18n()
-  const failure = ref('')
+/** Something that is tried on a page: what the hub says against it stands in `failure`, as it was thrown. */
+export function useAttempt() {
+  const failure = shallowRef<unknown>(null)
   const isBusy = ref(false)
 
-  async function act(work: () => Promise<unknown>): Promise<boolean> {
-    failure.value = ''
+  async function attempt(work: () => Promise<unknown>): Promise<boolean> {
+    failure.value = null
     isBusy.value = true
     try {
       await work()
-      await after()
       return true
     } catch (error) {
-      failure.value = (error as Error).message
+      failure.value = error
       return false
     } finally {
       isBusy.value = false
     }
   }
 
-  /** Asks before what cannot be undone is done. */
-  const sure = (text: string, button: string): Promise<boolean> =>
+  return { failure, isBusy, attempt }
+}
+
+/** Asks before what cannot be undone is done. */
+export function useSure() {
+  const { t } = useI18n()
+  return (text: string, button: string): Promise<boolean> =>
     ElMessageBox.confirm(text, {
       ...{ confirmButtonText: button, cancelButtonText: t('cancel'), type: 'warning' },
     }).then(
       () => true,
       () => false,
     )
+}
 
-  return { failure, isBusy, act, sure }
+/** The same for a page that shows the words alone, and asks anew when it is done: `after`. */
+export function useDeed(after: () => unknown) {
+  const { failure: thrown, isBusy, attempt } = useAttempt()
+  const failure = computed({
+    get: () => (thrown.value === null ? '' : (thrown.value as Error).message),
+    // Pages take it away, and say nothing of their own in it.
+    set: (_none: '') => {
+      thrown.value = null
+    },
+  })
+  const act = (work: () => Promise<unknown>): Promise<boolean> =>
+    attempt(async () => {
+      await work()
+      await after()
+    })
+  return { failure, isBusy, act, sure: useSure() }
 }
