@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Clock } from '../kernel/clock.ts'
+import { type Clock, waitAtMost } from '../kernel/clock.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -135,9 +135,7 @@ export function createCapture(
       while (running !== null) await running
     },
     async stop(limitMs) {
-      const timer = new AbortController()
-      await Promise.race([running, clock.sleep(limitMs, timer.signal)])
-      timer.abort()
+      if (running !== null) await waitAtMost(clock, limitMs, running)
       isStopping = true
       const left = waiting.splice(0).length
       if (left > 0) log.warn('What was said in some calls was not kept: the hub stopped before', { count: left })

@@ -2,7 +2,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createBag } from '../kernel/bag.ts'
-import type { Clock } from '../kernel/clock.ts'
+import { type Clock, waitAtMost } from '../kernel/clock.ts'
 import { fail, type HubError, toHubError } from '../kernel/errors.ts'
 import { createId } from '../kernel/ids.ts'
 import { beginTrace } from '../kernel/trace.ts'
@@ -295,12 +295,10 @@ export function createServer(options: ServerOptions): HubServer {
       })
       const upgradesOver = options.upgrades?.drain(limitMs) ?? Promise.resolve(0)
       if (open.size() > 0) {
-        const stop = new AbortController()
         const idle = new Promise<void>((resolve) => {
           whenIdle = resolve
         })
-        await Promise.race([idle, clock.sleep(limitMs, stop.signal)])
-        stop.abort()
+        await waitAtMost(clock, limitMs, idle)
       }
       const cut = open.size() + (await upgradesOver)
       server.closeAllConnections()

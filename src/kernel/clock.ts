@@ -24,6 +24,16 @@ export const systemClock: Clock = {
     }),
 }
 
+/** Waits for `work`, but no longer than `ms`: false when it was not over by then. Leaves no timer behind, which would keep a process. */
+export async function waitAtMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
+  const over = new AbortController()
+  try {
+    return await Promise.race([work.then(() => true), clock.sleep(ms, over.signal).then(() => false)])
+  } finally {
+    over.abort()
+  }
+}
+
 /** A clock that moves only when told. Sleepers wake in the order of their deadlines as `advance` passes them. */
 export function createManualClock(startMs = Date.UTC(2026, 0, 1)): Clock & {
   advance(ms: number): Promise<void>

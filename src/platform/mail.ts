@@ -1,4 +1,4 @@
-import type { Clock } from '../kernel/clock.ts'
+import { type Clock, waitAtMost } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -99,9 +99,7 @@ export function createMailer({ url, from, clock, log, metrics }: MailerOptions):
     },
     async close(graceMs = 5000) {
       closing.abort()
-      const waited = new AbortController()
-      await Promise.race([Promise.all(underWay), clock.sleep(graceMs, waited.signal)])
-      waited.abort()
+      await waitAtMost(clock, graceMs, Promise.all(underWay))
       transport?.close()
     },
   }

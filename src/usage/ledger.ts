@@ -1,4 +1,4 @@
-import type { Clock } from '../kernel/clock.ts'
+import { type Clock, waitAtMost } from '../kernel/clock.ts'
 import { fail, HubError } from '../kernel/errors.ts'
 import { type Heartbeats, unwatched } from '../kernel/heartbeats.ts'
 import type { JournalEntry } from '../platform/journal/entry.ts'
@@ -203,12 +203,14 @@ export function createLedger({
       stopping.abort()
       gathering?.abort()
       const deadline = clock.monotonic() + limitMs
-      const timer = new AbortController()
       const settleAll = async () => {
         while (journal.size() > 0 && clock.monotonic() < deadline) await settle()
       }
-      await Promise.race([settleAll().catch(() => {}), clock.sleep(limitMs, timer.signal)])
-      timer.abort()
+      await waitAtMost(
+        clock,
+        limitMs,
+        settleAll().catch(() => {}),
+      )
       if (journal.size() > 0) {
         log.warn('Some rows of the ledger wait in the journal for the next start', { count: journal.size() })
       }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Route } from '../../http/route.ts'
-import { type Clock, systemClock } from '../../kernel/clock.ts'
+import { type Clock, systemClock, waitAtMost } from '../../kernel/clock.ts'
 import { createId } from '../../kernel/ids.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Upstreams } from '../../platform/fetch.ts'
@@ -286,10 +286,8 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
       stopping.abort()
       await schedule.stop()
       // An attempt under way ends by its own time-out; what hangs longer must not hold up the stop.
-      const waited = new AbortController()
       const mostMs = (config.attempt_timeout_seconds + 5) * 1000
-      await Promise.race([Promise.allSettled(running), systemClock.sleep(mostMs, waited.signal)])
-      waited.abort()
+      await waitAtMost(systemClock, mostMs, Promise.allSettled(running))
       await ledger.flush()
       snapshot.stop()
     },

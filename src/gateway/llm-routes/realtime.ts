@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { RequestContext } from '../../http/context.ts'
 import { refuseUpgrade, type Upgrades } from '../../http/upgrades.ts'
+import { waitAtMost } from '../../kernel/clock.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
 import { createSpanId, traceparentOf } from '../../kernel/trace.ts'
 import type { WebSocket } from '../../platform/web-socket.ts'
@@ -228,10 +229,8 @@ export function createRealtime(own: LlmSource): Upgrades {
     async drain(limitMs) {
       const running = [...sessions]
       for (const session of running) session.retire()
-      const stop = new AbortController()
       const all = Promise.all(running.map(({ over }) => over))
-      await Promise.race([all, own.clock.sleep(limitMs, stop.signal)])
-      stop.abort()
+      await waitAtMost(own.clock, limitMs, all)
       const cut = sessions.size
       for (const session of sessions) {
         const away = { code: 1001, reason: 'The hub is stopping.' }

@@ -1,3 +1,4 @@
+import { waitAtMost } from '../../kernel/clock.ts'
 import { HubError } from '../../kernel/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
@@ -220,10 +221,7 @@ export function createMirrors(parts: MirrorParts): Mirrors {
     async stop() {
       isResting = true
       for (const { inFlight } of running.keys()) inFlight.attempt?.abandon()
-      const waited = new AbortController()
-      await Promise.race([Promise.all(running.values()), clock.sleep(stopMs, waited.signal)])
-      // A timer left behind would keep the process for as long.
-      waited.abort()
+      await waitAtMost(clock, stopMs, Promise.all(running.values()))
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, waitAtMost } from '../../kernel/clock.ts'
 import type { Heartbeats } from '../../kernel/heartbeats.ts'
 import { windowEnd } from '../../kernel/windows.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
@@ -318,7 +318,7 @@ export function createRunner(parts: RunnerParts): Runner {
       stopping.abort()
       for (const each of off.splice(0)) each()
       await looping
-      await Promise.race([Promise.all(running), clock.sleep(2000)])
+      await waitAtMost(clock, 2000, Promise.all(running))
       await save().catch((error) => log.warn('The last results of checks could not be written', { error }))
       if (isHolding) await leases.release(leaseName).catch(() => {})
     },

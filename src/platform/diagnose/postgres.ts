@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, waitAtMost } from '../../kernel/clock.ts'
 import { loadPg } from '../on-demand.ts'
 import { identifyServer } from './server.ts'
 
@@ -67,7 +67,11 @@ export async function lookAtPostgres(url: string, clock: Clock, timeoutMs = 4000
   } catch (error) {
     return fault(faultOf(error as Error & { code?: string }), (error as Error).message)
   } finally {
-    await Promise.race([client.end().catch(() => {}), clock.sleep(500)])
+    await waitAtMost(
+      clock,
+      500,
+      client.end().catch(() => {}),
+    )
   }
 }
 

@@ -8,6 +8,7 @@ import { sendProblem, toProblem } from '../../http/problem.ts'
 import { reply } from '../../http/reply.ts'
 import { defineRoute, type Route } from '../../http/route.ts'
 import { refuseUpgrade, type Upgrades } from '../../http/upgrades.ts'
+import { waitAtMost } from '../../kernel/clock.ts'
 import { derive } from '../../kernel/derive.ts'
 import { fail, type HubError, toHubError } from '../../kernel/errors.ts'
 import type { Principal } from '../../kernel/principal.ts'
@@ -248,10 +249,8 @@ export function createDoor(own: DoorSource) {
     },
     async drain(limitMs) {
       if (tunnels.size === 0) return 0
-      const stop = new AbortController()
       const all = Promise.all([...tunnels].map(({ over }) => over))
-      await Promise.race([all, own.clock.sleep(limitMs, stop.signal)])
-      stop.abort()
+      await waitAtMost(own.clock, limitMs, all)
       const cut = tunnels.size
       for (const tunnel of [...tunnels]) tunnel.cut()
       await all
