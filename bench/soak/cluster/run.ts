@@ -19,7 +19,8 @@ import { residentMb } from '../memory.ts'
 import { startUpstream } from '../upstream.ts'
 import { openNetwork, providerIp, servicesIp } from './network.ts'
 import { createNode, type Node, unpackPrevious } from './nodes.ts'
-import { type Fault, judge, type LimitedCall, type Lost, skewsSeconds } from './verdict.ts'
+import { type Fault, judge, type LimitedCall, type Lost, type SeenAlert, skewsSeconds } from './verdict.ts'
+import { watchAlerts } from './watch-alerts.ts'
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 const results = fileURLToPath(new URL('../results', import.meta.url))
@@ -109,7 +110,7 @@ export async function run(argv: string[]): Promise<boolean> {
     const told = {
       faults,
       calls,
-      alerts: alerts.map(({ name, at }) => ({ name, atSeconds: at })),
+      alerts,
       unexcused: unexcused(),
       memoryMb: memory.map(({ mb }) => Math.round(mb)).join(' '),
     }
@@ -154,6 +155,8 @@ async function soak(ground: Ground, { minutes, upstreamPort }: { minutes: number
   const memory: { seconds: number; mb: number }[] = []
   const faults: Fault[] = []
   let isOver = false
+  const alerts: SeenAlert[] = []
+  const stopWatching = watchAlerts(nodes, processAdminKey, (alert) => alerts.push({ ...alert, at: seconds() }))
   const watching = setInterval(() => memory.push({ seconds: seconds(), mb: residentMb(nodes[0]!.run().pid) }), 5000)
   const limiting = Promise.all(
     nodes.map(async (node) => {
@@ -166,9 +169,11 @@ async function soak(ground: Ground, { minutes, upstreamPort }: { minutes: number
     }),
   )
   const endsAt = began + minutes * 60_000
+  // Nothing is done at first: whatever is told then is false.
+  await wait(Math.min(180_000, minutes * 6000))
   for (let turn = 0; ; turn++) {
-    // A round of all deeds in seven minutes at most; an hour sees many.
-    await wait(Math.min(20_000, (minutes * 60_000) / (deeds.length * 2)))
+    // A round of all deeds in eight minutes at most; an hour sees many, and what is told of one is over before the next of its kind.
+    await wait(Math.min(40_000, (minutes * 60_000) / (deeds.length * 2)))
     if (performance.now() > endsAt && turn >= deeds.length) break
     const deed = deeds[turn % deeds.length]!
     const fault: Fault = { kind: deed.kind, node: deed.node, from: seconds(), to: Number.POSITIVE_INFINITY }
@@ -181,12 +186,7 @@ async function soak(ground: Ground, { minutes, upstreamPort }: { minutes: number
   isOver = true
   clearInterval(watching)
   await Promise.all([limiting, ...loads.map(({ load }) => load.stop())])
-  const alerts = [...(await alertsOf(admin, 'firing')), ...(await alertsOf(admin, 'resolved'))].map(
-    ({ labels, starts_at }) => ({
-      name: `${labels.alertname}(${labels.check ?? labels.rule ?? labels.provider ?? ''})`,
-      at: Math.round((Date.parse(starts_at) - Date.parse(startedAt)) / 1000),
-    }),
-  )
+  await stopWatching()
   for (const node of nodes) await node.end('SIGTERM')
 
   const failures: Lost[] = loads.flatMap(({ node, load }) =>
@@ -214,12 +214,6 @@ function excuses({ kind, node, from, to }: Fault, failure: Lost): boolean {
     kind === 'upgrade' &&
     (/ECONNREFUSED|ECONNRESET|other side closed/.test(failure.reason) || /shutting_down/.test(failure.reason))
   )
-}
-
-type ShownAlert = { labels: Record<string, string>; starts_at: string }
-async function alertsOf(admin: ReturnType<typeof createControl>['admin'], state: string): Promise<ShownAlert[]> {
-  const { data } = (await admin('GET', `/api/alerts?state=${state}&limit=200`)) as { data: ShownAlert[] }
-  return data
 }
 
 async function askOnce(url: string, key: string): Promise<number> {

@@ -14,6 +14,8 @@ export type Fault = {
   to: number
 }
 export type Lost = { node: number; at: number; status: number; reason: string }
+/** When it was first shown, by the clock of who looked. */
+export type SeenAlert = { name: string; message: string; at: number }
 export type LimitedCall = { at: number; status: number }
 
 type Evidence = {
@@ -22,7 +24,7 @@ type Evidence = {
   unexcused(): readonly Lost[]
   limited: readonly LimitedCall[]
   memory: readonly { seconds: number; mb: number }[]
-  alerts: readonly { name: string; at: number }[]
+  alerts: readonly SeenAlert[]
   nodes: readonly Node[]
   databaseUrl: string
   minutes: number
@@ -64,13 +66,27 @@ export async function judge(evidence: Evidence): Promise<Finding[]> {
   ]
 }
 
+/** What each alert may be told of. One that is not here is false whenever it comes. */
+const causes: readonly (readonly [RegExp, readonly Fault['kind'][]])[] = [
+  [/hub: (database|ledger)|^Db|^Postgres|^Ledger|^CollectorDown\(postgres/, ['postgres', 'parted', 'cut']],
+  [/hub: redis|^Redis|^CollectorDown\(redis/, ['redis', 'parted', 'cut']],
+  [/hub: ai_service|^Provider/, ['cut']],
+  [/hub: workers|^WorkerStalled|^RulesFailing/, ['postgres', 'redis', 'parted', 'cut']],
+  [/^Hub(Restarting|Unreachable)/, ['kill', 'upgrade']],
+  [/^ClockSkew/, ['kill', 'upgrade', 'parted', 'cut', 'redis', 'postgres']],
+]
+
+/** A check that fails is looked at three times before it is told, and a store that comes back is found within a minute. */
+const tellingSeconds = 90
+
 /**
- * Alerts of ours tell within two minutes, by the clock of the node that runs the rules, which may be wrong. What the machine
- * lacks, such as CPU, is true whatever was done; that one key is refused all the time is what a risk rule is for.
+ * Who is cut off or away is missed by the alerts about it and by none other. What the machine lacks, such as CPU, is true
+ * whatever was done; that one key is refused all the time is what a risk rule is for.
  */
-function hasCause({ name, at }: { name: string; at: number }, faults: readonly Fault[]): boolean {
+function hasCause({ name, at }: SeenAlert, faults: readonly Fault[]): boolean {
   if (/event_loop|EventLoopLag|HighCPU|HighMemory|Slow|RiskFound/.test(name)) return true
-  return skewsSeconds.some((skew) => faults.some(({ from, to }) => at - skew >= from - 5 && at - skew <= to + 120))
+  const kinds = causes.find(([pattern]) => pattern.test(name))?.[1] ?? []
+  return faults.some(({ kind, from, to }) => kinds.includes(kind) && at >= from && at <= to + tellingSeconds)
 }
 
 /**
