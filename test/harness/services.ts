@@ -44,6 +44,9 @@ export async function provideMariadb(): Promise<Provided<Service>> {
 export const provideNginx = () =>
   providePath('nginx', 'NGINX', findIn('nginx', '/usr/sbin', '/usr/local/sbin'), 'nginx')
 
+/** The path of wrk, which loads a server and counts for itself. */
+export const provideWrk = () => providePath('wrk', 'WRK', findIn('wrk', '/usr/local/bin'), 'wrk')
+
 /** The path of a Caddy that can be started; nothing is started here. */
 export const provideCaddy = () => providePath('Caddy', 'CADDY', findIn('caddy', '/usr/local/bin'), 'caddy')
 

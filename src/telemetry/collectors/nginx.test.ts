@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
@@ -12,16 +12,19 @@ import {
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
 import { until } from '../../../test/harness/control.ts'
 import { freePort, spawnGuarded } from '../../../test/harness/process.ts'
-import { provideNginx } from '../../../test/harness/services.ts'
+import { provideNginx, provideWrk } from '../../../test/harness/services.ts'
 import { createRecordingLog } from '../../platform/database/testing-log.ts'
 import { nginx } from './nginx.ts'
 import { checkWithPromtool, runCollectors } from './testing.ts'
 
 const provided = await provideNginx()
 const program = 'service' in provided ? provided.service : ''
+const providedWrk = await provideWrk()
+const wrk = 'service' in providedWrk ? providedWrk.service : ''
 
 const format = `log_format timed '$remote_addr [$time_local] "$request" $status $bytes_sent '
                      'rt=$request_time up=$upstream_response_time in=$request_length "$http_user_agent"';`
@@ -154,6 +157,33 @@ describe.skipIf(program === '')('a real nginx', () => {
     )
     const bytes = lines.slice(1).reduce((sum, line) => sum + Number(/" \d{3} (\d+) rt=/.exec(line)![1]), 0)
     expect(found['gatehouse_nginx_bytes_total{direction="transmit"}']).toBe(bytes)
+  })
+
+  test.skipIf(wrk === '')('what wrk counts is what is counted, rotation and all', { timeout: 60_000 }, async () => {
+    const connections = 8
+    const { url, log, reopen } = await startNginx()
+    const run = watch(log, url)
+    await run.read()
+    const told = promisify(execFile)(wrk, ['-t', '1', '-c', String(connections), '-d', '2s', `${url}/missing`])
+    await until('wrk is under way', () => readFileSync(log, 'utf8').length > 100_000)
+    renameSync(log, `${log}.1`)
+    reopen()
+    const { stdout } = await told
+    const answered = Number(/(\d+) requests in/.exec(stdout)?.[1])
+    expect(answered).toBeGreaterThan(1000)
+    const written = () =>
+      [`${log}.1`, log].reduce((sum, file) => sum + readFileSync(file, 'utf8').split('\n').length - 1, 0)
+    await until('nginx has written the last line', async () => {
+      const found = await run.read()
+      return found.gatehouse_nginx_request_seconds_count === written()
+    })
+    const found = await run.read()
+    const total = written()
+    // wrk hangs up when its time is over, and does not count what each connection had asked last.
+    expect(total - answered).toBeGreaterThanOrEqual(0)
+    expect(total - answered).toBeLessThanOrEqual(connections)
+    expect(found['gatehouse_nginx_requests_total{status="404"}']).toBe(total)
+    expect(Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1])).toBe(answered)
   })
 
   test('copied and truncated between two bursts: nothing is lost and nothing counted twice', {
