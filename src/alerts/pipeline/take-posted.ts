@@ -4,7 +4,7 @@ import { type Active, mergeAlerts, type Posted, toActive } from './merge.ts'
 
 /** Takes up what was posted: a new firing, more of a known one, or its end. */
 export function takePosted(at: State, posted: Posted, now: number, change: Change): void {
-  const next = toActive(posted)
+  const next = inOurTime(toActive(posted), posted.postedAt, now)
   let before = at.actives.get(posted.fingerprint)
   if (before !== undefined && !before.isEnded && before.endsAt <= now) {
     end(at, before, now, change)
@@ -34,6 +34,15 @@ export function takePosted(at: State, posted: Posted, now: number, change: Chang
     change.news.push({ name: 'alert.fired', alert: before })
   }
   for (const group of route(at, before, now)) change.groups.add(group)
+}
+
+/**
+ * What has begun or is over for whoever says so is so for everybody, also where our clock is behind theirs: the end of what nobody
+ * had heard of fired until our clock had come as far.
+ */
+function inOurTime(said: Active, postedAt: number, now: number): Active {
+  const moment = (at: number) => (at <= postedAt ? Math.min(at, now) : at)
+  return { ...said, startsAt: moment(said.startsAt), endsAt: moment(said.endsAt) }
 }
 
 /** Its end was seen: it is kept as an ending, and announced. */

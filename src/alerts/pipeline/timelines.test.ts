@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createManualClock } from '../../kernel/clock.ts'
 import { alertPipelineMigration } from '../../migrations/0028-alert-pipeline.ts'
 import { engines } from '../../platform/database/testing.ts'
 import type { PipelineTables } from './index.ts'
@@ -294,6 +295,27 @@ describe.each(engines())("Alertmanager's acceptance scenarios on $name", ({ open
     await rig.end({ alertname: 'S7', job: 'j' })
     await rig.run(3)
     expect(rig.lines().at(-1)).toMatch(/all_resolved resolved S7!/)
+  })
+
+  test('a node whose clock is ahead says that something is in order: nothing fires until our clock has come as far', async () => {
+    const rig = await start()
+    const ahead = openRig(db, { route: shortRoute }, { clock: createManualClock(rig.clock.now() + 90_000) })
+    const say = (alertname: string, isOver: boolean) => {
+      const at = ahead.clock.now()
+      const times = { startsAt: at, endsAt: isOver ? at : null, expiresAt: null }
+      const labels = { alertname, job: 'j' }
+      return ahead.pipeline.post([{ labels, annotations: {}, generatorUrl: '', tenantId: '', ...times }])
+    }
+    await say('X', true)
+    await rig.run(5)
+    expect(rig.heard).toEqual([])
+    await say('Y', false)
+    await rig.run(5)
+    expect(rig.lines()).toEqual(['7s a first firing Y'])
+    expect(rig.told[0]!.alerts[0]!.startsAt).toBeLessThanOrEqual(rig.clock.now())
+    await say('Y', true)
+    await rig.run(5)
+    expect(rig.lines().at(-1)).toMatch(/all_resolved resolved Y!/)
   })
 
   test('a clock set back keeps nobody waiting, and one set forward ends nothing that could not be said again', async () => {

@@ -22,6 +22,8 @@ export type Row = Pick<Element, 'fingerprint' | 'labels' | 'annotations' | 'rowK
 
 /** Ended alerts are told again for so long: whoever missed the end hears of it. */
 const resolvedRetentionMs = 15 * 60_000
+/** Data is missing when it stays away: a node that has just begun to look has no sample of anything yet. */
+const noDataForMs = 2 * 60_000
 
 export type Advance = {
   ts: number
@@ -88,7 +90,8 @@ export function advance(elements: Map<string, Element>, rows: readonly Row[], by
       }
       continue
     }
-    if (element.state === 'pending' && ts - element.activeAt >= forMs) {
+    const waitMs = element.about === 'nodata' ? Math.max(forMs, noDataForMs) : forMs
+    if (element.state === 'pending' && ts - element.activeAt >= waitMs) {
       element.state = 'firing'
       element.firedAt = ts
     }

@@ -191,6 +191,17 @@ describe.each(engines())('alert rules on $name', ({ open }) => {
     })
   })
 
+  test('a node that has just begun has no data of anything, and tells nobody so', async () => {
+    const world = await openWorld({ no_data: 'alert', for: '0s' })
+    const node = await startNode(world)
+    const firing = async () => (await world.states()).filter(({ state }) => state === 'firing')
+    await node.run(2, { a: null })
+    expect(await world.health()).toEqual(['pending', 'nodata'])
+    expect(await firing()).toEqual([])
+    await node.run(6, { a: null })
+    expect((await firing()).map(({ about }) => about)).toEqual(['nodata'])
+  })
+
   test('a failed evaluation changes nothing, is counted, and is an alert where that is asked for', async () => {
     for (const on_error of ['keep_state', 'alert'] as const) {
       const world = await openWorld({ on_error, for: '1m' })
