@@ -88,14 +88,6 @@ export type Loaded<C = Config> = {
   again(text?: string): Loaded<C>
 }
 
-/** Settings whose origin is not known: those of tests, and of a hub that a drill boots. */
-export type SomeLoaded = Pick<Loaded, 'config'> & Partial<Loaded>
-
-export function asLoaded(some: SomeLoaded): Loaded {
-  const whole: Loaded = { ...{ origins: new Map(), warnings: [], file: null, text: '', again: () => whole }, ...some }
-  return whole
-}
-
 export type LoadOptions = {
   /** The file of `--config`; null reads none; undefined looks where the contract says. */
   file?: string | null | undefined

@@ -1,8 +1,7 @@
 import { createApp } from './app.ts'
-import { asLoaded, type SomeLoaded } from './config.ts'
+import type { CallTables, HubRooms, RoomSettings } from './call-rooms.ts'
+import { asLoaded, type SomeLoaded } from './config/as-loaded.ts'
 import { createDemoServer, isDemo, isDemoPlugin } from './demo/index.ts'
-import type { Gateway } from './gateway/index.ts'
-import type { Health } from './health/index.ts'
 import { createAccess } from './http/access/guard.ts'
 import { createAccessLog } from './http/access-log.ts'
 import type { HubServer } from './http/listen.ts'
@@ -11,17 +10,13 @@ import { type Clock, systemClock } from './kernel/clock.ts'
 import { type Closers, closeAll } from './kernel/closing.ts'
 import { fail } from './kernel/errors.ts'
 import type { Heartbeats } from './kernel/heartbeats.ts'
-import { migrations } from './migrations/index.ts'
-import { migrate } from './platform/database/index.ts'
 import type { LogControl } from './platform/log.ts'
-import { openFiles, openLog, openPlatform } from './platform/open.ts'
+import { openPlatform, type Platform } from './platform/open.ts'
+import { openFiles, openLog } from './platform/open-log.ts'
 import type { Seat } from './platform/processes/seat.ts'
-import { buildRooms, type Rooms, type Tables } from './rooms.ts'
-import type { Services } from './services/index.ts'
-import type { SystemLogs } from './telemetry/index.ts'
 import { version } from './version.ts'
+import { keptFiles } from './wiring/kept-files.ts'
 import { logAnnouncements } from './wiring/log-announcements.ts'
-import { keptFiles, snapshotBefore } from './wiring/migration-snapshot.ts'
 import { logFolder } from './wiring/own-folder.ts'
 
 export type Hub = {
@@ -57,44 +52,26 @@ export function createHub(loaded: SomeLoaded, options: HubOptions = {}): Hub {
   const log = options.log ?? openLog(config.log)
   const closers: Closers = []
   let server: HubServer | undefined
-  let health: Health | undefined
-  let resting: Gateway | undefined
-  let services: Services | undefined
-  let logs: SystemLogs | undefined
-  let reload: Rooms['reload'] | undefined
+  let rooms: HubRooms | undefined
 
   async function start() {
     openFiles(log, config.log, logFolder(config, seat), clock)
     log.info('Starting Gatehouse', { version })
     log.scrubber.add(config.auth.oidc.client_secret)
-    const platform = await openPlatform<Tables>(config, { clock, log, version, secretKey, seat })
+    const platform = await openPlatform<CallTables>(config, { clock, log, version, secretKey, seat })
     closers.push(() => platform.close())
-    const { metrics, database, bus } = platform
+    const { metrics, bus } = platform
 
-    log.info('Running database migrations')
-    const kept = keptFiles(loaded, secretKey)
-    const beforeFirst = snapshotBefore(config, { secrets: platform.secrets, version, log, ...kept })
-    await migrate(database, migrations, { log, version, beforeFirst })
-
-    log.info('Initializing')
-    const rooms = buildRooms(platform, {
-      ...{ loaded: whole, clock, log, closers, seat },
-      ...kept,
-      heartbeats: options.heartbeats,
-    })
-    const { identity, gateway, usage, telemetry, risk, demo } = rooms
-    const checks = rooms.health
-    const configured = rooms.checks
-    const isGateway = rooms.roles.has('gateway')
-    health = checks
-    resting = gateway
-    const plugins = rooms.services
-    services = plugins
-    logs = rooms.systemLogs
-    const [{ conversations, sources, alerts, incidents, backups, maintenance }, own] = [rooms, [usage, identity]]
-    const others = [conversations, risk, gateway, plugins, checks, telemetry, sources, configured, alerts, incidents]
-    reload = rooms.reload
-    for (const room of [...own, ...others, backups, maintenance, reload]) {
+    const settings = {
+      ...{ loaded: whole, clock, log, closers, seat, heartbeats: options.heartbeats },
+      ...keptFiles(loaded, secretKey),
+    }
+    // A worker holds what calls need and nothing else: whatever it imports is in memory as often as there are workers.
+    const built = seat?.kind === 'worker' ? await buildWorker(platform, settings) : await buildAll(platform, settings)
+    rooms = built
+    const { identity, gateway, health, serviceProxy, demo } = built
+    const isGateway = built.roles.has('gateway')
+    for (const room of built.inOrder) {
       // Pushed first: a start that fails half way is stopped like one that did not.
       closers.push(() => room.stop())
       await room.start()
@@ -128,19 +105,19 @@ export function createHub(loaded: SomeLoaded, options: HubOptions = {}): Hub {
           ? null
           : notClaimed(),
       refuse: gateway.llm.refuse,
-      bodyLimit: (request) => rooms.serviceProxy.bodyLimit(request) ?? gateway.llm.bodyLimit(request),
-      upgrades: joinUpgrades(isGateway ? [gateway.realtime, rooms.serviceProxy.upgrades] : []),
+      bodyLimit: (request) => serviceProxy.bodyLimit(request) ?? gateway.llm.bodyLimit(request),
+      upgrades: joinUpgrades(isGateway ? [gateway.realtime, serviceProxy.upgrades] : []),
       dataArea: (request) =>
         gateway.llm.isOurs(request)
           ? 'llm'
-          : isDemo(request.url ?? '') || rooms.serviceProxy.bodyLimit(request) !== null
+          : isDemo(request.url ?? '') || serviceProxy.bodyLimit(request) !== null
             ? 'services'
             : null,
       dataPaths: isGateway
-        ? [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic }), rooms.serviceProxy.serve]
+        ? [gateway.llm.serve, createDemoServer({ clock, isLoaded: gateway.hasSynthetic }), serviceProxy.serve]
         : [],
-      routes: rooms.routes,
-      roles: rooms.roles,
+      routes: built.routes,
+      roles: built.roles,
     })
     // A start that fails from here on must not leave a socket that keeps the process alive.
     closers.push(() => server?.drain(0))
@@ -150,9 +127,9 @@ export function createHub(loaded: SomeLoaded, options: HubOptions = {}): Hub {
       await (options.demo ? demo.load(`http://127.0.0.1:${port}`) : demo.follow(`http://127.0.0.1:${port}`))
     // It writes to the store beside the gateway: whoever calls as soon as we listen shall be served.
     bus.announce('config.changed', { kind: 'routes' })
-    checks.setReady(true)
+    health.setReady(true)
     const setupToken = identity.setupToken()
-    if (setupToken !== null && rooms.roles.has('core')) {
+    if (setupToken !== null && built.roles.has('core')) {
       log.info(
         `Set up the first administrator with this one-time token · 首次使用请用此一次性令牌创建管理员: POST ${url}/api/auth/setup`,
         { setupToken },
@@ -173,13 +150,13 @@ export function createHub(loaded: SomeLoaded, options: HubOptions = {}): Hub {
         throw error
       }
     },
-    reload: async () => reload?.onSignal(),
+    reload: async () => rooms?.reload?.onSignal(),
     async stop() {
       log.info('Stopping: no new work, running answers may finish')
-      health?.setReady(false)
-      resting?.rest()
-      services?.endWatches()
-      logs?.endTails()
+      rooms?.health.setReady(false)
+      rooms?.gateway.rest()
+      rooms?.services.endWatches()
+      rooms?.endTails()
       const cut = await server?.drain(config.server.drain_seconds * 1000)
       if (cut) log.warn('Some answers were cut: they did not end within server.drain_seconds', { count: cut })
       await closeAll(closers)
@@ -192,4 +169,15 @@ export function createHub(loaded: SomeLoaded, options: HubOptions = {}): Hub {
 
 function notClaimed() {
   return fail('setup_required', 'The hub has no owner yet: claim it on its own machine, or set ADMIN_KEY.')
+}
+
+async function buildWorker(platform: Platform<CallTables>, settings: RoomSettings): Promise<HubRooms> {
+  return (await import('./call-rooms.ts')).buildWorkerRooms(platform, settings)
+}
+
+/** On a store that is in shape; workers begin when the control process has seen to that. */
+async function buildAll(platform: Platform<CallTables>, settings: RoomSettings): Promise<HubRooms> {
+  const { buildRooms, shapeStore } = await import('./rooms.ts')
+  await shapeStore(platform, settings)
+  return buildRooms(platform, settings)
 }

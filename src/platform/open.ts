@@ -18,10 +18,8 @@ import type { Leases } from './lease/lease.ts'
 import { createLinkedLeases } from './lease/linked.ts'
 import { createMemoryLeases } from './lease/memory.ts'
 import { createRedisLeases } from './lease/redis.ts'
-import { openLogFiles } from './log/files.ts'
-import { type LogLevel, readLevel, readModuleLevel } from './log/levels.ts'
 import { measureLog } from './log/measure.ts'
-import { createLog, type LogControl, type LogOptions } from './log.ts'
+import type { LogControl } from './log.ts'
 import { createMailer, type Mailer } from './mail.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { watchProcess } from './process-metrics.ts'
@@ -48,7 +46,7 @@ export type PlatformConfig = {
 
 export type PlatformOptions = {
   clock: Clock
-  /** From `openLog`; opened first, so that the wait for the database can be told. */
+  /** From `openLog` of open-log.ts; opened first, so that the wait for the database can be told. */
   log: LogControl
   version: string
   /** The store is there and is not to be changed. */
@@ -81,49 +79,6 @@ export type Platform<Tables> = {
   pingRedis: (() => Promise<void>) | null
   /** Stops jobs, then closes everything in the reverse order of its opening. */
   close(): Promise<void>
-}
-
-/** Opens the log as configured; `auto` writes text to a terminal and JSON elsewhere. */
-export function openLog(config: LogConfig, stream?: LogOptions['stream'], processName = ''): LogControl {
-  const isTerminal = stream === undefined && process.stdout.isTTY === true
-  return createLog({
-    ...logSettings(config),
-    format: config.format === 'auto' ? (isTerminal ? 'text' : 'json') : config.format,
-    showsRequests: config.access && config.access_stdout,
-    ...(stream && { stream }),
-    ...(processName !== '' && { bound: { process: processName } }),
-  })
-}
-
-/** What of `[log]` a log takes over while it is open. */
-export function logSettings(config: LogConfig) {
-  return {
-    level: readLevel(config.level) ?? ('info' as const),
-    levels: new Map(config.levels.flatMap((text) => toPair(readModuleLevel(text)))),
-    floodPerSecond: config.flood_per_second,
-  }
-}
-
-/** Opens the log's files in a folder of this process alone, and lets the log write to them; closed with the log. */
-export function openFiles(log: LogControl, config: LogConfig, folder: string, clock: Clock): void {
-  if (!config.files) return
-  const quiet = log.child({ room: 'log' })
-  log.writeTo(
-    openLogFiles({
-      folder,
-      maxFileBytes: config.max_file_mb * mebibyte,
-      maxTotalBytes: config.max_total_mb * mebibyte,
-      keepDays: config.keep_days,
-      now: clock.now,
-      tell: (level, message, fields) => quiet[level](message, fields),
-    }),
-  )
-}
-
-const mebibyte = 1024 * 1024
-
-function toPair(found: ReturnType<typeof readModuleLevel>): [string, LogLevel][] {
-  return found === null ? [] : [[found.module, found.level]]
 }
 
 /**

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { createApp } from '../app.ts'
-import { asLoaded, type Loaded } from '../config.ts'
+import type { CallTables } from '../call-rooms.ts'
+import { asLoaded } from '../config/as-loaded.ts'
+import type { Loaded } from '../config.ts'
 import { createAccess } from '../http/access/guard.ts'
 import { type Clock, systemClock } from '../kernel/clock.ts'
 import { type Closers, closeAll } from '../kernel/closing.ts'
@@ -8,7 +10,7 @@ import type { StoreAddress } from '../platform/database/copying/index.ts'
 import { createTemporaryFolder } from '../platform/files.ts'
 import { createLog } from '../platform/log.ts'
 import { openPlatform } from '../platform/open.ts'
-import { buildRooms, type Tables } from '../rooms.ts'
+import { buildRooms } from '../rooms.ts'
 import { version } from '../version.ts'
 
 type Config = Loaded['config']
@@ -42,7 +44,7 @@ export async function startReadOnlyHub(config: Config, secretKey: string, store:
   const closers: Closers = [() => folder.remove()]
   const stop = () => closeAll(closers).catch(() => {})
   try {
-    const platform = await openPlatform<Tables>(apart, {
+    const platform = await openPlatform<CallTables>(apart, {
       ...{ clock: systemClock, log, version, secretKey, isReadOnly: true },
     })
     closers.push(() => platform.close())

@@ -16,6 +16,7 @@ import { createSnapshot } from '../platform/snapshot.ts'
 import type { UsageTables } from '../usage/index.ts'
 import { createActions, type Levers } from './actions.ts'
 import type { RiskConfig } from './config.ts'
+import { createInForce, type InForce } from './in-force.ts'
 import { riskRoutes } from './routes.ts'
 import type { RiskRow, WatchedBudget } from './schema.ts'
 import { type RiskSettings, readSettings, type SettingsChange } from './settings.ts'
@@ -25,16 +26,10 @@ import { createWatch } from './watch.ts'
 export type { RiskRow, WatchedBudget } from './schema.ts'
 export type { RiskTables } from './store.ts'
 
-export type Risk = {
+export type Risk = Omit<InForce, 'refresh'> & {
   routes: Route[]
   /** Calls of foreign sources, each once; resolves when they are judged. */
   observe(rows: readonly RiskRow[]): Promise<void>
-  /** Requests a minute that an action leaves to a key; null for no such action. */
-  throttleOf(keyId: string): number | null
-  /** The model that an action has a key's calls served by instead; null for no such action. */
-  modelFor(keyId: string): string | null
-  start(): Promise<void>
-  stop(): Promise<void>
 }
 
 export type RiskParts = {
@@ -51,34 +46,21 @@ export type RiskParts = {
   metrics: Metrics
 }
 
-type Held = {
-  settings: RiskSettings
-  throttles: ReadonlyMap<string, { rpm: number; until: number }>
-  models: ReadonlyMap<string, { model: string; until: number }>
-}
-
 export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
   const { bus, clock, leases, metrics } = parts
   const log = parts.log.child({ room: 'risk' })
   const store = createRiskStore(parts.db)
-  const snapshot = createSnapshot<Held>({ name: 'risk settings', load, revision: store.revision, clock, log })
-  const actions = createActions({ store, levers: parts.levers, changed: () => snapshot.refresh(), bus, clock, log })
-  const settings = () => snapshot.get().settings
+  const inForce = createInForce(parts)
+  const snapshot = createSnapshot<RiskSettings>({
+    name: 'risk settings',
+    load: async () => readSettings(JSON.parse(await store.readSettings()) as SettingsChange),
+    ...{ revision: store.revision, clock, log },
+  })
+  const actions = createActions({ store, levers: parts.levers, changed: inForce.refresh, bus, clock, log })
+  const settings = () => snapshot.get()
   const { budgets } = parts
   const watch = createWatch({ store, settings, budgets, mostEntities: config.max_entities, bus, clock, log, metrics })
   const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
-
-  async function load(): Promise<Held> {
-    const throttles = new Map<string, { rpm: number; until: number }>()
-    const models = new Map<string, { model: string; until: number }>()
-    for (const { kind, key_id, rpm, model, expires_at: until } of await store.actionsIn(['done'], 100_000)) {
-      if (kind === 'downgrade') models.set(key_id, { model, until })
-      if (kind !== 'throttle') continue
-      const other = throttles.get(key_id)
-      if (other === undefined || other.rpm > rpm) throttles.set(key_id, { rpm, until })
-    }
-    return { settings: readSettings(JSON.parse(await store.readSettings()) as SettingsChange), throttles, models }
-  }
 
   async function proposeSteps(): Promise<void> {
     const { rules } = settings()
@@ -109,17 +91,9 @@ export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
       clock,
     }),
     observe: watch.observe,
-    throttleOf(keyId) {
-      const found = snapshot.get().throttles.get(keyId)
-      // The job that ends it may be late; the time is not.
-      return found === undefined || found.until <= clock.now() ? null : found.rpm
-    },
-    modelFor(keyId) {
-      const found = snapshot.get().models.get(keyId)
-      return found === undefined || found.until <= clock.now() ? null : found.model
-    },
+    ...{ throttleOf: inForce.throttleOf, modelFor: inForce.modelFor },
     async start() {
-      await snapshot.ready()
+      await Promise.all([snapshot.ready(), inForce.start()])
       schedule.every('risk-watch', config.interval_seconds * 1000, turn, { onOneNode: true, firstDelayMs: 1000 })
       const forget = async () => {
         await watch.forget()
@@ -131,6 +105,7 @@ export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
       await schedule.stop()
       await watch.stop()
       snapshot.stop()
+      await inForce.stop()
     },
   }
 }

@@ -7,5 +7,7 @@ export const contractNames: readonly string[] = [
   ...['providers', 'models', 'model-providers', 'routes', 'logs', 'prices', 'limits', 'budgets', 'stats', 'export'],
   ...['sources', 'sessions', 'risk', 'metrics', 'system', 'alerts', 'alert-rules', 'silences', 'channels'],
   ...['deliveries', 'hooks', 'incidents', 'sla', 'on-call', 'runbooks', 'doctor', 'config', 'backups', 'maintenance'],
-  ...['services', 'invitations', 'service-accounts', 'mirrors', 'cache'],
+  ...['services', 'invitations', 'service-accounts', 'mirrors', 'cache', 'receivers', 'checks', 'check-types'],
+  ...['channel-types', 'alert-hooks', 'deletion-receipts', 'conversation-settings', 'provider-types', 'status-page'],
+  ...['badge', 'push', 'check-spend'],
 ]

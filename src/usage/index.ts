@@ -45,7 +45,7 @@ import { type Alongside, createUsageStore } from './store.ts'
 export { exportFormats } from './analytics/export.ts'
 export { openReports, topKeys } from './analytics/open.ts'
 export type { Replaced } from './analytics/rebuild.ts'
-export { topMetrics } from './analytics/reports.ts'
+export { type NamesOf, topMetrics } from './analytics/reports.ts'
 export type { UsageFact } from './analytics/schema.ts'
 export { exportedReports } from './analytics/tables.ts'
 export {

@@ -1,17 +1,9 @@
 import { takeBeforeMigrations } from '../backups/index.ts'
 import type { Loaded } from '../config.ts'
 import { fail } from '../kernel/errors.ts'
-import { readTextIfPresent } from '../platform/files.ts'
 import type { Log } from '../platform/log.ts'
-import { createSecrets, loadMasterKey, masterKeyPath, type Secrets } from '../platform/secrets.ts'
-
-/** Where the configuration is, and how the master key's text is had: for backups that a recovery key opens. */
-export function keptFiles({ config, file }: Pick<Loaded, 'config'> & Partial<Pick<Loaded, 'file'>>, secretKey: string) {
-  return {
-    configurationPath: file ?? null,
-    masterKey: () => secretKey || readTextIfPresent(masterKeyPath(config.data.dir)),
-  }
-}
+import { createSecrets, loadMasterKey, type Secrets } from '../platform/secrets.ts'
+import { keptFiles } from './kept-files.ts'
 
 /**
  * A full backup before a command changes or deletes what is stored; its id. Rejects when it cannot be taken: whoever asks for

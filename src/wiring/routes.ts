@@ -12,11 +12,8 @@ export type RoutedRooms = {
   health: Routed
 }
 
-/**
- * What a process of these roles answers, every one how it is; and the first segments below /api of all that any process
- * answers, which no plugin service may have.
- */
-export function routesOf({ core, usage, services, serviceProxy, health }: RoutedRooms, roles: Roles) {
+/** What a process of these roles answers, and every one how it is. */
+export function routesOf({ core, usage, services, serviceProxy, health }: RoutedRooms, roles: Roles): Route[] {
   const all = {
     core: [...core.flatMap(({ routes }) => routes), ...usage.routes.filter(({ path }) => !isRegistry(path))],
     registry: [
@@ -25,15 +22,12 @@ export function routesOf({ core, usage, services, serviceProxy, health }: Routed
     ],
     gateway: [...serviceProxy.routes, ...services.routes.filter(({ path }) => isBelowGateway(path))],
   }
-  return {
-    routes: [
-      ...(roles.has('core') ? all.core : []),
-      ...(roles.has('registry') ? all.registry : []),
-      ...(roles.has('gateway') ? all.gateway : []),
-      ...health.routes,
-    ],
-    segments: [...Object.values(all).flat(), ...health.routes].flatMap(firstSegment),
-  }
+  return [
+    ...(roles.has('core') ? all.core : []),
+    ...(roles.has('registry') ? all.registry : []),
+    ...(roles.has('gateway') ? all.gateway : []),
+    ...health.routes,
+  ]
 }
 
 /** What plugins are told of themselves, where they registered. */
@@ -44,10 +38,4 @@ function isRegistry(path: string): boolean {
 /** Seed 002's `/gateway/services`, which its gateway answers. */
 function isBelowGateway(path: string): boolean {
   return path.startsWith('/gateway/')
-}
-
-/** `keys` of `/api/keys/:id`. */
-function firstSegment({ path }: { path: string }): string[] {
-  const found = /^\/api\/([^/:*]+)/.exec(path)
-  return found === null ? [] : [found[1]!]
 }

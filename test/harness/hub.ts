@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from '../../src/config.ts'
 import { createHub } from '../../src/hub.ts'
-import { openLog } from '../../src/platform/open.ts'
+import { openLog } from '../../src/platform/open-log.ts'
 import { createControl } from './control.ts'
 
 export type TestHub = {

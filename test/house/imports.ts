@@ -11,6 +11,8 @@ export type Arrow = {
   to: string
   isOurs: boolean
   isTypeOnly: boolean
+  /** Asked for while the program runs: what it brings is not there before. */
+  isLazy: boolean
   /** What stands between `import` and `from`. */
   clause: string
 }
@@ -35,6 +37,7 @@ export function readArrows(file: string): Arrow[] {
       to: isOurs ? relative(repository, join(repository, dirname(file), target)) : target,
       isOurs,
       isTypeOnly,
+      isLazy: text.startsWith('import(', index),
       clause,
     }
   }
@@ -42,4 +45,14 @@ export function readArrows(file: string): Arrow[] {
     ...[...text.matchAll(statement)].map((m) => arrowTo(m[3]!, m.index, m[1] !== undefined, m[2]!)),
     ...[...text.matchAll(bare)].map((m) => arrowTo(m[1]!, m.index, false, '')),
   ]
+}
+
+/** What is in memory once `entrance` is: files of ours and packages, without what is asked for later. */
+export function loadedBy(...entrances: readonly string[]): Set<string> {
+  const loaded = new Set(entrances)
+  for (const file of loaded) {
+    if (!file.endsWith('.ts')) continue
+    for (const { to, isTypeOnly, isLazy } of readArrows(file)) if (!isTypeOnly && !isLazy) loaded.add(to)
+  }
+  return loaded
 }

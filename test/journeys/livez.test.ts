@@ -7,7 +7,7 @@ import { loadConfig } from '../../src/config.ts'
 import { createHub } from '../../src/hub.ts'
 import { type Clock, systemClock } from '../../src/kernel/clock.ts'
 import { createHeartbeats, type Heartbeats } from '../../src/kernel/heartbeats.ts'
-import { openLog } from '../../src/platform/open.ts'
+import { openLog } from '../../src/platform/open-log.ts'
 import { until } from '../harness/control.ts'
 
 /** A clock that can be made to wake nobody any more: whoever sleeps then is wedged, until it is told to stop. */

@@ -22,7 +22,7 @@ import { type ObjectPlace, openObjectStore } from '../../platform/object-store/i
 import { createSecrets, findMasterKey } from '../../platform/secrets.ts'
 import { createHubQuestions } from '../../read-only-hub/index.ts'
 import { createQuestions } from '../../wiring/drill-questions.ts'
-import { keptFiles } from '../../wiring/migration-snapshot.ts'
+import { keptFiles } from '../../wiring/kept-files.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from '../command.ts'
 import { printJson, printTable, reportUsage } from '../report.ts'
 import { loadFor } from '../settings.ts'

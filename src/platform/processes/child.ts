@@ -1,8 +1,9 @@
 import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { seatVariable } from './entrance.ts'
 import type { Order, Report } from './messages.ts'
-import { type SeatWords, seatVariable } from './seat.ts'
+import type { SeatWords } from './seat.ts'
 
 export type Ended = { code: number | null; signal: NodeJS.Signals | null }
 

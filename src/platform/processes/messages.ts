@@ -34,5 +34,15 @@ export const verbs = ['admit', 'settle', 'renew', 'raise', 'read', 'acquire', 'r
 export type Verb = (typeof verbs)[number]
 
 /** Over the channel that can carry connections. */
-export type Order = { kind: 'connection'; id: number } | { kind: 'retire'; limitMs: number } | { kind: 'ping' }
-export type Report = { kind: 'ready' } | { kind: 'took'; id: number } | { kind: 'pong' } | { kind: 'replace-workers' }
+export type Order =
+  | { kind: 'settings'; settings: unknown }
+  | { kind: 'connection'; id: number }
+  | { kind: 'retire'; limitMs: number }
+  | { kind: 'ping' }
+export type Report =
+  | { kind: 'settings'; settings: unknown }
+  | { kind: 'unfit'; reason: string }
+  | { kind: 'ready' }
+  | { kind: 'took'; id: number }
+  | { kind: 'pong' }
+  | { kind: 'replace-workers' }

@@ -17,6 +17,10 @@ export type SupervisorOptions = {
   dataDir: string
   /** How long a worker that was replaced may go on with the answers it has begun. */
   retireMs: number
+  /** What workers are given: they read no settings themselves. */
+  settings: unknown
+  /** The same read again, before workers are replaced; rejects when nobody could start with them. */
+  readSettings(): Promise<unknown>
   start(seat: SeatWords): Child
   clock: Clock
   log: Log
@@ -40,14 +44,14 @@ export type Supervisor = {
 /** The process that could not start has said why; its exit code is the program's. */
 export class StartFailed extends Error {
   readonly exitCode: number
-  constructor(name: string, { code, signal }: Ended) {
-    super(`the process ${name} ended with ${code ?? signal} before it served`)
+  constructor(name: string, { code, signal }: Ended, reason = `it ended with ${code ?? signal}`) {
+    super(`the process ${name} did not come to serve: ${reason}`)
     this.exitCode = code === null || code === 0 ? 1 : code
   }
 }
 
 type Post = {
-  seat: SeatWords
+  seat: SeatWords & { kind: Member['kind'] }
   child: Child
   server: Server
   state: Member['state']
@@ -80,8 +84,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   let address = { host: options.host, port: options.port }
   let isUp = false
   let restarting: Promise<void> | null = null
+  let { settings } = options
 
-  function seatOf(name: string): SeatWords {
+  function seatOf(name: string): SeatWords & { kind: Member['kind'] } {
     const path = (each: string) => join(folder, `${each}.sock`)
     return {
       ...{ name, kind: name === 'control' ? 'control' : 'worker', processes: workers + 1 },
@@ -92,6 +97,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   function begin(name: string, restarts = 0): Post {
     const seat = seatOf(name)
     const child = options.start(seat)
+    if (seat.kind === 'worker') child.order({ kind: 'settings', settings })
     const now = clock.monotonic()
     const post: Post = {
       ...{ seat, child, state: 'starting', restarts, startedMs: now, heardMs: now },
@@ -207,10 +213,23 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     if (!stopping.signal.aborted) await begin('control').ready.promise.catch(() => {})
   }
 
+  /** With settings that nobody can start with, the processes that serve now would be replaced by none. */
+  async function readAgain(): Promise<boolean> {
+    try {
+      settings = await options.readSettings()
+      return true
+    } catch (error) {
+      log.error('The processes are not replaced: nobody could start with the settings as they are', { error })
+      return false
+    }
+  }
+
   function replace(work: () => Promise<void>): Promise<void> {
-    restarting ??= work().finally(() => {
-      restarting = null
-    })
+    restarting ??= readAgain()
+      .then((isFit) => (isFit ? work() : undefined))
+      .finally(() => {
+        restarting = null
+      })
     return restarting
   }
 
