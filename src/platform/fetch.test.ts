@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createUpstreams, isRefusedAddress, type UpstreamOptions } from './fetch.ts'
@@ -265,4 +265,65 @@ test('closing does not wait for ever for a call under way', async () => {
   await vi.waitFor(() => expect(seen).toHaveLength(1))
   await upstreams.close(10)
   expect(await call).toMatchObject({ code: 'upstream_unreachable' })
+})
+
+describe('a request whose sender is asked before it goes out', () => {
+  test('opens its connection first, writes nothing until then, and then the whole', async () => {
+    let connections = 0
+    const { seen, origin } = await serve((request, response) => {
+      let raw = ''
+      request.on('data', (chunk) => {
+        raw += chunk
+      })
+      request.on('end', () => response.end(`${request.headers['content-length']} ${raw}`))
+    })
+    const upstreams = open()
+    const { promise: go, resolve } = Promise.withResolvers<void>()
+    const asked = Promise.withResolvers<void>()
+    const answer = upstreams.send(`${origin}/x`, {
+      ...{ method: 'POST', body: 'déjà', timeoutMs: 300 },
+      beforeWriting: () => {
+        connections++
+        asked.resolve()
+        return go
+      },
+    })
+    await asked.promise
+    // Longer than its time: that is counted from when it may write.
+    await new Promise((done) => setTimeout(done, 400))
+    expect(seen).toEqual([])
+    resolve()
+    expect(String((await answer).body)).toBe('6 déjà')
+    expect([seen.length, connections]).toEqual([1, 1])
+  })
+
+  test('nobody is asked where nothing listens, and a refusal lets nothing out', async () => {
+    let asked = 0
+    const refuse = async () => {
+      asked++
+      throw new Error('not now')
+    }
+    const wish = { method: 'POST', body: 'x', beforeWriting: refuse } as const
+    const { seen, origin } = await serve()
+    await caught(open().send('http://127.0.0.1:9/', wish))
+    expect(asked).toBe(0)
+    await caught(open().send(origin, wish))
+    expect([asked, seen]).toEqual([1, []])
+  })
+
+  test('who answers too late after it went out is left, and who hangs up while it waits fails at once', async () => {
+    const { origin } = await serve(() => {})
+    const late = await caught(
+      open().send(origin, { method: 'POST', body: 'x', timeoutMs: 50, beforeWriting: async () => {} }),
+    )
+    expect(late).toMatchObject({ code: 'upstream_timeout' })
+    const server = createTcpServer((socket) => void setTimeout(() => socket.destroy(), 20))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const never = { method: 'POST', body: 'x', beforeWriting: () => new Promise<void>(() => {}) } as const
+    expect(await caught(open().send(`http://127.0.0.1:${port}/`, never))).toMatchObject({
+      code: 'upstream_unreachable',
+    })
+  })
 })

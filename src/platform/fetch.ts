@@ -1,5 +1,6 @@
 import { lookup as systemLookup } from 'node:dns/promises'
 import type { LookupFunction } from 'node:net'
+import type { Readable } from 'node:stream'
 import { LRUCache } from 'lru-cache'
 import { buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import { fail, HubError } from '../kernel/errors.ts'
@@ -65,6 +66,11 @@ export type SendOptions = Pick<GetOptions, 'headers' | 'maxBytes' | 'timeoutMs'>
   body?: string
   /** Over a connection of its own that ends with the answer, so that its name and certificate are looked at each time. */
   isFresh?: boolean
+  /**
+   * Waited for on the open connection before the first byte goes out; where it rejects, none does. For whoever has to know
+   * what may have arrived. `timeoutMs` counts anew afterwards.
+   */
+  beforeWriting?: () => Promise<void>
 }
 
 export type Fetched = { status: number; headers: Record<string, string | string[] | undefined>; body: Buffer }
@@ -336,19 +342,40 @@ async function get(
 async function send(
   pool: Upstreams['pool'],
   url: string,
-  { method = 'GET', headers = {}, body, maxBytes = 1 << 20, timeoutMs = 10_000, isFresh = false }: SendOptions,
+  { method = 'GET', headers = {}, body, maxBytes = 1 << 20, timeoutMs = 10_000, isFresh = false, ...more }: SendOptions,
 ): Promise<Fetched> {
   const { origin, pathname, search, host } = readUrl(url, 'url')
+  const late = new AbortController()
+  const expire = () => late.abort(new DOMException(`not within ${timeoutMs} ms`, 'TimeoutError'))
+  let timer = setTimeout(expire, timeoutMs)
+  let isOver = false
+  /** undici asks for the first chunk when the connection stands, and writes nothing before it has it. */
+  async function* writeWhenTold(bytes: Buffer) {
+    clearTimeout(timer)
+    await more.beforeWriting!()
+    if (isOver) return
+    timer = setTimeout(expire, timeoutMs)
+    yield bytes
+  }
+  const bytes = more.beforeWriting === undefined || body === undefined ? null : Buffer.from(body)
   try {
     const answer = await pool(origin).request({
-      ...{ origin, path: pathname + search, method, headers: { 'accept-encoding': 'identity', ...headers } },
-      ...(body === undefined ? {} : { body }),
-      ...{ signal: AbortSignal.timeout(timeoutMs), headersTimeout: timeoutMs, bodyTimeout: timeoutMs },
+      ...{ origin, path: pathname + search, method },
+      headers: {
+        ...{ 'accept-encoding': 'identity', ...headers },
+        ...(bytes === null ? {} : { 'content-length': String(bytes.length) }),
+      },
+      // undici takes what can be iterated; its types do not say so.
+      ...(bytes !== null ? { body: writeWhenTold(bytes) as unknown as Readable } : body === undefined ? {} : { body }),
+      ...{ signal: late.signal, headersTimeout: timeoutMs, bodyTimeout: timeoutMs },
       ...(isFresh ? { reset: true } : {}),
     })
     return { status: answer.statusCode, headers: answer.headers, body: await readBody(answer.body, maxBytes, host) }
   } catch (thrown) {
     throw describe(thrown, host, timeoutMs)
+  } finally {
+    isOver = true
+    clearTimeout(timer)
   }
 }
 

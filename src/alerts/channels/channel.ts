@@ -95,6 +95,10 @@ export type SendContext = {
   thread: string
   /** Number of the attempt, from 1. */
   attempt: number
+  /** An earlier attempt may have arrived although nobody heard so. */
+  mayHaveArrived: boolean
+  /** Says that this one of several addresses took it; written down when it resolves, before the next is asked. */
+  reach(address: string): Promise<void>
 }
 
 /** So many messages in so long a time; more wait. */
@@ -110,6 +114,8 @@ export type Channel<S extends z.ZodType = z.ZodType> = {
   rates: readonly Rate[]
   /** What it costs people or money is asked for by the name of its medium. */
   medium: 'chat' | 'mail' | 'phone' | 'ticket' | 'program'
+  /** Whoever gets it knows what comes again and makes nothing of it: it need not wait until others are certain. */
+  knowsRepeats?(parameters: z.infer<S>): boolean
   /** A test begins something that stays until it is ended, such as a ticket. */
   endsTests?: true
   /** Addresses people gave, to be checked when they give them. */

@@ -39,6 +39,7 @@ async function send(channel: Channel, message: Message, changes: object = {}, co
   const outcome = await channel
     .send(written, message, parameters, {
       ...{ way, now: Date.now(), timeoutMs: 2000, reached: new Set<string>(), thread: '', attempt: 1 },
+      ...{ mayHaveArrived: false, reach: async () => {} },
       mailer: { isConfigured: false, send: async () => ({ rejected: [], response: '' }) },
       ...context,
     })
@@ -273,6 +274,27 @@ describe('what a channel does besides', () => {
       expect((await send(of(type), over())).outcome).toMatchObject({ isDelivered: true, thread: null })
       expect(server.received.length).toBe(before)
     }
+  })
+
+  test('an issue that may have been made before is looked for, in the cloud and on a server, and not made twice', async () => {
+    const answers = (status: number, body: object) =>
+      server.next.push((_, response) => response.writeHead(status).end(JSON.stringify(body)))
+    const message = messageOf()
+    answers(404, {})
+    answers(200, { issues: [{ key: 'OPS-9' }] })
+    const from = server.received.length
+    const found = await send(of('jira'), message, {}, { mayHaveArrived: true })
+    expect(found.outcome).toMatchObject({ isDelivered: true, thread: 'OPS-9' })
+    const asked = server.received.slice(from)
+    expect(asked.map(({ method, path }) => [method, path.replace(/\?.*/, '')])).toEqual([
+      ['GET', '/jira/rest/api/2/search/jql'],
+      ['GET', '/jira/rest/api/2/search'],
+    ])
+    answers(200, { issues: [] })
+    const made = await send(of('jira'), message, {}, { mayHaveArrived: true })
+    expect(made.outcome).toMatchObject({ isDelivered: true, thread: 'OPS-7' })
+    const { labels } = JSON.parse(made.got.body).fields
+    expect(labels).toContain(`gatehouse-${message.key.slice(0, 16)}`)
   })
 
   test('a ticket that somebody deleted is opened anew', async () => {

@@ -60,12 +60,17 @@ export const gateway = defineChannel({
       const filled = fill(body, viewOf(message, written.text, { to: number }))
       const isForm = encoding === 'form'
       const answer = await post(context, url, {
-        headers: { 'content-type': isForm ? 'application/x-www-form-urlencoded' : 'application/json', ...headers },
+        headers: {
+          'content-type': isForm ? 'application/x-www-form-urlencoded' : 'application/json',
+          'idempotency-key': `${message.id}-${number}`,
+          ...headers,
+        },
         body: isForm ? toForm(filled as Record<string, unknown>) : JSON.stringify(filled),
       })
       const fault = judgeStatus(answer, 'The gateway') ?? judgeBody()
       if (fault !== null) return { ...fault, reached }
       reached.push(number)
+      await context.reach(number)
 
       function judgeBody() {
         if (success_path === '') return isPage(answer.body) ? lies(answer.status, answer.body, 'The gateway') : null

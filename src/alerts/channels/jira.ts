@@ -75,7 +75,7 @@ export const jira = defineChannel({
       issuetype: { name: issue_type },
       summary: shortenText(message.title, (each) => each.length <= mostSummary),
       description: text,
-      labels: ['gatehouse', `gatehouse-${message.key.slice(0, 16)}`, ...labels],
+      labels: ['gatehouse', labelOf(message.key), ...labels],
       ...(priority === undefined ? {} : { priority: { name: priority } }),
     }
     return { text, body: JSON.stringify({ fields }), cut }
@@ -89,6 +89,8 @@ export const jira = defineChannel({
     const isOver = message.action === 'resolve'
     if (context.thread === '') {
       if (isOver) return { ...delivered('There is no issue to move on.', 0), thread: null }
+      const before = context.mayHaveArrived ? await findIssue(context, url, authorization, message.key) : null
+      if (before !== null) return { ...delivered(`Issue ${before} was made before.`, 200, before), thread: before }
       const made = await ask('', JSON.parse(written.body))
       if ('isDelivered' in made) return made
       const { key } = made.read
@@ -116,6 +118,23 @@ export const jira = defineChannel({
     return 'isDelivered' in moved ? moved : end(`Issue ${context.thread} moved: ${found.name}.`, moved.status)
   },
 })
+
+/** The open issue that an attempt whose end nobody heard has made; null where there is none, or nobody can say. */
+async function findIssue(context: SendContext, url: string, authorization: string, key: string) {
+  const jql = `labels = "${labelOf(key)}" AND statusCategory != Done ORDER BY created DESC`
+  const query = `jql=${encodeURIComponent(jql)}&maxResults=1&fields=key`
+  // The cloud has the first, servers the second.
+  for (const path of ['search/jql', 'search']) {
+    const base = `${url.replace(/\/$/, '')}/rest/api/2/${path}`
+    const found = await askJira(context, `${base}?${query}`, authorization, undefined).catch(() => null)
+    if (found === null || 'isDelivered' in found) continue
+    const [issue] = (found.read.issues ?? []) as { key?: unknown }[]
+    return typeof issue?.key === 'string' ? issue.key : null
+  }
+  return null
+}
+
+const labelOf = (key: string) => `gatehouse-${key.slice(0, 16)}`
 
 async function askJira(
   context: SendContext,

@@ -33,6 +33,8 @@ export const pagerduty = defineChannel({
   secrets: ['routing_key'],
   medium: 'phone',
   endsTests: true,
+  // By the dedup_key.
+  knowsRepeats: () => true,
   rates: [{ messages: 120, perMs: 60_000 }],
   addresses: ({ api_url }) => [api_url],
   write(message, { source }) {

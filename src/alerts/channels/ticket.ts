@@ -74,13 +74,10 @@ export const ticket = defineChannel({
     const isOver = message.action === 'resolve'
     if (context.thread === '') {
       if (isOver) return { ...delivered('There is no ticket to close.', 0), thread: null }
-      const answer = await ask(
-        context,
-        parameters.create_url,
-        'POST',
-        fill(parameters.create_body, view),
-        parameters.headers,
-      )
+      const answer = await ask(context, parameters.create_url, 'POST', fill(parameters.create_body, view), {
+        'idempotency-key': message.id,
+        ...parameters.headers,
+      })
       if ('isDelivered' in answer) return answer
       const id = readPath(answer.read, parameters.id_path)
       if (typeof id !== 'string' && typeof id !== 'number') {

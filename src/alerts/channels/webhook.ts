@@ -45,6 +45,11 @@ export const webhook = defineChannel({
       .default(1_048_576)
       .describe('Largest body.')
       .meta({ zh: '请求体上限（字节）。' }),
+    knows_repeats: z
+      .boolean()
+      .default(false)
+      .describe('It makes nothing of what comes again with the same X-Hub-Delivery: then messages wait for no other.')
+      .meta({ zh: '接收方会按 X-Hub-Delivery 去重；启用后消息可并行投递，不再逐条等待。' }),
     allow_page: z
       .boolean()
       .default(false)

@@ -32,6 +32,18 @@ export const deliverySettings = {
     .default(200)
     .describe("Messages that wait for a channel's rate limit; beyond it they take the fallback channel.")
     .meta({ reload: true, zh: '每个渠道因限流排队的消息上限；超出后改走备用渠道。' }),
+  max_in_doubt: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(1)
+    .describe(
+      'Messages that may be on their way without an answer at a time: so many come twice at most when the process is killed. More tells faster.',
+    )
+    .meta({
+      reload: true,
+      zh: '同时允许“已发出、结果未落盘”的消息数，即进程被强杀时最多重复投递的条数；调大可加快投递。',
+    }),
   broken_after: z
     .int()
     .min(1)

@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../kernel/clock.ts'
-import { createId } from '../../kernel/ids.ts'
 import type { Upstreams } from '../../platform/fetch.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Mailer } from '../../platform/mail.ts'
-import { durationBuckets, type Metrics } from '../../platform/metrics.ts'
+import type { Metrics } from '../../platform/metrics.ts'
 import type { Notification } from '../alert.ts'
-import { failed, type Message, type Outcome, toOutcome, type Written } from '../channels/channel.ts'
+import { failed, type Message, type Outcome, type Written } from '../channels/channel.ts'
+import { createAttempt } from './attempt.ts'
+import { createDoubts, type Doubts } from './doubt.ts'
 import { heldBackBy } from './due.ts'
 import { deliveryId, type Entry, emptyRow, type Ledger } from './ledger.ts'
 import { kindOf } from './records.ts'
 import type { ConfiguredChannel, Receiver, Target } from './schema.ts'
 import type { Standings } from './standings.ts'
-import type { AttemptRow, DeliveryStore } from './store.ts'
+import type { DeliveryStore } from './store.ts'
 import { word } from './templates/index.ts'
 import { worstOf } from './templates/view.ts'
 import { createThrottle, type Throttle } from './throttle.ts'
@@ -43,6 +44,7 @@ export type Deliver = {
     notification: Notification,
   ): { message: Message; written: Written; templateError: string }
   waiting(): number
+  inDoubt: Doubts['count']
   /** Forgets what it holds of channels that are gone. */
   forget(known: (channelId: string) => boolean): void
 }
@@ -61,12 +63,14 @@ export function createDeliver(own: {
   publicUrl: string
   timeoutMs(): number
   mostWaiting(): number
+  /** Messages that may have arrived without the store's knowing it, at one time. */
+  mostInDoubt(): number
   clock: Clock
   log: Log
   metrics: Metrics
   random(): number
 }): Deliver {
-  const { store, ledger, standings, wayOf, mailer, clock, log, metrics } = own
+  const { store, ledger, standings, clock, log, metrics } = own
   const throttles = new Map<string, Promise<Throttle>>()
   const ready = new Map<string, Throttle>()
   const underWay = new Map<string, Promise<Decided>>()
@@ -75,17 +79,10 @@ export function createDeliver(own: {
     'Messages by kind of channel and how they ended.',
     ['type', 'outcome'],
   )
-  const attempts = metrics.counter(
-    'gatehouse_alerts_attempts_total',
-    'Attempts to deliver by kind of channel and reason.',
-    ['type', 'reason'],
-  )
-  const seconds = metrics.histogram(
-    'gatehouse_alerts_attempt_seconds',
-    'What one attempt took.',
-    ['type'],
-    durationBuckets,
-  )
+  const doubts = createDoubts({ most: own.mostInDoubt, clock })
+  const attempt = createAttempt({
+    ...{ store, ledger, doubts, wayOf: own.wayOf, mailer: own.mailer, timeoutMs: own.timeoutMs, clock, log, metrics },
+  })
 
   function throttleOf({ id, type }: ConfiguredChannel): Promise<Throttle> {
     const known = throttles.get(id)
@@ -163,6 +160,7 @@ export function createDeliver(own: {
     const { signal } = options
     const entry = await ledger.open(newEntry(notification, channel, channel.id, fallbackFor, options.about))
     if (entry.row.state === 'delivered') return 'delivered'
+    if (entry.row.state === 'failed' && (await ledger.wasStoodInFor(entry.row, channel.fallbackId))) return 'delivered'
     const { message, written, hash, templateError } = prepare(channel, notification, options)
     Object.assign(entry.row, {
       ...{ state: 'pending', reason: '', message: '', title: message.title, rendered_hash: hash },
@@ -177,14 +175,14 @@ export function createDeliver(own: {
       if (turn === 'full' || turn === 'late') {
         return decide(entry, 'failed', failed('queue_full', "The vendor's rate limit leaves no turn for it in time."))
       }
-      const outcome = await attempt(
-        entry,
-        channel,
-        { message, written, hash, waitedMs: turn.waitedMs },
-        channel.parameters,
-      )
+      const outcome = await attempt(entry, channel, { message, written, hash }, { waitedMs: turn.waitedMs, signal })
+      if (outcome.isDelivered) {
+        standings.note(channel, outcome)
+        deliveries.with({ type: channel.type, outcome: 'delivered' }).inc()
+        return 'delivered'
+      }
+      if (signal.aborted) return stopped(entry)
       const { brokenSince } = standings.note(channel, outcome)
-      if (outcome.isDelivered) return decide(entry, 'delivered', outcome)
       if (!outcome.mayRepeat) return decide(entry, 'failed', outcome)
       if (outcome.reason === 'limited') throttle.pause(outcome.retryAfterMs ?? firstBackoffMs)
       if (brokenSince > 0 && channel.fallbackId !== '') {
@@ -206,51 +204,6 @@ export function createDeliver(own: {
     Object.assign(entry.row, { reason: 'stopped', message: 'The hub stopped meanwhile.' })
     await ledger.save(entry)
     return 'failed'
-  }
-
-  async function attempt(
-    entry: Entry,
-    channel: ConfiguredChannel,
-    { message, written, hash, waitedMs }: { message: Message; written: Written; hash: string; waitedMs: number },
-    parameters: Record<string, unknown>,
-  ): Promise<Outcome> {
-    const row: AttemptRow = {
-      ...{ id: createId('deliveryAttempt', clock.now()), delivery_id: entry.row.id, started_at: clock.now() },
-      ...{ outcome: 'started', reason: '', message: '', http_status: 0, body_code: '', latency_ms: 0 },
-      ...{ waited_ms: waitedMs, rendered_hash: hash },
-    }
-    entry.attempts.push(row)
-    await ledger.save(entry)
-    const begun = clock.monotonic()
-    const reached = new Set(JSON.parse(entry.row.reached) as string[])
-    const outcome = await send().catch((thrown: unknown) => {
-      const found = toOutcome(thrown)
-      if (found.reason === 'broken') log.error('Sending an alert broke', { error: thrown, traceId: message.traceId })
-      return found
-    })
-    const latencyMs = Math.round(clock.monotonic() - begun)
-    Object.assign(row, {
-      ...{ outcome: outcome.isDelivered ? 'delivered' : 'failed', reason: outcome.reason, message: outcome.message },
-      ...{ http_status: outcome.status, body_code: outcome.code, latency_ms: latencyMs },
-    })
-    entry.row.reached = JSON.stringify([...reached, ...(outcome.reached ?? [])])
-    attempts.with({ type: channel.type, reason: outcome.reason || 'delivered' }).inc()
-    seconds.with({ type: channel.type }).observe(latencyMs / 1000)
-    await ledger.save(entry)
-    if (outcome.thread !== undefined) {
-      await store.keepThread(channel.id, message.key, outcome.thread, clock.now()).catch((error: unknown) => {
-        log.error('A ticket that was opened could not be written down: its end must be told by hand', { error })
-      })
-    }
-    return outcome
-
-    async function send(): Promise<Outcome> {
-      const thread = await store.thread(channel.id, message.key).catch(() => '')
-      return kindOf(channel.type).send(written, message, parameters, {
-        ...{ way: wayOf(channel.tenantId), mailer, now: clock.now(), timeoutMs: own.timeoutMs(), reached, thread },
-        attempt: entry.attempts.length,
-      })
-    }
   }
 
   async function withFallback(
@@ -404,13 +357,15 @@ export function createDeliver(own: {
       const entry = await ledger.open(newEntry(notification, channel, channel.id))
       Object.assign(entry.row, { title: message.title, rendered_hash: hash, template_error: templateError })
       const begun = clock.monotonic()
-      const outcome = await attempt(entry, channel, { message, written, hash, waitedMs: 0 }, parameters)
+      const outcome = await attempt(entry, channel, { message, written, hash }, { parameters, signal: null })
       await decide(entry, outcome.isDelivered ? 'delivered' : 'failed', outcome)
       return { outcome, latencyMs: Math.round(clock.monotonic() - begun), templateError }
     },
     write: (channel, notification) => prepare(channel, notification),
     waiting: () => [...ready.values()].reduce((sum, each) => sum + each.waiting(), 0),
+    inDoubt: doubts.count,
     forget(known) {
+      doubts.forget(known)
       for (const id of throttles.keys()) {
         if (known(id)) continue
         throttles.delete(id)

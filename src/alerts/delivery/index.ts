@@ -54,6 +54,7 @@ export type DeliveryParts = {
 export type DeliveryConfig = {
   attempt_timeout_seconds: number
   channel_max_waiting: number
+  max_in_doubt: number
   broken_after: number
   proof_hour: number
   max_channels: number
@@ -138,10 +139,19 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
     },
     timeoutMs: () => config.attempt_timeout_seconds * 1000,
     mostWaiting: () => config.channel_max_waiting,
+    mostInDoubt: () => config.max_in_doubt,
   })
   const broken = metrics.gauge('gatehouse_alerts_channels_broken', 'Channels that failed several times in a row.')
   const waiting = metrics.gauge('gatehouse_alerts_waiting', "Messages that wait for a vendor's rate limit.")
+  const doubtful = metrics.gauge(
+    'gatehouse_alerts_in_doubt',
+    'Messages that may have arrived without its being written down yet, and those that wait until they may.',
+    ['state'],
+  )
   metrics.beforeRender(() => {
+    const { inDoubt, waiting: queued } = deliver.inDoubt()
+    doubtful.with({ state: 'in_doubt' }).set(inDoubt)
+    doubtful.with({ state: 'waiting' }).set(queued)
     broken.with({}).set(standings.broken())
     waiting.with({}).set(deliver.waiting())
   })

@@ -30,6 +30,8 @@ export type Ledger = {
   /** Writes down how it stands. Never rejects. */
   save(entry: Entry): Promise<void>
   suppress(found: readonly (Suppression & { channelId?: string; channelName?: string })[]): Promise<void>
+  /** Whether the channel that stood in for this delivery has told of it. Never rejects. */
+  wasStoodInFor(row: DeliveryRow, channelId: string): Promise<boolean>
   /** Whether what waits for the store has it that this channel was told of this group. */
   wasJustTold(channelId: string, groupKey: string): boolean
   /** Writes what waits; says how much still does. */
@@ -88,11 +90,12 @@ export function createLedger(own: { store: DeliveryStore; clock: Clock; log: Log
 
   async function save(entry: Entry): Promise<void> {
     known.set(entry.row.id, entry)
+    // By reference: what is written later is how it stands then. While the store is away nobody waits for it again.
+    if (isAway) return keep(entry.row.id, () => write(entry))
     try {
       await attempt(() => write(entry))
       backlog.delete(entry.row.id)
     } catch {
-      // By reference: what is written later is how it stands then.
       keep(entry.row.id, () => write(entry))
     }
   }
@@ -107,6 +110,11 @@ export function createLedger(own: { store: DeliveryStore; clock: Clock; log: Log
     async open(entry) {
       const { id } = entry.row
       const here = known.get(id)
+      if (isAway) {
+        const held = here ?? entry
+        await save(held)
+        return held
+      }
       try {
         const row = await attempt(() => store.findDelivery(id))
         if (row === undefined) {
@@ -133,6 +141,12 @@ export function createLedger(own: { store: DeliveryStore; clock: Clock; log: Log
         keep(id, () => write(entry))
         return entry
       }
+    },
+    async wasStoodInFor({ id, notification_id }, channelId) {
+      if (channelId === '') return false
+      const other = deliveryId(notification_id, channelId)
+      const row = known.get(other)?.row ?? (await attempt(() => store.findDelivery(other)).catch(() => undefined))
+      return row?.state === 'delivered' && row.fallback_for === id
     },
     async suppress(found) {
       for (const { by } of found) suppressed.with({ by }).inc()
@@ -162,6 +176,7 @@ export function createLedger(own: { store: DeliveryStore; clock: Clock; log: Log
       await attempt(() => work).catch(() => {})
     },
     async flush() {
+      if (isAway) await attempt(() => store.revision()).catch(() => {})
       for (const [id, put] of [...backlog]) {
         try {
           await attempt(put)

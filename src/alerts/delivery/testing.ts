@@ -25,6 +25,7 @@ const config: DeliveryConfig = {
   ...{
     attempt_timeout_seconds: 2,
     channel_max_waiting: 200,
+    max_in_doubt: 1,
     broken_after: 3,
     proof_hour: 3,
     max_channels: 500,

@@ -6,10 +6,12 @@ import type { Notice } from './notices.ts'
 
 export type Deliveries = ReturnType<typeof createDeliveries>
 
-const deliveriesAtOnce = 32
+/** Of one receiver, so that one whose target hangs fills no place of another's. */
+const atOnceOfReceiver = 32
+const atOnce = 1024
 const afterAbortMs = 10_000
 
-/** Notices that wait to be delivered, and those under way: so many at once, each with a time limit of its own. */
+/** Notices that wait to be delivered, and those under way: so many at once of each receiver, each with a time limit of its own. */
 export function createDeliveries(parts: {
   /** Resolves when it is decided; the same id is delivered once. */
   deliver(notification: Notification, options: { signal: AbortSignal }): Promise<'delivered' | 'failed'>
@@ -22,19 +24,33 @@ export function createDeliveries(parts: {
   const { clock, log, metrics } = parts
   const stopping = new AbortController()
   const running = new Map<string, Promise<void>>()
-  const waiting: Notice[] = []
+  /** By receiver. */
+  const lines = new Map<string, { waiting: Notice[]; running: number }>()
+  const countWaiting = () => [...lines.values()].reduce((sum, { waiting }) => sum + waiting.length, 0)
 
-  /** Begins as many as may run at once. */
+  /** Begins as many as may run at once, one of each receiver in turn. */
   function begin(): void {
-    while (!stopping.signal.aborted && running.size < deliveriesAtOnce && waiting.length > 0) {
-      const notice = waiting.shift()!
-      const done = deliverOne(notice).finally(() => {
-        running.delete(notice.id)
-        begin()
-      })
-      running.set(notice.id, done)
+    for (let hasBegun = true; hasBegun; ) {
+      hasBegun = false
+      for (const [receiver, line] of lines) {
+        if (stopping.signal.aborted || running.size >= atOnce) break
+        if (line.running >= atOnceOfReceiver) continue
+        const notice = line.waiting.shift()
+        if (notice === undefined) {
+          if (line.running === 0) lines.delete(receiver)
+          continue
+        }
+        hasBegun = true
+        line.running++
+        const done = deliverOne(notice).finally(() => {
+          running.delete(notice.id)
+          line.running--
+          begin()
+        })
+        running.set(notice.id, done)
+      }
     }
-    metrics.queue(waiting.length + running.size)
+    metrics.queue(countWaiting() + running.size)
   }
 
   async function deliverOne(notice: Notice): Promise<void> {
@@ -64,11 +80,18 @@ export function createDeliveries(parts: {
 
   return {
     begin,
-    has: (id: string) => running.has(id) || waiting.some((each) => each.id === id),
-    add: (notices: readonly Notice[]) => void waiting.push(...notices),
+    has: (id: string) =>
+      running.has(id) || [...lines.values()].some(({ waiting }) => waiting.some((each) => each.id === id)),
+    add(notices: readonly Notice[]): void {
+      for (const notice of notices) {
+        const line = lines.get(notice.receiver) ?? { waiting: [], running: 0 }
+        lines.set(notice.receiver, line)
+        line.waiting.push(notice)
+      }
+    },
     /** What is not begun yet is an intention in the store: it is read again. */
     forgetWaiting(): void {
-      waiting.length = 0
+      for (const line of lines.values()) line.waiting.length = 0
     },
     /** Resolves when none is under way. */
     async idle(): Promise<void> {

@@ -148,7 +148,13 @@ export function compileRouting(settings: RoutingSettings, knows: (receiver: stri
       key: parent === null ? '{}' : `${parent.key}/${showMatchers(matchers)}`,
       ...{ path, receiver, matchers, continues: route.continue === true },
       groupBy:
-        groupBy === undefined ? (parent?.groupBy ?? []) : groupBy[0] === '...' ? null : groupBy.toSorted(byBytes),
+        groupBy === undefined
+          ? parent === null
+            ? []
+            : parent.groupBy
+          : groupBy[0] === '...'
+            ? null
+            : groupBy.toSorted(byBytes),
       waitMs: msOf(route.group_wait) ?? parent?.waitMs ?? 30_000,
       intervalMs: msOf(route.group_interval) ?? parent?.intervalMs ?? 300_000,
       repeatMs: msOf(route.repeat_interval) ?? parent?.repeatMs ?? 14_400_000,

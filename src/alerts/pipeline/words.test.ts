@@ -97,6 +97,21 @@ describe('routing', () => {
     )
   })
 
+  test('a child inherits that each alert is a group of its own, as in Alertmanager: it had been one group of all', () => {
+    const of = compileRouting(
+      readRouting({
+        route: {
+          ...{ receiver: 'root', group_by: ['...'] },
+          routes: [{ receiver: 'x', matchers: ['team="x"'], routes: [{ matchers: ['deep="1"'] }] }],
+        },
+      }),
+    )
+    for (const labels of [{ team: 'x', i: '1' }, { team: 'x', deep: '1' }, { i: '1' }]) {
+      const { node } = of.find(labels)[0]!
+      expect(groupLabelsOf(node, labels, '')).toEqual(labels)
+    }
+  })
+
   test.each([
     [{ group_by: ['a'] }, /root needs a receiver/],
     [{ receiver: 'r', matchers: ['a=b'] }, /root takes all alerts/],

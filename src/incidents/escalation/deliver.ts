@@ -21,6 +21,8 @@ export type Tell = (message: {
   severity: 'critical' | 'high' | 'warning' | 'info'
   traceId: string
   dedupeKey: string
+  /** Asked for again after a kill, what arrived is not sent again. */
+  id: string
   /** Fingerprints of the alerts it tells of. */
   about?: readonly string[]
 }) => Promise<'delivered' | 'failed' | 'nobody'>
@@ -67,11 +69,12 @@ export function createDelivery(parts: {
     try {
       const text = hidden.length === 0 ? page.text : `${page.text}\n${sayHidden(hidden, language)}`
       const about = page.reason === 'escalation' ? await store.firingPrints(page.incidentId) : []
+      const digest = createHash('sha256').update(page.id).digest('hex')
       result = await tell({
-        about,
+        ...{ about, id: `ntf_${digest.slice(0, 26)}` },
         ...{ channels: [...page.channels], title: page.title, text, ...(url !== undefined && { url }) },
         severity: page.reason === 'resolved' || page.reason === 'digest' ? 'info' : severityOf[page.severity],
-        traceId: createHash('sha256').update(page.id).digest('hex').slice(0, 32),
+        traceId: digest.slice(0, 32),
         dedupeKey: page.id,
       })
     } catch (error) {

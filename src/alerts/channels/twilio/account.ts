@@ -44,7 +44,10 @@ export async function askEach(
     if (context.reached.has(number)) continue
     const body = new URLSearchParams({ To: number, ...fields }).toString()
     last = await askOnce(context, url, { body, headers })
-    if (last.isDelivered) reached.push(number)
+    if (last.isDelivered) {
+      reached.push(number)
+      await context.reach(number)
+    }
     // What may be repeated is the reason told: the others are lost anyway.
     else if (fault === null || (last.mayRepeat && !fault.mayRepeat)) fault = last
   }
