@@ -9,13 +9,7 @@ import type { Loaded } from './config.ts'
 import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
 import { type DoctorTables, doctorRoutes } from './doctor/index.ts'
-import {
-  createGateway,
-  type GatewayTables,
-  gatewayShapes,
-  openSyntheticProviders,
-  type PinnedTables,
-} from './gateway/index.ts'
+import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
 import { type ChecksTables, createChecks, createHealth } from './health/index.ts'
 import { createPublicPaths } from './http/access/public-paths.ts'
 import { bodyLimitOf } from './http/body.ts'
@@ -66,6 +60,7 @@ import { createActionLevers, createRiskLevers, riskRow } from './wiring/levers.t
 import { maintenanceWorld } from './wiring/maintenance-parts.ts'
 import { leftJournalsOf, ownFolder } from './wiring/own-folder.ts'
 import { routesOf } from './wiring/routes.ts'
+import { transferShapes } from './wiring/transfer-shapes.ts'
 import { createWays, isThisMachine } from './wiring/ways.ts'
 
 /** Every table of the store. */
@@ -420,7 +415,7 @@ export function buildRooms(
     nameOf: async ({ userId }) => (userId && (await identity.namesOf('user', [userId])).get(userId)) || 'ADMIN_KEY',
   })
   const transfer = createTransfer({
-    ...{ db, secrets, bus, clock, version, env: process.env, shapes: gatewayShapes },
+    ...{ db, secrets, bus, clock, version, env: process.env, shapes: transferShapes },
   })
   const others = [telemetry, systemLogs, sources, checks, conversations, risk, alerts, incidents, backups, maintenance]
   const { routes, segments } = routesOf(
