@@ -1,4 +1,4 @@
-import { takeBeforeMigrations } from '../backups/index.ts'
+import { takeBefore } from '../backups/index.ts'
 import type { Loaded } from '../config.ts'
 import { fail } from '../kernel/errors.ts'
 import { readTextIfPresent } from '../platform/files.ts'
@@ -25,9 +25,9 @@ export async function keepBefore(
   const secrets = createSecrets(loadMasterKey({ secretKey, dataDir: config.data.dir }))
   const address = { url: config.database.url, dataDir: config.data.dir }
   try {
-    return await takeBeforeMigrations(
+    return await takeBefore(
+      'safety',
       { secrets, version, log, address, ...keptFiles(loaded, secretKey) },
-      // Those before it stay, whatever the number for migrations is.
       config.backups,
     )
   } catch (cause) {
@@ -51,7 +51,7 @@ export function snapshotBefore(config: Loaded['config'], parts: SnapshotParts) {
     parts.log.info('Taking a backup before the migrations', { count: names.length })
     const address = { url: config.database.url, dataDir: config.data.dir }
     try {
-      const id = await takeBeforeMigrations({ ...parts, address }, config.backups)
+      const id = await takeBefore('migration', { ...parts, address }, config.backups)
       parts.log.info(`The store as it was is kept as ${id}`)
     } catch (cause) {
       throw fail(
