@@ -6,7 +6,6 @@ import type { Applier } from './config/live.ts'
 import { createReloadRoom } from './config/reload-room.ts'
 import type { RevisionTables } from './config/revisions-store.ts'
 import { type DoctorTables, doctorRoutes } from './doctor/index.ts'
-import { gatewayShapes } from './gateway/index.ts'
 import { type ChecksTables, createChecks } from './health/index.ts'
 import { createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
 import { createMaintenance, type MaintenanceTables } from './maintenance/index.ts'
@@ -28,6 +27,7 @@ import { createActionLevers, createRiskLevers, riskRow } from './wiring/levers.t
 import { maintenanceWorld } from './wiring/maintenance-parts.ts'
 import { snapshotBefore } from './wiring/migration-snapshot.ts'
 import { routesOf } from './wiring/routes.ts'
+import { transferShapes } from './wiring/transfer-shapes.ts'
 
 /** Every table of the store. */
 export type Tables = CallTables &
@@ -189,7 +189,7 @@ export function buildRooms(platform: Platform<CallTables>, settings: RoomSetting
     nameOf: async ({ userId }) => (userId && (await identity.namesOf('user', [userId])).get(userId)) || 'ADMIN_KEY',
   })
   const transfer = createTransfer({
-    ...{ db, secrets, bus, clock, version, env: process.env, shapes: gatewayShapes },
+    ...{ db, secrets, bus, clock, version, env: process.env, shapes: transferShapes },
   })
   const others = [telemetry, systemLogs, sources, checks, conversations, risk, alerts, incidents, backups, maintenance]
   const routes = routesOf(

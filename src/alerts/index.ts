@@ -24,6 +24,7 @@ import { type AnnouncedStandings, createAnnouncedReconciler } from './reconcile-
 import { createRules, type RulesParts } from './rules/index.ts'
 import type { AlertRuleTables } from './rules/store.ts'
 
+export { routingShape } from './pipeline/routing.ts'
 export { backtestRuleFile, checkRuleFiles, exportStoredRules, testRuleFiles } from './rules/offline.ts'
 export type { AlertRuleTables } from './rules/store.ts'
 export type AlertTables = DeliveryTables & AlertRuleTables & PipelineTables

@@ -122,6 +122,13 @@ export const backupsConfig = z
       .default(3)
       .describe('Before a migration changes a store a backup is taken, and so many of them are kept; 0 takes none.')
       .meta({ zh: '数据库迁移前自动备份，并保留的份数；0 表示不备份。' }),
+    before_deletions: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(3)
+      .describe('Before reset and demo remove delete anything a backup is taken, and so many of them are kept.')
+      .meta({ reload: true, zh: 'reset 与 demo remove 删除数据前自动备份，并保留的份数。' }),
     verify_every_days: z
       .int()
       .min(1)

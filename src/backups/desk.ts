@@ -21,7 +21,7 @@ import { type DrillResult, drill, type Smoke } from './drill.ts'
 import { auditPrefix, configurationFile, masterKeyFile } from './restore.ts'
 import { chooseRemovable } from './retention.ts'
 import { type Runner, saysNothing, tellOf } from './runner.ts'
-import type { BackupReply, Outcome, Run, RunKind } from './schema.ts'
+import { type BackupKind, type BackupReply, isScheduled, type Outcome, type Run, type RunKind } from './schema.ts'
 import type { BackupsStore } from './store.ts'
 import { createGauge, type FileWish, type Gauge, gaugePlaces, gaugeSteps } from './work.ts'
 
@@ -125,7 +125,7 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
 
   /** The newest backup that an increment of now can build on; '' when there is none. */
   async function baseFor(): Promise<string> {
-    const all = (await usable()).filter(({ kind }) => kind !== 'migration')
+    const all = (await usable()).filter(isScheduled)
     const there = new Set(all.map(({ id }) => id))
     const newest = all[0]
     const schema = parts.migrations.at(-1)?.name
@@ -134,7 +134,7 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
     return isSame && newest.chain.every((id) => there.has(id)) ? newest.id : ''
   }
 
-  async function takeNow(kind: 'full' | 'increment' | 'migration', onBegun?: Begun): Promise<Run> {
+  async function takeNow(kind: BackupKind, onBegun?: Begun): Promise<Run> {
     const id = createId('backup', clock.now())
     const baseId = kind === 'increment' ? await baseFor() : ''
     const real = kind === 'increment' && baseId === '' ? 'full' : kind
@@ -218,7 +218,7 @@ export function createDesk(parts: DeskParts, config: BackupsConfig) {
     /** Restores the newest backup and a random older one beside the store, and looks at them. Never rejects for what it finds. */
     async drill(onBegun?: Begun): Promise<DrillResult & { runId: string }> {
       const runId = createId('backup', clock.now())
-      const all = (await usable()).filter(({ kind }) => kind !== 'migration')
+      const all = (await usable()).filter(isScheduled)
       const ids = pickForDrill(
         all.map(({ id }) => id),
         parts.random,

@@ -19,6 +19,7 @@ import type { Secrets } from '../platform/secrets.ts'
 import type { BackupsConfig } from './config.ts'
 import { createDesk, type Desk } from './desk.ts'
 import type { Smoke } from './drill.ts'
+import { findUnfinishedRestore } from './restore-note.ts'
 import { backupRoutes } from './routes.ts'
 import { createThreads, direct, type Runner } from './runner.ts'
 import { type BackupTables, createStore } from './store.ts'
@@ -28,6 +29,7 @@ export { createRecoveryKey } from './archive/keys.ts'
 export { listBackups, placeOf } from './desk.ts'
 export type { Smoke } from './drill.ts'
 export { restore } from './restore.ts'
+export { findUnfinishedRestore, restoringName } from './restore-note.ts'
 export { direct } from './runner.ts'
 export type { BackupTables } from './store.ts'
 export { type Copied, copyStore } from './store-copy.ts'
@@ -97,6 +99,8 @@ export function createBackups(parts: BackupsParts, config: BackupsConfig): Backu
     routes: backupRoutes({ desk, store, clock }),
     desk,
     async start() {
+      const unfinished = await findUnfinishedRestore(parts.address)
+      if (unfinished !== null) log.warn(`${unfinished.told.en} gatehouse doctor --fix clears up.`)
       if (!config.enabled) return
       await tellAges()
       schedule.every('backup ages', minuteMs, tellAges, { onOneNode: false, firstDelayMs: minuteMs })
@@ -120,8 +124,15 @@ export type SnapshotParts = Pick<
   'address' | 'secrets' | 'masterKey' | 'configurationPath' | 'version' | 'log'
 >
 
-/** A full backup before migrations change a store; its id. Those before it stay as `backups.before_migrations` says. */
-export async function takeBeforeMigrations(parts: SnapshotParts, config: BackupsConfig): Promise<string> {
+/**
+ * A full backup before migrations change a store, or before something in it is deleted; its id. Those before it stay as
+ * `backups.before_migrations` and `backups.before_deletions` say.
+ */
+export async function takeBefore(
+  kind: 'migration' | 'safety',
+  parts: SnapshotParts,
+  config: BackupsConfig,
+): Promise<string> {
   const desk = createDesk(
     {
       ...parts,
@@ -131,9 +142,13 @@ export async function takeBeforeMigrations(parts: SnapshotParts, config: Backups
     config,
   )
   const done = new AbortController()
-  const telling = tellProgress(desk, parts.log, done.signal)
+  const telling = tellProgress(kind === 'migration' ? 'the migrations' : 'anything is deleted', {
+    desk,
+    log: parts.log,
+    done: done.signal,
+  })
   try {
-    return (await desk.take('migration')).id
+    return (await desk.take(kind)).id
   } finally {
     done.abort()
     await telling
@@ -141,12 +156,15 @@ export async function takeBeforeMigrations(parts: SnapshotParts, config: Backups
 }
 
 /** An upgrade waits for it: who looks at the log shall see that it goes on. */
-async function tellProgress({ progress }: Desk, log: Log, done: AbortSignal): Promise<void> {
+async function tellProgress(
+  what: string,
+  { desk: { progress }, log, done }: { desk: Desk; log: Log; done: AbortSignal },
+): Promise<void> {
   for (;;) {
     await systemClock.sleep(10_000, done)
     const now = progress()
     if (done.aborted || now === null) return
     const megabytes = Math.round(now.bytes / 1_000_000)
-    log.info(`The backup before the migrations: ${now.step}, ${now.rows} rows, ${megabytes} MB so far`)
+    log.info(`The backup before ${what}: ${now.step}, ${now.rows} rows, ${megabytes} MB so far`)
   }
 }

@@ -9,6 +9,7 @@ import { unusable } from './archive/format.ts'
 import type { Manifest } from './archive/manifest.ts'
 import { type Archive, type Keys, openArchive } from './archive/read.ts'
 import { assertSchema } from './archive/verify.ts'
+import { openNote } from './restore-note.ts'
 import type { Gauge, LoadResult, LoadWish } from './work.ts'
 import { readFile } from './work.ts'
 
@@ -128,7 +129,12 @@ export async function restore(parts: RestoreParts): Promise<Restored> {
   const archive = await openArchive(openObjectStore(parts.place), parts.id, parts.keys)
   const masterKey = await masterKeyFor(archive, parts)
   await besideOf(parts.address, parts.besideName).assertUnused()
-  const staged = await stage(parts)
+  const note = openNote(parts)
+  note.write('building')
+  const staged = await stage(parts).catch((error: unknown) => {
+    note.remove()
+    throw error
+  })
   const files: string[] = []
   try {
     await staged.beside.assertUnused()
@@ -138,13 +144,18 @@ export async function restore(parts: RestoreParts): Promise<Restored> {
         throw fail('conflict', `${path} appeared meanwhile; nothing was changed.`)
       files.push(path)
     }
+    note.write('swapping')
     const kept = await staged.beside.swapIn(parts.stamp)
     files.push(...(await writeFiles(staged.archive, parts)))
+    note.remove()
     const { header } = staged.archive
     const tookMs = Math.round(performance.now() - beganAt)
     return { id: parts.id, takenAt: header.takenAt, rows: staged.loaded.rows, kept, files, tookMs }
   } catch (error) {
+    // Once nothing is beside, `swapping` would say that it is in its place.
+    if (await staged.beside.isThere().catch(() => true)) note.write('building')
     await staged.beside.remove().catch(() => {})
+    note.remove()
     throw error
   }
 }

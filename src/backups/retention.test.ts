@@ -5,7 +5,14 @@ import { chooseRemovable, type Kept, type Policy } from './retention.ts'
 const hour = 3_600_000
 const day = 24 * hour
 const now = Date.UTC(2026, 10, 28, 12)
-const policy: Policy = { keep_hours: 48, keep_days: 7, keep_weeks: 4, keep_months: 12, before_migrations: 2 }
+const policy: Policy = {
+  keep_hours: 48,
+  keep_days: 7,
+  keep_weeks: 4,
+  keep_months: 12,
+  before_migrations: 2,
+  before_deletions: 1,
+}
 
 /** A full one a day at noon, with three increments each. */
 function history(days: number): Kept[] {
@@ -62,6 +69,16 @@ test('the last that passed a drill stays, however old it is', () => {
 
 test('while none was verified nothing goes', () => {
   expect(chooseRemovable(history(300), new Map(), policy, now)).toEqual([])
+})
+
+test('of those before something was deleted the newest are kept, and count neither as of the calendar nor as before migrations', () => {
+  const of = (kind: Kept['kind'], n: number): Kept => ({ id: `${kind}${n}`, kind, takenAt: now - n * day, chain: [] })
+  const backups = [...history(2), ...[1, 2, 3].flatMap((n) => [of('safety', n), of('migration', n)])]
+  const gone = chooseRemovable(backups, allVerified(backups), policy, now)
+  expect(gone.filter((id) => /^(safety|migration)/.test(id)).sort()).toEqual(['migration3', 'safety2', 'safety3'])
+  // Alone they are no backup that proves anything: nothing goes.
+  const alone = [of('safety', 1), of('safety', 2)]
+  expect(chooseRemovable(alone, allVerified(alone), policy, now)).toEqual([])
 })
 
 test('of those before migrations the newest are kept', () => {

@@ -1,11 +1,12 @@
 import type { BackupsConfig } from './config.ts'
+import { type BackupKind, isScheduled } from './schema.ts'
 
 /** A backup as its header tells of it. */
-export type Kept = { id: string; kind: 'full' | 'increment' | 'migration'; takenAt: number; chain: readonly string[] }
+export type Kept = { id: string; kind: BackupKind; takenAt: number; chain: readonly string[] }
 
 export type Policy = Pick<
   BackupsConfig,
-  'keep_hours' | 'keep_days' | 'keep_weeks' | 'keep_months' | 'before_migrations'
+  'keep_hours' | 'keep_days' | 'keep_weeks' | 'keep_months' | 'before_migrations' | 'before_deletions'
 >
 
 const hourMs = 3_600_000
@@ -13,8 +14,8 @@ const dayMs = 24 * hourMs
 
 /**
  * Which backups may go. What any rule keeps is kept, with everything it builds on: the newest; all of the last hours; the
- * newest full one of each day, week and month, in UTC; the last before each migration; and whatever rules say, the newest
- * that was verified and the newest that passed a drill. While none was verified, nothing goes.
+ * newest full one of each day, week and month, in UTC; the last before migrations and before deletions; and whatever rules
+ * say, the newest that was verified and the newest that passed a drill. While none was verified, nothing goes.
  */
 export function chooseRemovable(
   backups: readonly Kept[],
@@ -23,7 +24,7 @@ export function chooseRemovable(
   now: number,
 ): string[] {
   const newestFirst = [...backups].sort((a, b) => b.takenAt - a.takenAt)
-  const scheduled = newestFirst.filter(({ kind }) => kind !== 'migration')
+  const scheduled = newestFirst.filter(isScheduled)
   const byId = new Map(backups.map((each) => [each.id, each]))
   const isWhole = ({ chain }: Kept) => chain.every((id) => byId.has(id))
   const verified = scheduled.find((each) => (proofs.get(each.id)?.verifiedAt ?? 0) > 0 && isWhole(each))
@@ -43,8 +44,10 @@ export function chooseRemovable(
   keepOnePer(full, policy.keep_days, dayOf, keep)
   keepOnePer(full, policy.keep_weeks, weekOf, keep)
   keepOnePer(full, policy.keep_months, (at) => new Date(at).toISOString().slice(0, 7), keep)
-  const migrations = newestFirst.filter(({ kind }) => kind === 'migration')
-  for (const each of migrations.slice(0, Math.max(1, policy.before_migrations))) keep(each)
+  const last = (wanted: BackupKind, count: number) =>
+    newestFirst.filter(({ kind }) => kind === wanted).slice(0, Math.max(1, count))
+  for (const each of last('migration', policy.before_migrations)) keep(each)
+  for (const each of last('safety', policy.before_deletions)) keep(each)
   // Oldest last: what others build on goes after them, so that a run that is cut off leaves no chain without its beginning.
   return newestFirst.filter(({ id }) => !kept.has(id)).map(({ id }) => id)
 }

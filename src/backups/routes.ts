@@ -7,7 +7,7 @@ import { fail } from '../kernel/errors.ts'
 import { toPage } from '../kernel/page.ts'
 import type { Begun, Desk } from './desk.ts'
 import { quarterOf, readQuarter, toMarkdown, writeReport } from './report.ts'
-import { backupReply, runReply, showRun } from './schema.ts'
+import { backupReply, runKinds, runReply, showRun } from './schema.ts'
 import type { BackupsStore } from './store.ts'
 
 const tag = 'backups'
@@ -103,8 +103,7 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
       query: page,
       reply: z.object({ data: z.array(runReply), next_cursor: z.string().nullable() }),
       async handle({ query }) {
-        const kinds = ['full', 'increment', 'migration', 'verify', 'drill'] as const
-        const runs = await store.list({ kinds, limit: query.limit + 1, before: query.cursor })
+        const runs = await store.list({ kinds: runKinds, limit: query.limit + 1, before: query.cursor })
         const { data, ...rest } = toPage(runs, query.limit, ({ id }) => id)
         return { ...rest, data: data.map(showRun) }
       },

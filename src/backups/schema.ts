@@ -1,6 +1,9 @@
 import { z } from 'zod'
 
-export const runKinds = ['full', 'increment', 'migration', 'verify', 'drill'] as const
+/** `migration` and `safety` are taken before the store is changed or emptied by hand; the others by the calendar. */
+export const backupKinds = ['full', 'increment', 'migration', 'safety'] as const
+export type BackupKind = (typeof backupKinds)[number]
+export const runKinds = [...backupKinds, 'verify', 'drill'] as const
 export const outcomes = ['running', 'ok', 'failed', 'inconclusive'] as const
 export type RunKind = (typeof runKinds)[number]
 export type Outcome = (typeof outcomes)[number]
@@ -24,6 +27,11 @@ export type Run = {
   details: Record<string, unknown>
 }
 
+/** Taken by the calendar: what intervals, ages, proofs and increments go by. */
+export function isScheduled({ kind }: { kind: string }): boolean {
+  return kind === 'full' || kind === 'increment'
+}
+
 const time = z.int().nullable().describe('Epoch ms.')
 
 export const runReply = z.object({
@@ -41,7 +49,9 @@ export const runReply = z.object({
 
 export const backupReply = z.object({
   id: z.string(),
-  kind: z.enum(['full', 'increment', 'migration']),
+  kind: z
+    .enum(backupKinds)
+    .describe('migration: before migrations. safety: before reset or demo remove deleted something.'),
   taken_at: z.int().describe('Epoch ms of the moment it shows.'),
   bytes: z.int().describe('Of its own file.'),
   version: z.string().describe('Of the program that made it.'),

@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { BackupsConfig } from './config.ts'
 import type { Desk } from './desk.ts'
-import type { RunKind } from './schema.ts'
+import { isScheduled, type RunKind } from './schema.ts'
 import type { BackupsStore } from './store.ts'
 
 const minuteMs = 60_000
@@ -59,7 +59,7 @@ export function createWatch(parts: { store: BackupsStore; desk: Desk; clock: Clo
     const last = (await store.lastOk()).get(kind)?.finishedAt
     if (last !== undefined) return clock.now() - last >= everyDays * dayMs
     // Backups are read back as they are taken: the first proof is due when the first of them is old enough.
-    const first = (await desk.usable()).filter((each) => each.kind !== 'migration').at(-1)?.takenAt
+    const first = (await desk.usable()).filter(isScheduled).at(-1)?.takenAt
     return first !== undefined && clock.now() - first >= everyDays * dayMs
   }
 

@@ -1,9 +1,9 @@
-import { gatewayShapes } from '../gateway/index.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { fail, HubError } from '../kernel/errors.ts'
 import { readBytes, replaceFile } from '../platform/files.ts'
 import type { Platform } from '../platform/open.ts'
 import { conflictModes, createTransfer, formats, secretModes, type Transfer } from '../transfer/index.ts'
+import { transferShapes } from '../wiring/transfer-shapes.ts'
 import { withAudit } from './audited.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes } from './command.ts'
 import { printJson, printTable } from './report.ts'
@@ -127,7 +127,7 @@ function countActions(items: Items): Record<string, number> {
 // biome-ignore lint/suspicious/noExplicitAny: tables of every room
 function open({ database, secrets, bus }: Platform<any>, { terminal: { env }, version }: Call): Transfer {
   return createTransfer({
-    ...{ db: database.kysely, secrets, bus, clock: systemClock, version, shapes: gatewayShapes, env },
+    ...{ db: database.kysely, secrets, bus, clock: systemClock, version, shapes: transferShapes, env },
   })
 }
 

@@ -70,6 +70,11 @@ function withoutConfiguration(
     ...{ settings: null, complaints, env, clock: systemClock, isHub: false, packages, programFolder },
     whereOf: () => '',
     ...{ openStore: unreachable, migrationStates: unreachable, verifyAudit: unreachable, masterKeyId: () => null },
-    ...{ listBackups: unreachable, openProviders: unreachable, reconcile: unreachable },
+    ...{
+      listBackups: unreachable,
+      findUnfinishedRestore: unreachable,
+      openProviders: unreachable,
+      reconcile: unreachable,
+    },
   }
 }

@@ -22,6 +22,7 @@ import type { Tape } from './schema.ts'
 import { type ConversationTables, createConversationStore } from './store.ts'
 
 export type { ConversationsConfig } from './config.ts'
+export { conversationShape } from './routes.ts'
 export { addToSessions, type ConversationTables } from './store.ts'
 
 export type Conversations = {

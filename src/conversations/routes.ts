@@ -105,6 +105,13 @@ const settingBody = z.strictObject({
   retention_days: z.int().min(1).max(3650).nullable().default(null).describe('null: as the hub is set.'),
 })
 
+/** What a setting may be, by column: for whoever reads it in from elsewhere. */
+export const conversationShape = {
+  scope: z.enum(settingScopes),
+  ...{ redact: settingBody.shape.redact.unwrap(), words: settingBody.shape.words },
+  retention_days: settingBody.shape.retention_days.unwrap(),
+}
+
 /** `/api/sessions`, `/api/deletion-receipts` and `/api/conversation-settings`. */
 export function conversationRoutes(parts: ConversationRouteParts): Route[] {
   return [...readingRoutes(parts), ...erasingRoutes(parts), ...settingRoutes(parts)]

@@ -25,11 +25,11 @@ export const severities = ['critical', 'major', 'minor'] as const
 export const statuses = ['ok', 'warn', 'fail', 'skip', 'inconclusive'] as const
 export type Status = (typeof statuses)[number]
 
-/**
- * Something safe that `--fix` may do: it takes nothing away that anybody could miss. `undo` is the line of a shell that
- * brings back what was; '' where there is nothing to bring back.
- */
-export type Fix = { what: Words; undo: string; apply(): void }
+/** What brings back how it was. */
+export type Undo = { kind: 'mode'; path: string; mode: number } | { kind: 'remove_folder'; path: string }
+
+/** Something safe that `--fix` may do: it takes nothing away that anybody could miss. `undo` is null where nothing is. */
+export type Fix = { what: Words; undo: Undo | null; apply(): void | Promise<void> }
 
 /** What a check saw. `evidence` is facts; cause and remedy only where something is wrong or cannot be known. */
 export type Seen = { status: Status; evidence: string; cause?: Words; remedy?: Words; fixes?: readonly Fix[] }

@@ -6,6 +6,7 @@
 export { type CleanPart, cleanParts, manifestOf, type Part } from './bundle.ts'
 export { type Area, areas } from './finding.ts'
 export { findings } from './findings/index.ts'
+export { mend } from './mend.ts'
 export { diagnoseQuickly } from './quick.ts'
 export { doctorRoutes } from './routes.ts'
 export { type Diagnosis, diagnose, judge, type Verdict } from './run.ts'

@@ -13,7 +13,7 @@ export const diagnosisReply = z.object({
   cause: words,
   remedy: words,
   docs: z.string().describe('Its section in the runbook.'),
-  fixable: z.boolean().describe('Whether gatehouse doctor --fix mends it.'),
+  fixable: z.boolean().describe('Whether gatehouse doctor --fix and POST /api/doctor/fix mend it.'),
   duration_ms: z.int(),
 })
 
@@ -22,6 +22,29 @@ export const doctorReply = z.object({
   counts: z.record(z.enum(statuses), z.int()),
   findings: z.array(diagnosisReply),
 })
+
+const fix = z.object({
+  finding: z.string(),
+  what: z.object({ en: z.string(), zh: z.string() }),
+  undo: z.string().describe("As a shell would undo it; '' where nothing is lost."),
+  error: z.string().nullable(),
+})
+
+export const fixReply = doctorReply.extend({
+  dry_run: z.boolean(),
+  fixes: z.array(fix).describe('What was done, or would be.'),
+  undo_id: z.string().nullable().describe('For /api/doctor/undo; null where there is nothing to undo.'),
+})
+
+export const mendingsReply = z.array(
+  z.object({
+    id: z.string(),
+    at: z.int().describe('Epoch ms.'),
+    fixes: z.array(fix.pick({ finding: true, what: true })),
+  }),
+)
+
+export const undoReply = z.object({ undone: z.array(fix.omit({ what: true })) })
 
 export function showDiagnosis({ durationMs, fixes: _, ...diagnosis }: Diagnosis): z.infer<typeof diagnosisReply> {
   return { ...diagnosis, duration_ms: durationMs }

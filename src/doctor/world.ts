@@ -58,6 +58,14 @@ export type DoctorParts = {
   /** The fingerprint of the master key; null where the first start would make one. Throws when it cannot be read. */
   masterKeyId(): string | null
   listBackups(): Promise<{ id: string; takenAt: number; fault: string }[]>
+  /** A restore that was killed, and what it has left. */
+  findUnfinishedRestore(): Promise<{
+    id: string
+    at: number
+    store: 'restored' | 'before'
+    told: Words
+    clear(): Promise<void>
+  } | null>
   /** Providers with what is needed to ask them; `close` ends their connections. */
   openProviders(database: Database<DoctorTables>): Promise<{ providers: KnownProvider[]; close(): Promise<void> }>
 }

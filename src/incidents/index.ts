@@ -33,6 +33,7 @@ import type { IncidentsTables } from './tables.ts'
 import { createTimelineChain } from './timeline/chain.ts'
 
 export type { ActionLevers } from './actions/action.ts'
+export { onCallShapes } from './on-call/settings.ts'
 export { openIncidents } from './open.ts'
 export { type ReportFormat, reportFormats } from './report/reports.ts'
 export { type State, states, type ToldAlert } from './schema.ts'

@@ -10,7 +10,7 @@ const mostTold = 500
 
 /** Reads what `npm audit --json` writes (npm 7 and later, and the older shape). Throws what is wrong with the text. */
 export function readAuditReport(text: string): Advisory[] {
-  const report = JSON.parse(text) as {
+  const report = readJson(text) as {
     vulnerabilities?: Record<string, { severity?: string; via?: readonly (string | Told)[] }>
     advisories?: Record<string, Told & { module_name?: string }>
     error?: { summary?: string }
@@ -30,12 +30,24 @@ export function readAuditReport(text: string): Advisory[] {
 
 /** Reads an answer of npm's advisories/bulk: https://docs.npmjs.com/cli/v11/commands/npm-audit#bulk-advisory-endpoint */
 export function readBulkAnswer(text: string): Advisory[] {
-  const answer = JSON.parse(text) as unknown
-  if (typeof answer !== 'object' || answer === null || Array.isArray(answer))
-    throw new Error('it is no list of advisories')
+  const answer = readJson(text)
+  const isList =
+    typeof answer === 'object' &&
+    answer !== null &&
+    !Array.isArray(answer) &&
+    Object.values(answer).every(Array.isArray)
+  if (!isList) throw new Error('its answer is no list of advisories')
   return Object.entries(answer as Record<string, readonly Told[]>)
     .flatMap(([name, told]) => told.map((each) => toAdvisory(name, each)))
     .slice(0, mostTold)
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Error('its answer is no JSON')
+  }
 }
 
 /** The question of that address: every version of every package. */

@@ -92,6 +92,13 @@ export const jobPatch = z
   })
   .partial()
 
+/** A job's timing as the store has it, where '' and 0 are the job's own: for whoever reads it in from elsewhere. */
+export const jobShape = {
+  name: z.string().regex(/^[a-z][a-z0-9_]{0,60}$/, 'This is no name of a job'),
+  ...{ cron: jobPatch.shape.cron.unwrap().or(z.literal('')), zone: jobPatch.shape.zone.unwrap().or(z.literal('')) },
+  window_minutes: jobPatch.shape.window_minutes.unwrap().or(z.literal(0)),
+}
+
 export const calendarReply = z.object({
   from: z.int(),
   to: z.int(),

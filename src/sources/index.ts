@@ -26,7 +26,7 @@ export type { SourcesConfig } from './config.ts'
 export type { OnRows } from './feed.ts'
 export type { Ingest } from './follow.ts'
 export type { SourceRow } from './reader.ts'
-export { type SourceStatus, sourceCreate } from './schema.ts'
+export { type SourceStatus, sourceCreate, sourceShape } from './schema.ts'
 export type { SourcesTables } from './store.ts'
 
 const dayMs = 86_400_000

@@ -49,6 +49,12 @@ export const sourcePatch = z.strictObject({
   rows_per_second: rowsPerSecond.nullable().optional(),
 })
 
+/** What members of a source may be, by column: for whoever reads them in from elsewhere. */
+export const sourceShape = {
+  ...{ name: sourceName, kind: z.enum(sourceKinds), rows_per_second: rowsPerSecond.nullable() },
+  quota_per_usd_millionths: z.int().positive(),
+}
+
 export type SourceCreate = z.infer<typeof sourceCreate>
 export type SourcePatch = z.infer<typeof sourcePatch>
 

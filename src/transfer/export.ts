@@ -1,10 +1,10 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import type { Document, Item } from './document.ts'
-import { type Column, fieldOf, type Kind, pointedAt, scopeKinds } from './kind.ts'
+import { type Column, fieldOf, type Kind, pointedAt, type Row, scopeKinds } from './kind.ts'
 import { kinds } from './kinds.ts'
 import type { Sealer } from './seal.ts'
-import type { Row, TransferDb, TransferStore } from './store.ts'
+import type { TransferDb, TransferStore } from './store.ts'
 
 /** Everything of the control plane, or the named kinds, as it stands at one moment. */
 export async function exportPlane(
@@ -25,7 +25,7 @@ export async function exportPlane(
     return { exported_at: new Date(clock.now()).toISOString(), version, items }
 
     function toItem(kind: Kind, row: Row): Item {
-      const item: Item = { id: row.id }
+      const item: Item = kind.keys === undefined ? { id: row.id } : {}
       for (const [name, column] of Object.entries(kind.columns)) {
         item[fieldOf(name, column)] = toValue(kind, row, name, column)
       }

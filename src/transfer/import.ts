@@ -5,9 +5,9 @@ import { createId, idPrefixes } from '../kernel/ids.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import type { Item } from './document.ts'
 import { namesOf } from './export.ts'
-import { type Column, fieldOf, type Kind, type Shapes, scopeKinds } from './kind.ts'
+import { type Column, fieldOf, idOfRow, type Kind, type Row, type Shapes, scopeKinds } from './kind.ts'
 import { kinds } from './kinds.ts'
-import type { Row, TransferDb, TransferStore } from './store.ts'
+import type { TransferDb, TransferStore } from './store.ts'
 
 /** What becomes of something that is there already: left alone; changed in what the document says; made as it says. */
 export const conflictModes = ['skip', 'update', 'replace'] as const
@@ -165,11 +165,15 @@ async function readIn(
     }
     const key = keyOf(kind, own)
     const existing = byKey.get(key) ?? null
-    const isOwnId =
-      typeof id === 'string' && kind.newId !== null && id.startsWith(`${idPrefixes[kind.newId]}_`) && !taken.has(id)
-    const newId = isOwnId ? id : createId(kind.newId!, clock.now())
+    const newId = kind.keys === undefined ? newIdOf(kind, id, taken) : idOfRow(kind, { ...kind.fixed, ...own })
     const name = kind.names.map((each) => String(item[fieldOf(each, kind.columns[each]!)] ?? '')).filter(Boolean)
     return { ...{ kind, item, place, key, existing }, name: name.join(' / '), id: existing?.id ?? newId }
+  }
+
+  /** The one it had, unless that is another kind's or taken. */
+  function newIdOf({ newId }: Kind, id: unknown, taken: ReadonlySet<string>): string {
+    const isOwn = typeof id === 'string' && id.startsWith(`${idPrefixes[newId!]}_`) && !taken.has(id)
+    return isOwn ? id : createId(newId!, clock.now())
   }
 
   async function write({ kind, item, place, name, existing, id }: Found): Promise<Told | null> {
@@ -182,6 +186,7 @@ async function readIn(
     const isWhole = existing === null || mode === 'replace'
     const change: Record<string, unknown> = {}
     const notes: string[] = []
+    const plain = new Map<string, string>()
     for (const [column, about] of Object.entries(kind.columns)) {
       const field = fieldOf(column, about)
       const isSaid = item[field] !== undefined
@@ -194,6 +199,8 @@ async function readIn(
       if (value === undefined) continue
       if (about.is !== 'secret') {
         change[column] = value
+        if (value === '' && about.is === 'reference' && about.mayBeMissing && item[field])
+          notes.push(`nobody here is called ${String(item[field])}: ${field} is left open`)
         continue
       }
       const now =
@@ -204,10 +211,17 @@ async function readIn(
         else notes.push(`${field} stays as it is: ${String(item[field])} is not set`)
         continue
       }
+      plain.set(column, value === undefined ? now : String(value))
       if (existing !== null && now === value) continue
       const row = { ...existing, ...change, id }
       change[column] = value === '' ? '' : parts.secrets.encrypt(String(value), about.context(row))
       if (about.lastFour !== null) change[about.lastFour] = String(value).length >= 12 ? String(value).slice(-4) : ''
+    }
+    for (const [column, make] of Object.entries(kind.derived ?? {})) {
+      // Of secrets that stay as they are, so does what was made of them.
+      if (![...plain.keys()].some((name) => change[name] !== undefined)) continue
+      const value = readOrNull(() => make((name) => plain.get(name) ?? openedNow(kind, existing, name)), place)
+      if (value !== undefined) change[column] = value
     }
     if (wrong.length > 0) return null
     const note = notes.join('; ')
@@ -221,8 +235,8 @@ async function readIn(
       ([column, value]) => !isSame(kind.columns[column], existing[column], value),
     )
     if (changes.length === 0) return { ...line, action: 'unchanged', note }
-    const updated = kind.times.includes('updated_at') ? { updated_at: clock.now() } : {}
-    await attempt(place, () => store.update(trx, kind, existing.id, { ...Object.fromEntries(changes), ...updated }))
+    const times = kind.times.filter((each) => each !== 'created_at').map((each) => [each, clock.now()])
+    await attempt(place, () => store.update(trx, kind, existing, Object.fromEntries([...changes, ...times])))
     const fields = changes.flatMap(([column]) =>
       kind.columns[column] === undefined ? [] : [fieldOf(column, kind.columns[column])],
     )
@@ -236,6 +250,12 @@ async function readIn(
     } catch (cause) {
       throw fail('invalid_request', `${place} cannot be stored: ${toHubError(cause).message}`, { cause, param: place })
     }
+  }
+
+  function openedNow({ columns }: Kind, existing: Row | null, name: string): string {
+    const column = columns[name]!
+    if (existing === null || column.is !== 'secret' || !existing[name]) return ''
+    return openStored(column, existing, String(existing[name]))
   }
 
   function openStored(column: Column & { is: 'secret' }, row: Row, envelope: string): string {
@@ -261,6 +281,7 @@ async function readIn(
     row: Record<string, unknown>,
     at: string,
   ): unknown {
+    if (written === null && column.is === 'json' && column.default === null) return ''
     if (written === null && !column.nullable) throw new Error('it cannot be null')
     const shape = parts.shapes[kind.name]?.[name]
     if (shape !== undefined && written !== '' && column.is !== 'reference') refuseShape(shape, written)
@@ -280,12 +301,19 @@ async function readIn(
   }
 
   function resolve(column: Column, written: unknown, row: Record<string, unknown>): unknown {
-    if (column.is === 'reference') return idOf(column.to, String(written))
+    if (column.is === 'reference') {
+      if (column.mayBeMissing && !idsByName.get(column.to)?.has(String(written))) return isHere(column, written)
+      return idOf(column.to, String(written))
+    }
     if (column.is === 'reference_by') {
       const to = scopeKinds[String(row[column.by])]
       return to === undefined ? written : idOf(to, String(written))
     }
     return written
+  }
+
+  function isHere({ to }: Column & { is: 'reference' }, written: unknown): string {
+    return names.get(to)?.has(String(written)) ? String(written) : ''
   }
 
   /** By name, else by an id of the store or of the document. */
@@ -333,7 +361,7 @@ function keyOf(kind: Kind, row: Readonly<Record<string, unknown>>): string {
 function isSame(column: Column | undefined, before: unknown, after: unknown): boolean {
   if (before === null || after === null) return before === after
   if (column?.is === 'json')
-    return canonical(JSON.parse(String(before || 'null'))) === canonical(JSON.parse(String(after)))
+    return canonical(JSON.parse(String(before || 'null'))) === canonical(JSON.parse(String(after || 'null')))
   return String(before) === String(after)
 }
 

@@ -1,4 +1,5 @@
-import { flag, integer, json, type Kind, reference, secret, text } from './kind.ts'
+import { readForeignAddress } from '../platform/foreign/address.ts'
+import { flag, integer, json, type Kind, person, reference, secret, text } from './kind.ts'
 
 const both = ['created_at', 'updated_at'] as const
 const tenant = reference('tenants', 'tenant')
@@ -13,6 +14,14 @@ export const kinds: readonly Kind[] = [
     ...{ name: 'tenants', table: 'tenants', names: ['name'], newId: 'tenant', isMade: true, times: both },
     columns: {
       ...{ name: text(), display_name: text(), enabled: flag(true), config: json({}), enabled_services: text() },
+    },
+    ...{ revision: 'keys', announced: 'keys' },
+  },
+  {
+    ...{ name: 'service_accounts', table: 'service_accounts', names: ['tenant_id', 'name'] },
+    ...{ newId: 'serviceAccount', isMade: true, times: both },
+    columns: {
+      ...{ tenant_id: tenant, name: text(), description: text(), owner_id: person('owner'), enabled: flag(true) },
     },
     ...{ revision: 'keys', announced: 'keys' },
   },
@@ -125,6 +134,42 @@ export const kinds: readonly Kind[] = [
     ...{ revision: 'services', announced: null },
   },
   {
+    ...{ name: 'conversation_settings', table: 'conversation_settings', keys: ['scope', 'scope_id'] },
+    ...{ names: ['scope', 'scope_id'], newId: null, isMade: true, times: ['updated_at'] },
+    columns: {
+      ...{ scope: text(), scope_id: { is: 'reference_by', by: 'scope', nullable: false, default: '' } },
+      // Which packs: null is those of the hub, and none at all is an empty list.
+      ...{ tenant_id: tenant, is_stored: flag(false), redact: json(null), words: json([]) },
+      retention_days: integer(null),
+    },
+    ...{ revision: 'conversations', announced: 'conversations' },
+  },
+  {
+    ...{ name: 'sources', table: 'sources', names: ['name'], newId: 'source', isMade: true, times: both },
+    columns: {
+      ...{ name: text(), kind: text('new-api'), enabled: flag(true), rows_per_second: integer(null) },
+      ...{ dsn: secret(({ id }) => `source:${id}`), log_dsn: secret(({ id }) => `source:${id}`) },
+      quota_per_usd_millionths: integer(500_000_000_000),
+    },
+    derived: {
+      place: (plain) =>
+        ['dsn', 'log_dsn']
+          .filter((name) => name === 'dsn' || plain(name) !== '')
+          .map((name) => readForeignAddress(plain(name), name).where)
+          .join(' · '),
+    },
+    // What was read of it is data: nothing of its history is read anew unless somebody asks for it.
+    companion: {
+      table: 'source_cursors',
+      row: (id) => ({
+        ...{ source_id: id, state: 'waiting', message: '', probe: '', read_up_to: null, last_row_at: null },
+        ...{ last_row_id: null, rows_read: 0, rows_per_second: 0, backfill_from: null, backfill_to: null },
+        ...{ backfill_reached: null, backfill_rows: 0 },
+      }),
+    },
+    ...{ revision: 'sources', announced: null },
+  },
+  {
     ...{ name: 'checks', table: 'checks', names: ['tenant_id', 'name'], newId: 'check', isMade: true, times: both },
     columns: {
       ...{ tenant_id: tenant, name: text(), type: text(), level: text(), description: text(), parameters: json({}) },
@@ -160,6 +205,36 @@ export const kinds: readonly Kind[] = [
     ...{ revision: 'channels', announced: 'channels' },
   },
   {
+    // There is one of it, or none: then the file's holds.
+    ...{ name: 'alert_routing', table: 'alert_routing', names: null, newId: null, isMade: true },
+    ...{ times: ['updated_at'], columns: { settings: json({}) }, fixed: { updated_by: 'import' } },
+    ...{ revision: 'alerts', announced: null },
+  },
+  {
+    ...{
+      name: 'on_call_schedules',
+      table: 'on_call_settings',
+      only: { kind: 'schedule' },
+      fixed: { kind: 'schedule' },
+    },
+    ...{ keys: ['kind', 'name'], names: ['name'], newId: null, isMade: true, times: ['updated_at'] },
+    columns: { name: text(), body: json({}) },
+    ...{ revision: 'on_call', announced: null },
+  },
+  {
+    ...{ name: 'on_call_policies', table: 'on_call_settings', only: { kind: 'policy' }, fixed: { kind: 'policy' } },
+    ...{ keys: ['kind', 'name'], names: ['name'], newId: null, isMade: true, times: ['updated_at'] },
+    columns: { name: text(), body: json({}) },
+    ...{ revision: 'on_call', announced: null },
+  },
+  {
+    // Turns of a former calendar are no turns of this one: what was seen begins anew.
+    ...{ name: 'maintenance_jobs', table: 'maintenance_jobs', keys: ['name'], names: ['name'], newId: null },
+    ...{ isMade: true, times: ['updated_at', 'seen_at'] },
+    columns: { name: text(), enabled: flag(true), cron: text(), zone: text(), window_minutes: integer(0) },
+    ...{ revision: 'maintenance', announced: null },
+  },
+  {
     ...{ name: 'alert_rules', table: 'alert_rules', names: null, newId: null, isMade: true, times: both },
     columns: { source: text('api'), rule: json({}) },
     ...{ revision: 'alert_rules', announced: null },
@@ -178,3 +253,32 @@ export const kinds: readonly Kind[] = [
     ...{ revision: 'risk', announced: null },
   },
 ]
+
+/** Tables that no document carries, and why. */
+export const leftTables: Readonly<Record<string, readonly string[]>> = {
+  people: [
+    ...['users', 'user_identities', 'sessions', 'invitations', 'password_resets', 'second_factors', 'recovery_codes'],
+  ],
+  'texts that the hub knows only by their hash': [
+    ...['api_key_old_texts', 'registration_tokens', 'service_tokens', 'alert_hooks'],
+  ],
+  'what happened': [
+    ...['audit_log', 'audit_head', 'audit_checkpoints', 'request_logs', 'budget_spending', 'backup_runs'],
+    ...['maintenance_runs', 'config_revisions', 'deliveries', 'delivery_alerts', 'delivery_attempts', 'mirrors'],
+    ...['conversations', 'conversation_messages', 'conversation_owners', 'deletion_receipts'],
+    ...['incidents', 'incident_actions', 'incident_alerts', 'incident_days', 'incident_marks', 'incident_pages'],
+    ...['incident_timeline', 'risk_actions', 'risk_findings', 'responses', 'response_items', 'pinned_objects'],
+    ...['check_results', 'check_sums', 'check_pushes', 'check_marks'],
+  ],
+  'sums of it': [
+    ...['usage_hourly', 'usage_analytics_state', 'usage_day_versions', 'usage_cube_day', 'usage_cube_quarter'],
+    ...['usage_durations_day', 'usage_durations_hour', 'usage_facets_day', 'usage_facets_hour'],
+    ...['usage_facets_quarter', 'usage_latency_day', 'usage_latency_hour'],
+  ],
+  'how things stand at this moment': [
+    ...['alert_digests', 'alert_endings', 'alert_groups', 'alert_inbox', 'alert_notices', 'alert_pipeline'],
+    ...['alert_states', 'alerts_active', 'channel_standings', 'channel_threads', 'check_standings'],
+    ...['risk_memories', 'risk_sources', 'service_instances', 'service_openapi'],
+    ...['source_cursors', 'source_hours', 'source_names', 'revisions', 'settings', 'schema_migrations'],
+  ],
+}

@@ -1,8 +1,6 @@
 import type { Kysely, Transaction } from 'kysely'
 import { bumpRevision } from '../platform/database/index.ts'
-import { type Kind, pointedAt } from './kind.ts'
-
-export type Row = Record<string, unknown> & { id: string | number }
+import { idOfRow, type Kind, pointedAt, type Row } from './kind.ts'
 
 /** Tables of other rooms by their names: what may be read and written of them is said in `kinds.ts` and nowhere else. */
 type AnyTables = Record<string, Row>
@@ -14,10 +12,12 @@ export function createTransferStore(db: Kysely<AnyTables>) {
     inOne: <T>(work: (trx: TransferDb) => Promise<T>): Promise<T> => db.transaction().execute(work),
     db: db as TransferDb,
 
-    async list(from: TransferDb, { table, only = {} }: Kind): Promise<Row[]> {
+    async list(from: TransferDb, kind: Kind): Promise<Row[]> {
+      const { table, only = {}, keys = ['id'] } = kind
       let query = from.selectFrom(table).selectAll()
       for (const [name, value] of Object.entries(only)) query = query.where(name, '=', value)
-      return (await query.orderBy('id').execute()) as Row[]
+      for (const name of keys) query = query.orderBy(name)
+      return (await query.execute()).map((row) => ({ ...row, id: idOfRow(kind, row) }))
     },
     /** Names by id of what is only pointed at. */
     async names(from: TransferDb, kind: string): Promise<Map<string, string>> {
@@ -25,9 +25,22 @@ export function createTransferStore(db: Kysely<AnyTables>) {
       const rows = await from.selectFrom(table).select(['id', name]).execute()
       return new Map(rows.map((row) => [String(row.id), String(row[name])]))
     },
-    insert: (trx: TransferDb, { table }: Kind, row: Row) => trx.insertInto(table).values(row).execute(),
-    update: (trx: TransferDb, { table }: Kind, id: Row['id'], change: Record<string, unknown>) =>
-      trx.updateTable(table).set(change).where('id', '=', id).execute(),
+    async insert(trx: TransferDb, { table, keys, companion }: Kind, { id, ...row }: Row): Promise<void> {
+      await trx
+        .insertInto(table)
+        .values(keys === undefined ? { id, ...row } : (row as Row))
+        .execute()
+      if (companion !== undefined)
+        await trx
+          .insertInto(companion.table)
+          .values(companion.row(id) as Row)
+          .execute()
+    },
+    async update(trx: TransferDb, { table, keys = ['id'] }: Kind, row: Row, change: Record<string, unknown>) {
+      let query = trx.updateTable(table).set(change)
+      for (const name of keys) query = query.where(name, '=', row[name])
+      await query.execute()
+    },
     changed: (trx: TransferDb, revision: string) => bumpRevision(trx as Transaction<AnyTables>, revision),
   }
 }

@@ -1,15 +1,16 @@
 import fc from 'fast-check'
 import type { Kysely } from 'kysely'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { gatewayShapes } from '../gateway/index.ts'
+import { createMonitorStore } from '../health/monitors/store.ts'
 import { createManualClock } from '../kernel/clock.ts'
 import { createId } from '../kernel/ids.ts'
 import { migrations } from '../migrations/index.ts'
 import { engines } from '../platform/database/testing.ts'
 import { createSecrets, type Secrets } from '../platform/secrets.ts'
 import { toWorkbook } from '../platform/spreadsheet/xlsx.ts'
+import { transferShapes } from '../wiring/transfer-shapes.ts'
 import { createTransfer } from './index.ts'
-import { kinds } from './kinds.ts'
+import { kinds, leftTables } from './kinds.ts'
 import type { ImportOptions } from './transfer.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of every room
@@ -29,7 +30,9 @@ describe.each(engines())('the control plane as a document, on $name', ({ open })
     there = (await open(migrations)).kysely
   })
   async function wipe() {
-    for (const db of [here, there]) for (const { table } of [...kinds].reverse()) await db.deleteFrom(table).execute()
+    for (const db of [here, there])
+      for (const { table, companion } of [...kinds].reverse())
+        for (const each of [table, companion?.table ?? '']) if (each !== '') await db.deleteFrom(each).execute()
   }
   beforeEach(wipe)
   const hub = (db: Db, secrets: Secrets, env: Record<string, string> = {}) => {
@@ -41,12 +44,25 @@ describe.each(engines())('the control plane as a document, on $name', ({ open })
       bus: bus as never,
       clock,
       version: '1.2.3',
-      shapes: gatewayShapes,
+      shapes: transferShapes,
       env,
     })
     return { ...transfer, told }
   }
   const times = { created_at: 1, updated_at: 1 }
+  const userOf = (id: string, email: string) => ({
+    ...{
+      id,
+      email,
+      name: '',
+      password_hash: '',
+      role: 'user',
+      tenant_id: '',
+      enabled: 1,
+      last_login_at: null,
+      ...times,
+    },
+  })
 
   async function fill(db: Db, { name, note, key }: { name: string; note: string; key: string }) {
     const ids = {
@@ -207,19 +223,85 @@ describe.each(engines())('the control plane as a document, on $name', ({ open })
       .insertInto('alert_rules')
       .values({ id: `alr_${name}`, source: 'api', rule: JSON.stringify({ expr: note, for: '5m', limit: 0 }), ...times })
       .execute()
+    await fillPeople(db, ids, { note, seal })
     return ids
   }
+  /** What programs, people on call, people who are told and other gateways need. */
+  async function fillPeople(
+    db: Db,
+    ids: { tenant: string },
+    { note, seal }: { note: string; seal(text: string, context: string): string },
+  ) {
+    const source = createId('source')
+    const own = (values: Record<string, unknown>) => ({ ...values, updated_at: 1 })
+    await db
+      .insertInto('service_accounts')
+      .values({
+        ...{ id: createId('serviceAccount'), tenant_id: ids.tenant, name: 'robot', description: note, owner_id: '' },
+        ...{ enabled: 0, ...times },
+      })
+      .execute()
+    await db
+      .insertInto('conversation_settings')
+      .values(
+        own({
+          ...{ scope: 'tenant', scope_id: ids.tenant, tenant_id: ids.tenant, is_stored: 1, redact: '' },
+          ...{ words: JSON.stringify(['codename']), retention_days: 7 },
+        }),
+      )
+      .execute()
+    await db
+      .insertInto('sources')
+      .values({
+        ...{ id: source, name: 'old-gateway', kind: 'new-api', enabled: 0, rows_per_second: null, ...times },
+        dsn: seal('postgres://reader:sesame-of-the-source@db.example/newapi', `source:${source}`),
+        ...{ log_dsn: '', place: 'PostgreSQL reader@db.example:5432/newapi', quota_per_usd_millionths: 5_000_000_000 },
+      })
+      .execute()
+    const routing = { route: { receiver: 'all', group_by: ['alertname'] } }
+    await db
+      .insertInto('alert_routing')
+      .values(own({ id: 1, settings: JSON.stringify(routing), updated_by: 'ann' }))
+      .execute()
+    const schedule = { members: [{ name: 'ann', channels: ['one'] }], starts_on: '2026-03-23', zone: 'Asia/Shanghai' }
+    const policy = { steps: [{ on_call: ['day'], after_minutes: 5 }] }
+    await db
+      .insertInto('on_call_settings')
+      .values([
+        own({ kind: 'schedule', name: 'day', body: JSON.stringify(schedule) }),
+        own({ kind: 'policy', name: 'P1', body: JSON.stringify(policy) }),
+      ])
+      .execute()
+    await db
+      .insertInto('maintenance_jobs')
+      .values(own({ name: 'log_cleanup', enabled: 0, cron: '30 3 * * *', zone: '', window_minutes: 0, seen_at: 1 }))
+      .execute()
+  }
+
   const plain = async (db: Db, secrets: Secrets, format: 'json' | 'toml' = 'json') => {
     const text = await hub(db, secrets).export({ format, secrets: 'passphrase', passphrase, only: null })
     return text.replace(/sealed:v1\.[\w.-]+/g, 'SEALED').replace(/.*exported_at.*\n/, '')
   }
+
+  test('every table of the store is carried by documents, or is said not to be, and why', async () => {
+    const tables = (await here.introspection.getTables()).map(({ name }) => name)
+    const carried = kinds.map(({ table }) => table)
+    const left = Object.values(leftTables).flat()
+    expect(tables.filter((name) => !carried.includes(name) && !left.includes(name))).toEqual([])
+    expect(left.filter((name) => !tables.includes(name) || carried.includes(name))).toEqual([])
+    expect(new Set(left).size).toBe(left.length)
+  })
 
   test('every column of the control plane is in a document, is made anew, or is said to stay at home', async () => {
     const tables = await here.introspection.getTables()
     for (const kind of kinds) {
       const { columns } = tables.find(({ name }) => name === kind.table)!
       const own = new Map(columns.map((column) => [column.name, column]))
-      const made = ['id', ...kind.times, ...Object.keys(kind.fixed ?? {}), ...Object.keys(kind.only ?? {})]
+      const made = [
+        'id',
+        ...kind.times,
+        ...[kind.fixed, kind.only, kind.derived].flatMap((each) => Object.keys(each ?? {})),
+      ]
       const known = [...made, ...(kind.left ?? []), ...Object.keys(kind.columns)]
       expect({
         kind: kind.name,
@@ -286,6 +368,84 @@ describe.each(engines())('the control plane as a document, on $name', ({ open })
       api_key_last_four: 'cdef',
     })
     expect(ours.decrypt(provider.api_key_cipher, `provider:${own.provider}`)).toBe('sk-0123456789abcdef')
+  })
+
+  test('who is on call, who is told, what is kept and read go from hub to hub, and what would not work there is refused', async () => {
+    await fill(here, { name: 'alpha', note: 'a', key: 'sk-0123456789abcdef' })
+    await here.insertInto('users').values(userOf('usr_ann', 'ann@example.com')).execute()
+    await here.updateTable('service_accounts').set({ owner_id: 'usr_ann' }).execute()
+    const text = await hub(here, ours).export({ format: 'json', secrets: 'reference', passphrase: '', only: null })
+    expect(text).not.toMatch(/sesame/)
+    await here.deleteFrom('users').execute()
+    const document = JSON.parse(text)
+    expect(document.sources[0].dsn).toBe('env:IMPORT_SOURCES_OLD_GATEWAY_DSN')
+    const env = {
+      IMPORT_SOURCES_OLD_GATEWAY_DSN: 'mysql://reader:other@elsewhere.example/newapi',
+      IMPORT_PROVIDERS_ALPHA_API_KEY_CIPHER: 'sk-0123456789abcdef',
+      ...Object.fromEntries(
+        JSON.stringify(document.channels)
+          .match(/IMPORT_\w+/g)!
+          .map((name) => [name, '{}']),
+      ),
+    }
+    const told = await hub(there, theirs, env).import(text, real)
+    expect(told.find(({ kind }) => kind === 'service_accounts')!.note).toBe(
+      'nobody here is called ann@example.com: owner is left open',
+    )
+    const source = await there.selectFrom('sources').selectAll().executeTakeFirstOrThrow()
+    // What is told of an address is of the one that was given here.
+    expect(source).toMatchObject({ enabled: 0, place: expect.stringContaining('elsewhere.example') })
+    expect(theirs.decrypt(source.dsn, `source:${source.id}`)).toBe(env.IMPORT_SOURCES_OLD_GATEWAY_DSN)
+    expect(await there.selectFrom('source_cursors').selectAll().execute()).toMatchObject([
+      { source_id: source.id, state: 'waiting', backfill_to: null },
+    ])
+    const stored = await there.selectFrom('on_call_settings').selectAll().orderBy('kind', 'desc').execute()
+    expect(stored.map(({ kind, name }) => `${kind} ${name}`)).toEqual(['schedule day', 'policy P1'])
+    const again = await hub(there, theirs, env).import(text, { ...real, onConflict: 'update' })
+    expect(new Set(again.map(({ action }) => action))).toEqual(new Set(['unchanged']))
+
+    const wrong: [string, unknown, string][] = [
+      ['on_call_schedules', { name: 'night', body: { steps: [] } }, 'members'],
+      ['on_call_policies', { name: 'P9', body: document.on_call_policies[0].body }, 'P0'],
+      ['alert_routing', { id: 1, settings: { route: {} } }, 'receiver'],
+      ['maintenance_jobs', { name: 'log_cleanup', cron: 'now and then' }, 'cron'],
+      ['sources', { name: 'other', kind: 'new-api', dsn: 'clickhouse://x/y' }, 'ClickHouse'],
+      ['conversation_settings', { scope: 'tenant', scope_id: 't-alpha', redact: ['no such pack'] }, 'redact'],
+    ]
+    for (const [kind, item, reason] of wrong) {
+      const wish = JSON.stringify({ gatehouse: 1, [kind]: [item] })
+      const failed = await hub(there, theirs, env)
+        .import(wish, { ...real, onConflict: 'update' })
+        .catch((error: unknown) => String((error as Error).message))
+      expect([kind, failed]).toEqual([kind, expect.stringContaining(reason)])
+    }
+  })
+
+  test('what another process reads in, a running hub is told by the store: checks, too', async () => {
+    const store = createMonitorStore(there)
+    const ids = await fill(here, { name: 'alpha', note: 'a', key: '' })
+    const check = {
+      ...{ id: createId('check'), tenant_id: ids.tenant, name: 'site', type: 'http', level: '', description: '' },
+      ...{ parameters: '{}', sealed: '', interval_ms: 60_000, retry_interval_ms: 60_000, timeout_ms: 1000, retries: 0 },
+      ...{ failures: 1, successes: 1, enabled: 1, is_public: 0, is_upside_down: 0, depends_on: '[]', windows: '[]' },
+      ...{ push_hash: null, ...times },
+    }
+    await here.insertInto('checks').values(check).execute()
+    const text = await hub(here, ours).export({ format: 'json', secrets: 'passphrase', passphrase, only: null })
+    const stamps = [await store.stamp()]
+    await hub(there, theirs).import(text, real)
+    stamps.push(await store.stamp())
+    // Of a node whose clock is ahead; the change is older than what is there.
+    await there
+      .updateTable('checks')
+      .set({ updated_at: clock.now() + 60_000 })
+      .execute()
+    stamps.push(await store.stamp())
+    const changed = text.replace('"interval_ms": 60000', '"interval_ms": 30000').replace('"site"', '"other site"')
+    await hub(there, theirs).import(changed.replace(check.id, createId('check')), real)
+    await there.deleteFrom('checks').where('name', '=', 'site').execute()
+    stamps.push(await store.stamp())
+    expect(new Set(stamps).size).toBe(4)
   })
 
   test('secrets as references name variables, and without them what is there keeps its own', async () => {

@@ -1,4 +1,4 @@
-import { listBackups, placeOf } from '../backups/index.ts'
+import { findUnfinishedRestore, listBackups, placeOf } from '../backups/index.ts'
 import type { Loaded } from '../config.ts'
 import type { DoctorParts, DoctorTables } from '../doctor/index.ts'
 import { type GatewayTables, openProviderQuestions } from '../gateway/index.ts'
@@ -42,6 +42,7 @@ export function doctorParts({
     migrationStates: (database) => migrationStatus(database, migrations),
     masterKeyId: () => secretsOf()?.keyId ?? null,
     listBackups: () => listBackups(placeOf(config.backups, config.data.dir)),
+    findUnfinishedRestore: () => findUnfinishedRestore({ url: config.database.url, dataDir: config.data.dir }),
     async verifyAudit(database) {
       const secrets = secretsOf()
       if (secrets === null) throw new Error('There is no master key, and the chain is sealed with it')

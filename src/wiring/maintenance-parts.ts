@@ -4,24 +4,18 @@ import type { Config } from '../config.ts'
 import type { Health } from '../health/index.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Heartbeats } from '../kernel/heartbeats.ts'
-import {
-  type Advised,
-  bulkQuestion,
-  type MaintenanceParts,
-  type Retained,
-  readAuditReport,
-  readBulkAnswer,
-} from '../maintenance/index.ts'
+import type { MaintenanceParts, Retained } from '../maintenance/index.ts'
 import type { Database } from '../platform/database/index.ts'
 import { createUpkeep } from '../platform/database/upkeep.ts'
 import { listOpenToOthers } from '../platform/diagnose/machine.ts'
-import { listInstalledPackages, readChangeTime } from '../platform/diagnose/packages.ts'
+import { readChangeTime } from '../platform/diagnose/packages.ts'
 import type { Upstreams } from '../platform/fetch.ts'
-import { readDiskSpace, readTextIfPresent } from '../platform/files.ts'
+import { readDiskSpace } from '../platform/files.ts'
 import { measureArchives } from '../platform/log/archive.ts'
 import type { LogControl } from '../platform/log.ts'
 import { masterKeyPath } from '../platform/secrets.ts'
 import type { SystemLogs, Telemetry } from '../telemetry/index.ts'
+import { readAdvisories } from './advisories.ts'
 
 type Around = {
   config: Config
@@ -127,39 +121,4 @@ function listRetained({ usage }: Config): Retained[] {
     of('its own end', 'responses', 'expires_at', 1),
     of('its own end', 'sessions', 'expires_at', 1),
   ]
-}
-
-async function readAdvisories({ config, clock, upstreams }: Around): Promise<Advised[]> {
-  const { advisories_file: file, advisories_url: url } = config.maintenance
-  const answers: Advised[] = []
-  const told = async (source: string, asOfMs: number, ask: () => Promise<Advised['found']> | Advised['found']) => {
-    try {
-      answers.push({ source, asOfMs, fault: '', found: await ask() })
-    } catch (error) {
-      answers.push({ source, asOfMs, fault: (error as Error).message, found: [] })
-    }
-  }
-  if (file !== '') {
-    await told(file, readChangeTime(file) ?? clock.now(), () => {
-      const text = readTextIfPresent(file)
-      if (text === null) throw new Error('there is no such file')
-      return readAuditReport(text)
-    })
-  }
-  if (url !== '') {
-    await told(new URL(url).host, clock.now(), async () => {
-      const installed = listInstalledPackages()
-      if (installed === null) throw new Error('npm has left no list of what it installed')
-      const { status, body } = await upstreams.send(url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'application/json' },
-        body: bulkQuestion(installed),
-        timeoutMs: 30_000,
-        maxBytes: 8 * 1024 ** 2,
-      })
-      if (status !== 200) throw new Error(`it answers ${status}`)
-      return readBulkAnswer(body.toString('utf8'))
-    })
-  }
-  return answers
 }

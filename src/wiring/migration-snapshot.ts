@@ -1,4 +1,4 @@
-import { takeBeforeMigrations } from '../backups/index.ts'
+import { takeBefore } from '../backups/index.ts'
 import type { Loaded } from '../config.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Log } from '../platform/log.ts'
@@ -17,9 +17,9 @@ export async function keepBefore(
   const secrets = createSecrets(loadMasterKey({ secretKey, dataDir: config.data.dir }))
   const address = { url: config.database.url, dataDir: config.data.dir }
   try {
-    return await takeBeforeMigrations(
+    return await takeBefore(
+      'safety',
       { secrets, version, log, address, ...keptFiles(loaded, secretKey) },
-      // Those before it stay, whatever the number for migrations is.
       config.backups,
     )
   } catch (cause) {
@@ -43,7 +43,7 @@ export function snapshotBefore(config: Loaded['config'], parts: SnapshotParts) {
     parts.log.info('Taking a backup before the migrations', { count: names.length })
     const address = { url: config.database.url, dataDir: config.data.dir }
     try {
-      const id = await takeBeforeMigrations({ ...parts, address }, config.backups)
+      const id = await takeBefore('migration', { ...parts, address }, config.backups)
       parts.log.info(`The store as it was is kept as ${id}`)
     } catch (cause) {
       throw fail(

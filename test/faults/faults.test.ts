@@ -1,10 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { dependencyMissing, entryPoints } from '../../src/doctor/findings/program.ts'
-import { findings } from '../../src/doctor/index.ts'
+import { type Diagnosis, findings, mend } from '../../src/doctor/index.ts'
 import type { World } from '../../src/doctor/world.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
 import { openFaultBench } from './bench.ts'
 import { faults } from './faults.ts'
 
@@ -59,9 +60,10 @@ test('a package that is not installed, and a launcher that may not be run, are f
   writeFileSync(join(folder, 'bin/gatehouse'), '#!/bin/sh\n', { mode: 0o644 })
   const entry = await entryPoints.run({ programFolder: folder } as unknown as World)
   expect(entry).toMatchObject({ status: 'fail', remedy: { en: expect.stringContaining('chmod a+rx') } })
-  for (const { apply } of entry.fixes ?? []) apply()
+  const fixed = { id: 'entry_points', fixes: entry.fixes ?? [] } as unknown as Diagnosis
+  const { script } = await mend([fixed], { dataDir: folder, clock: systemClock, isDry: false })
   expect(statSync(join(folder, 'bin/gatehouse')).mode & 0o500).toBe(0o500)
-  for (const { undo } of entry.fixes ?? []) execFileSync('sh', ['-c', undo])
+  execFileSync('sh', [script!])
   expect(statSync(join(folder, 'bin/gatehouse')).mode & 0o777).toBe(0o644)
 })
 
@@ -114,6 +116,7 @@ test('every --fix is undone by what it wrote down, or takes away what nobody can
   const script = /sh (\S+doctor-undo-\S+\.sh)/.exec(told)![1]!
   execFileSync('sh', [script])
   expect(statSync(data).mode & 0o777).toBe(0o755)
+  expect(readdirSync(data).filter((name) => name.startsWith('doctor-undo-')).length).toBeGreaterThan(0)
   // The one that is not brought back was half of a file whose writer is dead.
   expect(existsSync(join(data, 'gatehouse.db.999999999.draft'))).toBe(false)
 })

@@ -684,6 +684,22 @@ const backups: readonly Fault[] = [
   },
   {
     ...{
+      name: 'a restore that was killed',
+      finds: 'restore_unfinished',
+      status: 'warn',
+      cause: /cut off before the store was exchanged: the store is the one from before, whole/,
+      remedy: /begins anew; --fix/,
+    },
+    make(bench) {
+      const data = bench.hubCopy()
+      writeFileSync(join(data, 'gatehouse.db.restoring'), 'half')
+      const note = { id: 'bak_1', step: 'building', beside: 'restoring', pid: 999_999_999, host: 'here', at: 1 }
+      writeFileSync(join(data, 'restore.json'), JSON.stringify(note))
+      return { args: ['--data', data, ...only('backups')] }
+    },
+  },
+  {
+    ...{
       name: 'restoring that nobody has tried',
       finds: 'drill_old',
       status: 'warn',

@@ -251,8 +251,11 @@ export const failures: readonly Failure[] = [
     '003 §6.2',
     'Backups that are old, broken, never tried',
     '备份与演练缺失',
-    ['backup_old', 'backup_unusable', 'drill_old'],
-    faults('no backup for days', 'a backup that was cut off', 'restoring that nobody has tried'),
+    ['backup_old', 'backup_unusable', 'drill_old', 'restore_unfinished'],
+    faults(
+      ...['no backup for days', 'a backup that was cut off', 'a restore that was killed'],
+      'restoring that nobody has tried',
+    ),
   ),
   row(
     '004 §1',

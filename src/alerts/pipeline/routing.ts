@@ -77,6 +77,15 @@ export function readRouting(written: unknown): RoutingSettings {
   })
 }
 
+/** Routing as a document brings it: what does not read as a whole is refused. Receivers are looked for when it is used. */
+export const routingShape = z.unknown().superRefine((written, context) => {
+  try {
+    compileRouting(readRouting(written))
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
+
 function showPath(path: readonly PropertyKey[]): string {
   return path
     .map((each) => (typeof each === 'number' ? `[${each}]` : `.${String(each)}`))

@@ -10,6 +10,7 @@
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { fail, type HubError } from '../../kernel/errors.ts'
+import type { BackupKind } from '../schema.ts'
 
 export const magic = Buffer.from('GATEHOUSE BACKUP\n')
 export const formatVersion = 1
@@ -27,7 +28,7 @@ const kindNumbers: Record<FrameKind, number> = { rows: 1, file: 2, manifest: 3 }
 export type Header = {
   format: number
   id: string
-  kind: 'full' | 'increment' | 'migration'
+  kind: BackupKind
   /** Epoch ms of the moment it shows. */
   takenAt: number
   /** The program's. */

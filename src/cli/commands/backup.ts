@@ -9,6 +9,7 @@ import {
   ownKeyOf,
   placeOf,
   restore as putBack,
+  restoringName,
 } from '../../backups/index.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
@@ -199,7 +200,7 @@ async function restore(call: Call): Promise<ExitCode> {
       ...{ address: { url: config.database.url, dataDir: config.data.dir }, place, id },
       keys: { own, recoverySecret: readRecoveryKey(call) },
       ...{ migrations, log, version: call.version, allowOlder: call.options.migrate === true, gauge: createGauge() },
-      ...{ besideName: 'restoring', load: direct.load, dataDir: config.data.dir, hubKeyId: own?.keyId ?? null },
+      ...{ besideName: restoringName, load: direct.load, dataDir: config.data.dir, hubKeyId: own?.keyId ?? null },
       stamp: new Date().toISOString().slice(0, 19).replaceAll(':', '-'),
     })
     if (call.json) printJson(call.terminal, { ok: true, ...done })

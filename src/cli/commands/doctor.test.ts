@@ -40,6 +40,52 @@ test('a healthy hub has no findings, seen from outside and from inside', async (
   expect(inside.verdict).toBe('ok')
 })
 
+test('over HTTP it mends too: a dry run first, then done, looked at again, in the audit log, and undone', async () => {
+  const hub = await startHub()
+  onTestFinished(() => hub.stop())
+  const modeOf = (name: string) => statSync(`${hub.dataDir}/${name}`).mode & 0o777
+  chmodSync(hub.dataDir, 0o755)
+  chmodSync(`${hub.dataDir}/secret.key`, 0o640)
+  writeFileSync(`${hub.dataDir}/secret.key.999999999.draft`, 'half')
+  const seen = async () =>
+    (await hub.admin('GET', '/api/doctor?offline=true')).findings
+      .filter(({ status }: Shown) => !['ok', 'skip'].includes(status))
+      .map(({ id }: Shown) => id)
+  expect(await seen()).toEqual(['data_folder_open', 'leftovers', 'secret_key_open'])
+
+  const dry = await hub.admin('POST', '/api/doctor/fix', {})
+  expect(dry).toMatchObject({ dry_run: true, undo_id: null, verdict: 'fail' })
+  expect(dry.fixes.map(({ finding }: { finding: string }) => finding)).toEqual([
+    ...['data_folder_open', 'leftovers', 'secret_key_open'],
+  ])
+  expect([modeOf(''), modeOf('secret.key'), await hub.admin('GET', '/api/doctor/fixes')]).toEqual([0o755, 0o640, []])
+
+  const one = { dry_run: false, findings: ['data_folder_open', 'secret_key_open'] }
+  const done = await hub.admin('POST', '/api/doctor/fix', one)
+  expect(done.fixes).toMatchObject([{ error: null, undo: expect.stringContaining('chmod 0755') }, { error: null }])
+  expect([modeOf(''), modeOf('secret.key')]).toEqual([0o700, 0o600])
+  expect(await seen()).toEqual(['leftovers'])
+  expect(await hub.admin('GET', '/api/doctor/fixes')).toMatchObject([{ id: done.undo_id }])
+
+  const undone = await hub.admin('POST', '/api/doctor/undo', { id: done.undo_id })
+  expect(undone.undone).toMatchObject([
+    { finding: 'secret_key_open', error: null },
+    { finding: 'data_folder_open', error: null },
+  ])
+  expect([modeOf(''), modeOf('secret.key')]).toEqual([0o755, 0o640])
+  await expect(hub.admin('POST', '/api/doctor/undo', { id: done.undo_id })).rejects.toThrow(/404|nothing mended/)
+  await hub.admin('POST', '/api/doctor/fix', { dry_run: false })
+  expect(await seen()).toEqual([])
+
+  const { data } = await hub.admin('GET', '/api/audit?limit=50')
+  const actions = data.map(({ action }: { action: string }) => action)
+  expect(actions.filter((action: string) => action === 'doctor.fix').length).toBeGreaterThanOrEqual(3)
+  expect(actions).toContain('doctor.undo')
+
+  const nobody = await fetch(`${hub.url}/api/doctor/fix`, { method: 'POST', body: '{}' })
+  expect(nobody.status).toBe(401)
+})
+
 test('a configuration that cannot be read is told, and the rest is still looked at', async () => {
   const ran = await doctor(['--config', writeFile('hub.toml', '[server]\nport = = 1\n')])
   expect(ran.exitCode).toBe(1)

@@ -1,8 +1,7 @@
-import { join } from 'node:path'
-import { type Area, areas, type Diagnosis, judge, showDiagnosis } from '../../doctor/index.ts'
+import { type Area, areas, type Diagnosis, judge, mend, showDiagnosis } from '../../doctor/index.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
-import { isFolder, writePrivateFile } from '../../platform/files.ts'
+import { writePrivateFile } from '../../platform/files.ts'
 import { packTarball } from '../../platform/tarball.ts'
 import { makeBundle } from '../../wiring/doctor-bundle.ts'
 import { type Call, type Command, configOptions, type ExitCode, exitCodes, type Terminal } from '../command.ts'
@@ -57,7 +56,7 @@ async function examine(call: Call): Promise<ExitCode> {
   const begun = systemClock.monotonic()
   const opened = openDoctor(call)
   const found = await opened.look(only)
-  const fixed = options.fix === true ? mend(found, call, opened.loaded?.config.data.dir ?? '', isDry) : []
+  const fixed = options.fix === true ? await mendTold(found, call, opened.loaded?.config.data.dir ?? '', isDry) : []
   const isMended = fixed.some(({ error }) => error === null)
   // Only a second look proves that it helped.
   const after = isMended && !isDry ? await opened.look(only) : found
@@ -86,47 +85,21 @@ function areasOf(written: string | boolean | undefined): readonly Area[] {
   throw fail('invalid_request', `--only is one of ${areas.join(', ')}`, { param: '--only' })
 }
 
-type Mended = { finding: string; what: string; undo: string; error: string | null }
-
-/**
- * Says everything first and writes down how each is undone, then does it one by one; what fails does not keep the rest from
- * being mended.
- */
-function mend(found: readonly Diagnosis[], { terminal, json }: Call, dataDir: string, isDry: boolean): Mended[] {
-  const fixes = found.flatMap(({ id, fixes }) => fixes.map((fix) => ({ id, ...fix })))
+/** Says everything that can be mended, then does it, and says how it is undone. */
+async function mendTold(found: readonly Diagnosis[], { terminal, json }: Call, dataDir: string, isDry: boolean) {
   if (!json) {
+    const fixes = found.flatMap(({ id, fixes }) => fixes.map(({ what }) => ({ id, what })))
     for (const { id, what } of fixes) terminal.out(`→ ${id}: ${what.en} · ${what.zh}`)
     if (fixes.length === 0) terminal.out('Nothing can be mended without risk · 没有可安全自动修复的问题')
   }
-  if (!isDry) keepUndo(fixes, terminal, json, dataDir)
-  return fixes.map(({ id, what, undo, apply }) => {
-    const told = { finding: id, what: what.en, undo }
-    if (isDry) return { ...told, error: null }
-    try {
-      apply()
-      return { ...told, error: null }
-    } catch (error) {
-      const { message } = error as Error
-      if (!json) terminal.err(`✗ ${id}: ${message}`)
-      return { ...told, error: message }
-    }
-  })
-}
-
-/** How things were, as a script that brings them back, last changed first. */
-function keepUndo(
-  fixes: readonly { what: { en: string }; undo: string }[],
-  terminal: Terminal,
-  json: boolean,
-  dataDir: string,
-): void {
-  const lines = fixes.flatMap(({ what, undo }) => (undo === '' ? [] : [`${undo}  # was: ${what.en}`])).reverse()
-  if (lines.length === 0) return
-  const stamp = new Date(systemClock.now()).toISOString().replace(/[:.]/g, '-')
-  const path = dataDir !== '' && isFolder(dataDir) ? join(dataDir, `doctor-undo-${stamp}.sh`) : null
-  if (path !== null) writePrivateFile(path, `#!/bin/sh\n${lines.join('\n')}\n`)
-  if (json) return
-  terminal.out(path === null ? `Undo · 撤销: ${lines.join('; ')}` : `Undo · 撤销: sh ${path}`)
+  const { fixes, script } = await mend(found, { dataDir, clock: systemClock, isDry })
+  if (!json) {
+    for (const { finding, error } of fixes) if (error !== null) terminal.err(`✗ ${finding}: ${error}`)
+    const undos = fixes.flatMap(({ undo }) => (undo === '' ? [] : [undo])).reverse()
+    if (script !== null) terminal.out(`Undo · 撤销: sh ${script}`)
+    else if (undos.length > 0 && !isDry) terminal.out(`Undo · 撤销: ${undos.join('; ')}`)
+  }
+  return fixes.map(({ what, ...fix }) => ({ ...fix, what: what.en }))
 }
 
 /** Shows what would be in it, then writes it; nothing is written when a secret may be left. */

@@ -49,6 +49,8 @@ test('reset --yes takes a backup first, which brings everything back; logs and s
   const { backup } = JSON.parse(out) as { backup: string }
   expect(readdirSync(path('data'))).not.toContain('logs')
   expect(readdirSync(path('data'))).not.toContain('telemetry')
+  const listed = JSON.parse((await run(['backup', 'list', '--json'])).out) as { id: string; kind: string }[]
+  expect(listed).toMatchObject([{ id: backup, kind: 'safety' }])
   expect(await run(['backup', 'restore', backup, '--yes'])).toMatchObject({ exitCode: 0 })
   expect(JSON.parse((await run(['keys', 'list', '--json'])).out)).toMatchObject([{ name: 'web' }])
 })

@@ -58,6 +58,39 @@ export const backupUnusable = defineFinding({
   },
 })
 
+export const restoreUnfinished = defineFinding({
+  id: 'restore_unfinished',
+  area: 'backups',
+  severity: 'major',
+  async run({ settings, findUnfinishedRestore }) {
+    if (settings === null) return skip('the data folder is not known')
+    const found = await findUnfinishedRestore()
+    if (found === null) return ok('no restore was cut off')
+    const { id, at, store, told, clear } = found
+    return warn(
+      `${id}, ${new Date(at).toISOString()}: the store is ${store === 'restored' ? 'the one of the backup' : 'the one from before'}`,
+      told,
+      store === 'restored'
+        ? {
+            en: 'Look whether this is the store you want; gatehouse backup restore does it anew, --fix takes the note of it away.',
+            zh: '请确认当前数据库是否符合预期；可重新执行 gatehouse backup restore，或用 --fix 清除该标记。',
+          }
+        : {
+            en: `gatehouse backup restore ${id} --yes begins anew; --fix removes what it had built.`,
+            zh: `执行 gatehouse backup restore ${id} --yes 可重新恢复；--fix 清除其半成品。`,
+          },
+      [
+        {
+          what: { en: `remove what the restore of ${id} has left beside the store`, zh: `清除恢复 ${id} 的遗留` },
+          // The backup is where it was, and what was built from it is not whole.
+          undo: null,
+          apply: clear,
+        },
+      ],
+    )
+  },
+})
+
 export const drillOld = defineFinding({
   id: 'drill_old',
   area: 'backups',

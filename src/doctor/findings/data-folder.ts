@@ -34,7 +34,7 @@ export const dataFolderMissing = defineFinding({
       [
         {
           what: { en: `make ${path} for its owner alone`, zh: `创建仅属主可用的 ${path}` },
-          undo: `rmdir ${quoted(path)}`,
+          undo: { kind: 'remove_folder', path },
           apply: () => makeOwnFolder(path),
         },
       ],
@@ -103,7 +103,7 @@ function judgeMode(path: string, en: string, zh: string) {
     [
       {
         what: { en: `chmod go= ${path}`, zh: `chmod go= ${path}` },
-        undo: `chmod ${mode} ${quoted(path)}`,
+        undo: { kind: 'mode', path, mode: found.mode },
         apply: () => makeOwnersOnly(path),
       },
     ],
@@ -129,13 +129,9 @@ export const leftovers = defineFinding({
       // Half of a file whose writer is dead: whoever needed it has written it anew since.
       found.map((path) => ({
         what: { en: `remove ${path}`, zh: `删除 ${path}` },
-        undo: '',
+        undo: null,
         apply: () => removeLeftover(path),
       })),
     )
   },
 })
-
-function quoted(path: string): string {
-  return `'${path.replaceAll("'", "'\\''")}'`
-}

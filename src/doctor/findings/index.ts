@@ -1,6 +1,6 @@
 import type { Finding } from '../finding.ts'
 import { maintenanceLate, webhookSigning } from './alerts.ts'
-import { backupOld, backupUnusable, drillOld } from './backups.ts'
+import { backupOld, backupUnusable, drillOld, restoreUnfinished } from './backups.ts'
 import { configurationUnreadable, secretWeak, settingDoubtful, settingRefused } from './configuration.ts'
 import { dataFolderMissing, dataFolderOpen, dataFolderUnusable, leftovers, secretKeyOpen } from './data-folder.ts'
 import { connecting, grantMissing, lockWaits, migrationsPending, migrationsUnknown, storeDamaged } from './database.ts'
@@ -28,6 +28,6 @@ export const findings: readonly Finding[] = [
   ...[auditBroken, ledgerRejects, ledgerDrift, priceMissing],
   ...[...providerFaults, modelGone, aliasLoop],
   ...[serviceEmpty, serviceUnreachable, webhookSigning],
-  ...[backupOld, backupUnusable, drillOld],
+  ...[backupOld, backupUnusable, drillOld, restoreUnfinished],
   ...[certificateEnding, publicAddressWrong, proxyBuffers, corsMismatch],
 ]

@@ -59,7 +59,7 @@ export const entryPoints = defineFinding({
       },
       found.map(({ path, mode }) => ({
         what: { en: `chmod u+rx ${path}`, zh: `chmod u+rx ${path}` },
-        undo: `chmod ${mode} '${path}'`,
+        undo: { kind: 'mode', path, mode: Number.parseInt(mode, 8) },
         apply: () => makeExecutable(path),
       })),
     )

@@ -1,5 +1,6 @@
 import { type ExpressionBuilder, type Kysely, sql, type Transaction } from 'kysely'
 import type { Scope } from '../../kernel/scope.ts'
+import { readRevision } from '../../platform/database/index.ts'
 
 export type MonitorRow = {
   id: string
@@ -117,13 +118,13 @@ export function createMonitorStore(db: Kysely<ChecksTables>) {
         .executeTakeFirstOrThrow()
       return { all: Number(row.all), ofTenant: Number(row.own ?? 0) }
     },
-    /** Changes when any check does. */
+    /** Changes when any check does: by the number, too, for two changes of one moment, or of clocks that differ, are two. */
     async stamp(): Promise<string> {
       const row = await db
         .selectFrom('checks')
         .select((row) => [row.fn.countAll<number>().as('all'), row.fn.max('updated_at').as('last')])
         .executeTakeFirstOrThrow()
-      return `${row.all}:${row.last ?? 0}`
+      return `${row.all}:${row.last ?? 0}:${await readRevision(db, 'checks')}`
     },
 
     insert: async (row: MonitorRow) => void (await db.insertInto('checks').values(row).execute()),

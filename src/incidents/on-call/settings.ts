@@ -1,11 +1,18 @@
+import { z } from 'zod'
 import type { Clock } from '../../kernel/clock.ts'
 import { fail } from '../../kernel/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import { createSnapshot } from '../../platform/snapshot.ts'
 import { defaultPolicies, type Policy, policySchema } from '../escalation/policy.ts'
-import type { Severity } from '../schema.ts'
+import { type Severity, severities } from '../schema.ts'
 import type { IncidentsStore } from '../store.ts'
 import { type Member, onCallAt, type Schedule, scheduleSchema } from './rotation.ts'
+
+/** What a schedule and a policy may be, by column: for whoever reads them in from elsewhere. */
+export const onCallShapes = {
+  schedule: { name: z.string().trim().min(1).max(100), body: scheduleSchema },
+  policy: { name: z.enum(severities), body: policySchema },
+}
 
 type Held = { schedules: ReadonlyMap<string, Schedule>; policies: ReadonlyMap<Severity, Policy> }
 

@@ -13,7 +13,7 @@ export const backupIntegrity = defineJob({
     const found = createFindings()
     const { isEnabled, fullEveryHours } = world.backups
     const all = await world.backups.list()
-    const usable = all.filter(({ fault, kind }) => fault === '' && kind !== 'migration')
+    const usable = all.filter(({ fault, kind }) => fault === '' && (kind === 'full' || kind === 'increment'))
     const broken = all.filter(({ fault }) => fault !== '')
     const newest = usable[0]
     found.figure('backups', usable.length)

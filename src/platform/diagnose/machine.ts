@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism, freemem, release, totalmem, type, uptime } from 'node:os'
 import { join } from 'node:path'
@@ -34,6 +34,16 @@ export function listEntryFaults(folder: string): { path: string; mode: string }[
   })
 }
 
+/** Gives `path` back the rights it had. */
+export function setMode(path: string, mode: number): void {
+  chmodSync(path, mode)
+}
+
+/** Removes a folder that has nothing in it; throws for one that has. */
+export function removeEmptyFolder(path: string): void {
+  rmdirSync(path)
+}
+
 /** Lets the owner read and run what is at `path`. */
 export function makeExecutable(path: string): void {
   const found = readMode(path)
@@ -45,15 +55,23 @@ export function makeOwnFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 })
 }
 
-/** Files that a process left half written when it died, and that no living one writes: `name.<pid>.draft`, `.probe-<pid>`. */
+/**
+ * Files that a process left half written when it died, and that no living one writes: `name.<pid>.draft`, `.probe-<pid>`,
+ * and backups that nobody has added to for a day.
+ */
 export function listLeftovers(folder: string): string[] {
   if (!existsSync(folder)) return []
   return readdirSync(folder)
     .filter((name) => {
       const pid = /\.(\d+)\.draft$/.exec(name)?.[1] ?? /^\.probe-(\d+)$/.exec(name)?.[1]
-      return pid !== undefined && !isAlive(Number(pid))
+      if (pid !== undefined) return !isAlive(Number(pid))
+      return name.endsWith('.ghb.partial') && ageMs(join(folder, name)) > 24 * 3_600_000
     })
     .map((name) => join(folder, name))
+}
+
+function ageMs(path: string): number {
+  return Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
 }
 
 /** Removes one of them. */

@@ -1,5 +1,5 @@
-import { linkSync, renameSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { linkSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { fail } from '../../../kernel/errors.ts'
 import { readFileSize, syncFile } from '../../files.ts'
@@ -38,6 +38,7 @@ const tails = ['', '-wal', '-shm', '-journal']
 function fileBeside(store: StoreAddress, file: string, path: string): Beside {
   const remove = async () => {
     for (const tail of tails) rmSync(path + tail, { force: true })
+    removeSecondNames(file)
   }
   return {
     address: { url: `sqlite:${path}`, dataDir: store.dataDir },
@@ -66,6 +67,17 @@ function fileBeside(store: StoreAddress, file: string, path: string): Beside {
       syncFile(dirname(file))
       return kept
     },
+  }
+}
+
+/** A swap that was cut off has left the store with two names: the one that it was to be kept under goes. */
+function removeSecondNames(file: string): void {
+  const folder = dirname(file)
+  const own = statSync(file, { throwIfNoEntry: false })
+  if (own === undefined || own.nlink < 2) return
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(`${basename(file)}.before-`)) continue
+    if (statSync(join(folder, name), { throwIfNoEntry: false })?.ino === own.ino) rmSync(join(folder, name))
   }
 }
 
