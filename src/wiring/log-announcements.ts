@@ -1,6 +1,9 @@
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Log } from '../platform/log.ts'
 
+/** Of the last so many it is known what was said. */
+const mostIncidents = 1000
+
 /** What the log says of announcements; what rooms do about them is wired in `hub.ts`. */
 export function logAnnouncements(bus: Bus, log: Log): void {
   bus.on('check.changed', ({ check, from, to, message, configured }) => {
@@ -51,9 +54,16 @@ export function logAnnouncements(bus: Bus, log: Log): void {
   bus.on('channel.changed', ({ name, type, to, message }) =>
     log[to === 'ok' ? 'info' : 'error'](`The ${type} channel ${name} is ${to}: ${message}`),
   )
-  bus.on('incident.changed', ({ id, state, severity, title }) =>
-    log[state === 'open' ? 'warn' : 'info'](`The incident ${id} (${severity}) is ${state}: ${title}`),
-  )
+  // A line of its timeline changes it too, on every node: the log says how it stands, once.
+  const standings = new Map<string, string>()
+  bus.on('incident.changed', ({ id, state, severity, title }) => {
+    const line = `The incident ${id} (${severity}) is ${state}: ${title}`
+    if (standings.get(id) === line) return
+    standings.delete(id)
+    standings.set(id, line)
+    if (standings.size > mostIncidents) standings.delete(standings.keys().next().value!)
+    log[state === 'open' ? 'warn' : 'info'](line)
+  })
   bus.on('settings.applied', ({ revisionId, node, by, applied, waiting }) =>
     log.info(
       `Settings of ${node} as ${by} wants them (${revisionId}): ${applied.join(', ') || 'none'} in use${waiting.length === 0 ? '' : `; ${waiting.join(', ')} after the next start`}`,
