@@ -59,9 +59,9 @@ describe('systemd', () => {
     expect([rate(20), rate(5)]).toEqual([0, 1])
   })
 
-  test('no reload is promised, since the hub has no signal for it', () => {
-    const source = readFileSync(join(deploy, '../src/cli/commands/serve.ts'), 'utf8')
-    expect(unit.includes('ExecReload=')).toBe(source.includes('SIGHUP'))
+  test('a reload is promised as long as the hub has a signal for it', () => {
+    const source = readFileSync(join(deploy, '../src/cli/until-signal.ts'), 'utf8')
+    expect(unit.includes('ExecReload=')).toBe(source.includes("process.on('SIGHUP'"))
   })
 })
 
