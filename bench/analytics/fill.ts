@@ -26,10 +26,7 @@ export async function fill(file: string, amount: number, now: number): Promise<F
   const copies = Math.max(1, Math.round(amount / mostFolded))
   const startedAt = performance.now()
   for (const end of ['', '-wal', '-shm']) rmSync(file + end, { force: true })
-  const database = await openDatabase<UsageTables>({ url: `sqlite:${file}`, dataDir: '', log: silentLog })
-  await migrate(database as { kysely: Kysely<UsageTables> } & typeof database, migrations, { log: silentLog })
-  await database.close()
-
+  await migrateStore(file)
   const db = new Sqlite(file)
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = OFF')
@@ -81,6 +78,13 @@ export async function fill(file: string, amount: number, now: number): Promise<F
   db.close()
   const seconds = Math.round((performance.now() - startedAt) / 1000)
   return { rows: rows * copies, seconds, megabytes: Math.round(statSync(file).size / 2 ** 20), tables }
+}
+
+/** Makes the store as this version has it. */
+export async function migrateStore(file: string): Promise<void> {
+  const database = await openDatabase<UsageTables>({ url: `sqlite:${file}`, dataDir: '', log: silentLog })
+  await migrate(database as { kysely: Kysely<UsageTables> } & typeof database, migrations, { log: silentLog })
+  await database.close()
 }
 
 /** Each request `copies` times, under ids of their own, at the same moments; each sum as many times as high. */

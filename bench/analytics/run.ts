@@ -1,16 +1,19 @@
 /**
  * `npm run bench -- analytics`: what reports cost on a store of one and ten million requests, over HTTP, while calls pass
- * through the gateway, and what the calls notice of it. bench/README.md says how it measures.
+ * through the gateway, and what the calls notice of it; and in CPU, with nothing else going on. bench/README.md says how it
+ * measures.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { cores, describeMachine, requirePinnedCores } from '../gateway/machine.ts'
+import { cores, describeMachine, processTree, requirePinnedCores, threadCpuMs } from '../gateway/machine.ts'
 import { median } from '../gateway/measure.ts'
 import { answers, freePort, run, start } from '../gateway/processes.ts'
 import { type Calls, quantile, sendCalls } from './calls.ts'
-import { type Filled, fill } from './fill.ts'
+import { type Filled, fill, migrateStore } from './fill.ts'
 import { type Question, questionsFor } from './questions.ts'
+import { countReads } from './reads.ts'
+import { type Measured, renderTable, type Times } from './table.ts'
 import { createTraffic } from './traffic.ts'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
@@ -18,7 +21,7 @@ const repository = fileURLToPath(new URL('../..', import.meta.url))
 const workFolder = `${folder}.work`
 const adminKey = 'bench-admin-key-of-no-value-0123456789'
 const perSecond = 200
-const mostMovedMs = 5
+const cpuTries = 10
 
 const { values: flags } = parseArgs({
   options: {
@@ -26,6 +29,7 @@ const { values: flags } = parseArgs({
     tries: { type: 'string', default: '40' },
     windows: { type: 'string', default: '6' },
     only: { type: 'string', default: '' },
+    fill: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
   },
@@ -34,17 +38,9 @@ const sizes = flags.millions.split(',').map(Number)
 const [tries, windows] = [Number(flags.tries), Number(flags.windows)]
 if (sizes.some((size) => !(size > 0)) || !(tries >= 1) || !(windows >= 0)) {
   console.error(
-    'npm run bench -- analytics [--millions 1,10,50] [--tries N] [--windows N] [--only TEXT in the name of a question] [--keep: the filled stores stay, and are used again]',
+    'npm run bench -- analytics [--millions 1,10,50] [--tries N] [--windows N] [--only TEXT in the name of a question] [--keep: the filled stores stay, and are used again] [--fill: they are filled, and nothing is asked]',
   )
   process.exit(1)
-}
-
-type Asked = { name: string; goalMs: number | null; p50Ms: number; p95Ms: number }
-type Measured = {
-  millions: number
-  filled: Filled
-  asked: Asked[]
-  calls: { alone: Calls; beside: Calls; movedMs: number } | null
 }
 
 async function ask(url: string, { ask: write }: Question, number: number): Promise<number> {
@@ -61,7 +57,7 @@ async function ask(url: string, { ask: write }: Question, number: number): Promi
 }
 
 /** Every question in turn, so that a busy minute falls on all of them alike. */
-async function askAll(url: string, questions: readonly Question[]): Promise<Asked[]> {
+async function askAll(url: string, questions: readonly Question[]): Promise<Times[]> {
   const times = questions.map((): number[] => [])
   for (let number = -2; number < tries; number++) {
     for (const [index, question] of questions.entries()) {
@@ -73,6 +69,19 @@ async function askAll(url: string, questions: readonly Question[]): Promise<Aske
     ...{ name, goalMs },
     ...{ p50Ms: round(quantile(times[index]!, 0.5)), p95Ms: round(quantile(times[index]!, 0.95)) },
   }))
+}
+
+/** Each question again and again, with nothing else going on: a busy machine lengthens times, but hardly this. */
+async function measureCpu(hub: { url: string; pid: number }, questions: readonly Question[]): Promise<number[]> {
+  const processes = processTree(hub.pid)
+  const spent = () => [...threadCpuMs(processes).values()].reduce((sum, ms) => sum + ms, 0)
+  const costs: number[] = []
+  for (const question of questions) {
+    const before = spent()
+    for (let number = 0; number < cpuTries; number++) await ask(hub.url, question, number)
+    costs.push(round((spent() - before) / cpuTries))
+  }
+  return costs
 }
 
 /** Windows of calls with reports and without them take turns; reports come one after another, ten a second at most. */
@@ -126,34 +135,45 @@ async function startHub(data: string, upstreamPort: number) {
     if (!response.ok) throw new Error(`gatehouse answered ${response.status} to POST ${path}: ${text}`)
     return JSON.parse(text) as Record<string, unknown>
   }
+  const headers = { 'x-admin-key': adminKey }
+  // A store that was kept has those of its last run, whose address is gone.
+  const { data: known } = (await (await fetch(`${url}/api/providers`, { headers })).json()) as {
+    data: { id: string }[]
+  }
+  for (const { id } of known) await fetch(`${url}/api/providers/${id}`, { method: 'DELETE', headers })
   const name = `mock ${Date.now()}`
   const base_url = `http://127.0.0.1:${upstreamPort}/v1`
   const provider = await post('/api/providers', { name, type: 'openai', base_url, api_key: 'sk-upstream' })
-  const models = await fetch(`${url}/api/models`, { headers: { 'x-admin-key': adminKey } })
-  if (!(await models.text()).includes('"mock"')) {
-    await post('/api/models', { name: 'mock' })
-    await post('/api/model-providers', { model_id: 'mock', provider_id: provider.id, provider_model: 'mock' })
-  }
+  const models = await fetch(`${url}/api/models`, { headers })
+  if (!(await models.text()).includes('"mock"')) await post('/api/models', { name: 'mock' })
+  await post('/api/model-providers', { model_id: 'mock', provider_id: provider.id, provider_model: 'mock' })
   const { key } = await post('/api/keys', { name })
   return { ...started, url, key: String(key) }
 }
 
-async function measure(millions: number, upstreamPort: number): Promise<Measured> {
-  const data = `${workFolder}/data-${millions}m`
+async function fillOnce(millions: number): Promise<{ file: string; now: number; filled: Filled }> {
+  const data = folderOf(millions)
+  const file = `${data}/gatehouse.db`
   const noteFile = `${data}/filled.json`
-  let now = Date.now()
-  let filled: Filled
   if (existsSync(noteFile)) {
-    ;({ now, filled } = JSON.parse(readFileSync(noteFile, 'utf8')) as { now: number; filled: Filled })
-  } else {
-    rmSync(data, { recursive: true, force: true })
-    mkdirSync(data, { recursive: true, mode: 0o700 })
-    console.log(`filling: ${millions} million requests`)
-    filled = await fill(`${data}/gatehouse.db`, millions * 1_000_000, now)
-    writeFileSync(noteFile, JSON.stringify({ now, filled }))
+    // It may have been filled by an earlier version.
+    await migrateStore(file)
+    return { file, ...(JSON.parse(readFileSync(noteFile, 'utf8')) as { now: number; filled: Filled }) }
   }
+  const now = Date.now()
+  rmSync(data, { recursive: true, force: true })
+  mkdirSync(data, { recursive: true, mode: 0o700 })
+  console.log(`filling: ${millions} million requests`)
+  const filled = await fill(file, millions * 1_000_000, now)
+  writeFileSync(noteFile, JSON.stringify({ now, filled }))
   console.log(`filled: ${filled.rows} requests in ${filled.seconds} s, ${filled.megabytes} MB`)
-  const hub = await startHub(data, upstreamPort)
+  return { file, now, filled }
+}
+
+async function measure(millions: number, upstreamPort: number): Promise<Measured> {
+  const { file, now, filled } = await fillOnce(millions)
+  const startedAt = new Date().toISOString()
+  const hub = await startHub(folderOf(millions), upstreamPort)
   try {
     const questions = questionsFor(now, createTraffic().keys[3]!).filter(({ name }) => name.includes(flags.only))
     await sendCalls(hub.url, hub.key, { perSecond, seconds: 3 })
@@ -167,47 +187,38 @@ async function measure(millions: number, upstreamPort: number): Promise<Measured
     })
     await calls
     const compared = windows === 0 ? null : await compareCalls(hub.url, hub.key, questions)
-    return { millions, filled, asked, calls: compared }
+    const costs = await measureCpu(hub, questions)
+    const reads = await countReads(file, questions, now)
+    const all = asked.map((times, index) => ({ ...times, cpuMs: costs[index]!, reads: reads[index]! }))
+    return { millions, startedAt, filled, asked: all, calls: compared }
   } finally {
     await hub.stop()
-    if (!flags.keep) rmSync(data, { recursive: true, force: true })
+    if (!flags.keep) rmSync(folderOf(millions), { recursive: true, force: true })
   }
+}
+
+function folderOf(millions: number): string {
+  return `${workFolder}/data-${millions}m`
 }
 
 function round(ms: number): number {
   return Number(ms.toFixed(1))
 }
 
-function renderTable(all: readonly Measured[]): string {
-  const heads = all.map(({ millions }) => `${millions} M rows: p50 / p95 ms`)
-  const lines = [
-    `| question, 30 days | goal p95 | ${heads.join(' | ')} |`,
-    `| --- | --- |${' --- |'.repeat(all.length)}`,
-  ]
-  for (const [index, { name, goalMs }] of all[0]!.asked.entries()) {
-    const cells = all.map(({ millions, asked }) => {
-      const { p50Ms, p95Ms } = asked[index]!
-      const isMissed = goalMs !== null && millions <= 10 && p95Ms > goalMs
-      return isMissed ? `${p50Ms} / **${p95Ms}** (missed)` : `${p50Ms} / ${p95Ms}`
-    })
-    lines.push(`| ${name} | ${goalMs === null ? '' : `≤ ${goalMs}`} | ${cells.join(' | ')} |`)
-  }
-  const calls = all.map(({ calls: each }) => {
-    if (each === null) return ''
-    const moved = each.movedMs < mostMovedMs ? String(each.movedMs) : `**${each.movedMs}** (missed)`
-    return `${each.alone.p99Ms} alone, ${each.beside.p99Ms} beside; moved by ${moved}`
-  })
-  lines.push(`| p99 of ${perSecond} calls a second | < ${mostMovedMs} moved | ${calls.join(' | ')} |`)
-  lines.push(`| store, MB | | ${all.map(({ filled }) => filled.megabytes).join(' | ')} |`)
-  const names = Object.keys(all[0]!.filled.tables).sort()
-  for (const name of names) {
-    lines.push(`| rows of ${name} | | ${all.map(({ filled }) => filled.tables[name] ?? 0).join(' | ')} |`)
-  }
-  return `${lines.join('\n')}\n`
+/** What is written down already of other sizes stays: each may have its own quiet quarter of an hour. */
+function withOthers(target: string, measured: readonly Measured[]): Measured[] {
+  const file = `${target}/latest.json`
+  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { measured: Measured[] }).measured : []
+  const others = before.filter(({ millions }) => !measured.some((each) => each.millions === millions))
+  return [...others, ...measured].sort((a, b) => a.millions - b.millions)
 }
 
 requirePinnedCores()
 mkdirSync(workFolder, { recursive: true })
+if (flags.fill) {
+  for (const millions of sizes) await fillOnce(millions)
+  process.exit()
+}
 run('cc', ['-O2', '-o', `${workFolder}/mock`, `${folder}../gateway/mock.c`])
 const mockPort = await freePort()
 const mockLog = `${workFolder}/mock.log`
@@ -215,21 +226,19 @@ const mock = await start('mock', {
   ...{ core: cores.load, command: [`${workFolder}/mock`, String(mockPort)], logFile: mockLog },
   isReady: async () => readFileSync(mockLog, 'utf8').includes('ready'),
 })
-const startedAt = new Date()
+const isWhole = flags.only === '' && windows > 0 && !flags.quiet
+const target = isWhole ? `${folder}results` : workFolder
+mkdirSync(target, { recursive: true })
 const measured: Measured[] = []
 try {
   for (const millions of sizes) measured.push(await measure(millions, mockPort))
 } finally {
   await mock.stop()
 }
-const table = renderTable(measured)
+const settings = { tries, windows, perSecond, cpuTries }
+const results = { machine: describeMachine(), settings, measured: isWhole ? withOthers(target, measured) : measured }
+const table = renderTable(results.measured, perSecond)
 console.log(table)
-const isWhole = flags.only === '' && sizes.includes(10) && windows > 0 && !flags.quiet
-const target = isWhole ? `${folder}results` : workFolder
-mkdirSync(target, { recursive: true })
-const seconds = Math.round((Date.now() - startedAt.getTime()) / 1000)
-const settings = { tries, windows, perSecond }
-const results = { startedAt: startedAt.toISOString(), seconds, machine: describeMachine(), settings, measured }
 writeFileSync(`${target}/latest.json`, `${JSON.stringify(results, null, 2)}\n`)
 writeFileSync(`${target}/latest.md`, table)
 console.log(`Written to ${target}/latest.json and latest.md`)

@@ -1,108 +1,194 @@
 /**
- * `npm run bench -- conversations [-- --messages 10000000] [--url postgres://…]`: what lists of sessions and messages cost when
- * there are many. Fills a store of its own, ten messages a session, and asks what pages ask.
+ * `npm run bench -- conversations [--messages 10000000] [--url postgres://…] [--keep]`: what lists of sessions and messages
+ * cost when there are many. Fills a store, ten messages a session, and asks a hub over HTTP what pages ask, as the people
+ * who ask it.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { Kysely } from 'kysely'
-import { type ConversationTables, createConversationStore } from '../../src/conversations/store.ts'
-import { everything, withinTenant } from '../../src/kernel/scope.ts'
-import { migrations } from '../../src/migrations/index.ts'
-import { insertMany, migrate, openDatabase } from '../../src/platform/database/index.ts'
-import { quietLog } from '../../src/usage/testing.ts'
+import { quantile } from '../analytics/calls.ts'
+import { cores, describeMachine, processTree, requirePinnedCores, threadCpuMs } from '../gateway/machine.ts'
+import { answers, freePort, start } from '../gateway/processes.ts'
+import { type Filled, fill, idOf, type Known, sessionIdOf } from './fill.ts'
 
-const { values: options } = parseArgs({
-  options: { messages: { type: 'string', default: '200000' }, url: { type: 'string', default: '' } },
+const { values: flags } = parseArgs({
+  options: {
+    messages: { type: 'string', default: '200000' },
+    url: { type: 'string', default: '' },
+    tries: { type: 'string', default: '100' },
+    fill: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+  },
 })
-const wanted = Number(options.messages)
-if (!Number.isInteger(wanted) || wanted < 10_000) throw new Error('--messages is a whole number from 10000 on')
+const [wanted, tries] = [Number(flags.messages), Number(flags.tries)]
+if (!(Number.isInteger(wanted) && wanted >= 10_000 && tries >= 1)) {
+  console.error(
+    'npm run bench -- conversations [--messages N, 10000 or more] [--url postgres://…] [--tries N] [--keep: the filled store stays, and is used again] [--fill: it is filled, and nothing is asked]',
+  )
+  process.exit(1)
+}
 
-const perSession = 10
-const sessions = Math.floor(wanted / perSession)
-const people = 1000
-const tenants = 20
-const start = Date.UTC(2026, 0, 1)
-const everyMs = 2000
-const batch = 5000
-const rounds = 200
+const goalMs = 200
+const folder = fileURLToPath(new URL('.', import.meta.url))
+const data = `${folder}.work/data-${wanted}`
+const noteFile = `${data}/filled.json`
+const adminKey = 'bench-admin-key-of-no-value-0123456789'
+const password = 'a password of the bench'
+const emailOf = (name: string) => `${name}@example.com`
+const url = flags.url === '' ? `sqlite:${data}/gatehouse.db` : flags.url
 
-const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'))
-const url = options.url === '' ? `sqlite:${join(folder, 'gatehouse.db')}` : options.url
-const database = await openDatabase<ConversationTables>({ url, dataDir: folder, poolSize: 4, log: quietLog })
-await migrate(database, migrations, { log: quietLog })
-const db = database.kysely as Kysely<ConversationTables>
+type Headers = Record<string, string>
 
-const pad = (number: number) => String(number).padStart(9, '0')
-// Spread over ids as hashes are.
-const idOf = (i: number) => `cnv_${pad((i * 7_919) % sessions)}${pad(i)}`
-const userOf = (i: number) => `usr_${i % people}`
-const tenantOf = (i: number) => `ten_${(i % people) % tenants}`
-const text = 'What was said in this message, about as long as people write. '.repeat(4)
-
-const sessionColumns = [
-  ...['id', 'tenant_id', 'user_id', 'key_id', 'session_id', 'model', 'first_at', 'last_at', 'calls', 'failures'],
-  ...['tokens_in', 'tokens_out', 'cost_nano_usd', 'unpriced_calls', 'deleted_at'],
-]
-const messageColumns = [
-  ...['id', 'conversation_id', 'tenant_id', 'user_id', 'request_id', 'role', 'name', 'content', 'tool_calls'],
-  ...['digest', 'said_at', 'expires_at'],
-]
-const filled = performance.now()
-for (let from = 0; from < sessions; from += batch / perSession) {
-  const some = Array.from({ length: Math.min(batch / perSession, sessions - from) }, (_, i) => from + i)
-  await db.transaction().execute(async (trx) => {
-    const sums = some.map((i) => {
-      const at = start + i * everyMs
-      const head = [idOf(i), tenantOf(i), userOf(i), `key_${i % people}`, `session ${i}`, 'a-model']
-      return [...head, at, at + perSession * 1000, perSession / 2, 0, 5000, 1000, 1_000_000, 0, 0]
-    })
-    await insertMany(trx, 'conversations', sessionColumns, sums, { ignoreConflictOn: 'id', returning: 'id' })
-    const said = some.flatMap((i) =>
-      Array.from({ length: perSession }, (_, n) => {
-        const at = start + i * everyMs + n * 1000
-        const request = `req_${pad(i)}${n >> 1}`
-        const head = [`${request}.0${n & 1}`, idOf(i), tenantOf(i), userOf(i), request]
-        return [...head, n % 2 === 0 ? 'user' : 'assistant', '', text, '', 'd'.repeat(64), at, at + 1e12]
-      }),
-    )
-    await insertMany(trx, 'conversation_messages', messageColumns, said, { ignoreConflictOn: 'id', returning: 'id' })
+async function startHub() {
+  const port = await freePort()
+  const address = `http://127.0.0.1:${port}`
+  const started = await start('gatehouse', {
+    core: `${cores.subject},${cores.load}`,
+    command: [process.execPath, 'bin/gatehouse', 'serve', '--port', String(port), '--data', data],
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    env: { NODE_ENV: 'production', ADMIN_KEY: adminKey, GATEHOUSE_DATABASE_URL: url },
+    logFile: `${folder}.work/gatehouse.log`,
+    isReady: () => answers(`${address}/readyz`),
   })
-}
-const fillSeconds = (performance.now() - filled) / 1000
-
-const store = createConversationStore(db)
-const now = start + sessions * everyMs
-/** A place somewhere in the list: deep pages must cost what the first costs. */
-const somewhere = (i: number) => ({ at: start + Math.floor(((i * 0.618) % 1) * sessions) * everyMs, id: 'cnv_5' })
-const cases: Record<string, (i: number) => Promise<unknown[]>> = {
-  'sessions, everybody': (i) => store.listSessions(everything, {}, somewhere(i), 51),
-  'sessions, a tenant': (i) => store.listSessions(withinTenant(tenantOf(i)), {}, somewhere(i), 51),
-  'sessions, a person': (i) => store.listSessions(everything, { userId: userOf(i) }, somewhere(i), 51),
-  'sessions, a person of the tenant': (i) =>
-    store.listSessions(withinTenant(tenantOf(i)), { userId: userOf(i) }, somewhere(i), 51),
-  'sessions, by its own id': (i) =>
-    store.listSessions(everything, { sessionId: `session ${(i * 7919) % sessions}` }, null, 51),
-  'messages of a session': (i) => store.listMessages({ id: idOf((i * 7919) % sessions), deleted_at: 0 }, null, now, 51),
-  'latest 500 messages of a person': (i) =>
-    store.latestMessages(everything, { user_id: userOf(i), tenant_id: tenantOf(i) }, now, null, 500),
-}
-console.log(
-  `${database.engine}: ${sessions * perSession} messages in ${sessions} sessions, filled in ${fillSeconds.toFixed(0)} s`,
-)
-console.log(`${'list'.padEnd(36)}${'p50 ms'.padStart(9)}${'p95 ms'.padStart(9)}${'max ms'.padStart(9)}`)
-for (const [name, ask] of Object.entries(cases)) {
-  const times: number[] = []
-  for (let i = 0; i < rounds; i++) {
-    const before = performance.now()
-    const rows = await ask(i)
-    times.push(performance.now() - before)
-    if (rows.length === 0 && i > 20 && times.length === rounds) throw new Error(`${name} found nothing`)
+  const call = async (method: string, path: string, headers: Headers = asAdmin, body?: object) => {
+    const response = await fetch(address + path, {
+      ...{ method, headers: { ...headers, ...(body && { 'content-type': 'application/json' }) } },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text.slice(0, 500)}`)
+    return JSON.parse(text)
   }
-  times.sort((a, b) => a - b)
-  const at = (share: number) => times[Math.min(rounds - 1, Math.floor(rounds * share))]!.toFixed(1).padStart(9)
-  console.log(`${name.padEnd(36)}${at(0.5)}${at(0.95)}${at(1)}`)
+  return { ...started, call }
 }
-await database.close()
-rmSync(folder, { recursive: true, force: true })
+
+const asAdmin: Headers = { 'x-admin-key': adminKey }
+
+async function fillOnce(): Promise<Filled> {
+  if (existsSync(noteFile)) return JSON.parse(readFileSync(noteFile, 'utf8')) as Filled
+  rmSync(data, { recursive: true, force: true })
+  mkdirSync(data, { recursive: true, mode: 0o700 })
+  const hub = await startHub()
+  const { id: tenantId } = await hub.call('POST', '/api/tenants', asAdmin, { name: 'talkers' })
+  const person = async (name: string, role: string): Promise<string> => {
+    const wish = { email: emailOf(name), password, name, role, tenant_id: tenantId }
+    return (await hub.call('POST', '/api/users', asAdmin, wish)).id
+  }
+  const known: Known = { tenantId, busyId: await person('busy', 'user'), quietId: await person('quiet', 'user') }
+  await person('admin', 'tenant_admin')
+  await hub.stop()
+  console.log(`filling: ${wanted} messages`)
+  const filled = await fill(url, data, wanted, Date.now(), known)
+  writeFileSync(noteFile, JSON.stringify(filled))
+  console.log(`filled: ${filled.messages} messages in ${filled.sessions} sessions, in ${filled.seconds} s`)
+  return filled
+}
+
+requirePinnedCores()
+const { sessions, messages, seconds, begun, ended } = await fillOnce()
+if (flags.fill) process.exit()
+const hub = await startHub()
+const login = async (name: string): Promise<Headers> => {
+  const { access_token } = await hub.call('POST', '/api/auth/login', {}, { email: emailOf(name), password })
+  return { authorization: `Bearer ${access_token}` }
+}
+const [asTenant, asBusy, asQuiet] = [await login('admin'), await login('busy'), await login('quiet')]
+const busyId = (await hub.call('GET', '/api/auth/me', asBusy)).id as string
+
+/** A moment somewhere in all of the time: deep pages are to cost what the first costs. */
+const somewhere = (i: number) => Math.floor(begun + ((i * 0.618) % 1) * (ended - begun))
+const some = (i: number) => (i * 7919) % sessions
+/** The busiest person's and the quiet one's. */
+const [ofBusy, ofQuiet] = [(i: number) => some(i) - (some(i) % 10), (i: number) => some(i) - (some(i) % 1000) + 1]
+const { next_cursor } = await hub.call('GET', `/api/sessions?to=${somewhere(3)}`)
+const longest = idOf(0, sessions)
+const deep = (await hub.call('GET', `/api/sessions/${longest}/messages?limit=200`)).next_cursor
+
+const cases: Record<string, [Headers, (i: number) => string]> = {
+  'all sessions, the first page': [asAdmin, () => '/api/sessions'],
+  'all sessions, from somewhere on': [asAdmin, (i) => `/api/sessions?to=${somewhere(i)}`],
+  'all sessions, the page after another': [asAdmin, () => `/api/sessions?cursor=${next_cursor}`],
+  'all sessions, 200 of one hour': [
+    asAdmin,
+    (i) => `/api/sessions?limit=200&from=${somewhere(i) - 3_600_000}&to=${somewhere(i)}`,
+  ],
+  'all sessions of a person': [asAdmin, (i) => `/api/sessions?user_id=usr_${2 + (i % 997)}`],
+  'all sessions of the busiest person, from somewhere on': [
+    asAdmin,
+    (i) => `/api/sessions?user_id=${busyId}&to=${somewhere(i)}`,
+  ],
+  "all sessions by the caller's own id": [asAdmin, (i) => `/api/sessions?session_id=${sessionIdOf(some(i))}`],
+  'all sessions of an id that nobody has': [asAdmin, (i) => `/api/sessions?session_id=nobody-${i}`],
+  "a tenant's sessions": [asTenant, () => '/api/sessions'],
+  "a tenant's sessions of a person, from somewhere on": [
+    asTenant,
+    (i) => `/api/sessions?user_id=${busyId}&to=${somewhere(i)}`,
+  ],
+  "one's own, the busiest person": [asBusy, (i) => `/api/sessions?to=${somewhere(i)}`],
+  "one's own, of a thousand sessions": [asQuiet, () => '/api/sessions'],
+  "one's own, of an hour in which there are none": [
+    asQuiet,
+    () => `/api/sessions?from=${begun - 7_200_000}&to=${begun - 3_600_000}`,
+  ],
+  "one's own, by its own id": [asBusy, (i) => `/api/sessions?session_id=${sessionIdOf(ofBusy(i))}`],
+  'one session': [asAdmin, (i) => `/api/sessions/${idOf(some(i), sessions)}`],
+  "one session, one's own": [asQuiet, (i) => `/api/sessions/${idOf(ofQuiet(i), sessions)}`],
+  'messages of a session': [asAdmin, (i) => `/api/sessions/${idOf(some(i), sessions)}/messages`],
+  "messages of one's own session": [asBusy, (i) => `/api/sessions/${idOf(ofBusy(i), sessions)}/messages`],
+  'messages of the longest session, 200 a page': [asAdmin, () => `/api/sessions/${longest}/messages?limit=200`],
+  'the page after that': [asAdmin, () => `/api/sessions/${longest}/messages?limit=200&cursor=${deep}`],
+}
+
+const processes = processTree(hub.pid)
+const spent = () => [...threadCpuMs(processes).values()].reduce((sum, ms) => sum + ms, 0)
+const round = (ms: number) => Number(ms.toFixed(1))
+const lists = []
+for (const [name, [headers, pathOf]] of Object.entries(cases)) {
+  const times: number[] = []
+  const found: number[] = []
+  const before = spent()
+  for (let i = 0; i < tries; i++) {
+    const startedAt = performance.now()
+    const answer = await hub.call('GET', pathOf(i), headers)
+    times.push(performance.now() - startedAt)
+    found.push(answer.data?.length ?? 1)
+  }
+  const cpuMs = round((spent() - before) / tries)
+  const [p50Ms, p95Ms, maxMs] = [0.5, 0.95, 1].map((share) => round(quantile(times, share)))
+  lists.push({ name, rows: quantile(found, 0.5), p50Ms: p50Ms!, p95Ms: p95Ms!, maxMs: maxMs!, cpuMs })
+}
+await hub.stop()
+
+const megabytes = flags.url === '' ? Math.round(statSync(`${data}/gatehouse.db`).size / 2 ** 20) : null
+const engine = flags.url === '' ? 'SQLite' : 'PostgreSQL'
+const lines = [
+  `${messages} messages in ${sessions} sessions, ${engine}${megabytes === null ? '' : `, ${megabytes} MB`}; ${tries} times each`,
+  '',
+  `| list, over HTTP | rows, p50 | p50 ms | p95 ms (≤ ${goalMs}) | max ms | CPU ms |`,
+  '| --- | --- | --- | --- | --- | --- |',
+  ...lists.map(({ name, rows, p50Ms, p95Ms, maxMs, cpuMs }) => {
+    const p95 = p95Ms <= goalMs ? String(p95Ms) : `**${p95Ms}** (missed)`
+    return `| ${name} | ${rows} | ${p50Ms} | ${p95} | ${maxMs} | ${cpuMs} |`
+  }),
+]
+console.log(lines.join('\n'))
+if (wanted >= 10_000_000) {
+  const results = `${folder}results`
+  mkdirSync(results, { recursive: true })
+  const file = `${results}/${engine.toLowerCase()}`
+  const machine = describeMachine()
+  const told = {
+    at: new Date().toISOString(),
+    machine,
+    engine,
+    messages,
+    sessions,
+    megabytes,
+    fillSeconds: seconds,
+    lists,
+  }
+  writeFileSync(`${file}.json`, `${JSON.stringify(told, null, 2)}\n`)
+  writeFileSync(`${file}.md`, `${lines.join('\n')}\n`)
+}
+if (!flags.keep) rmSync(data, { recursive: true, force: true })
+if (lists.some(({ p95Ms }) => p95Ms > goalMs)) process.exitCode = 1

@@ -31,6 +31,7 @@ import { backupsMigration } from './0029-backups.ts'
 import { configRevisionsMigration } from './0030-config-revisions.ts'
 import { incidentActionsMigration } from './0031-incident-actions.ts'
 import { maintenanceMigration } from './0032-maintenance.ts'
+import { ledgerIndexesMigration } from './0033-ledger-indexes.ts'
 
 export type { Migration }
 
@@ -68,4 +69,5 @@ export const migrations: readonly Migration[] = [
   configRevisionsMigration,
   incidentActionsMigration,
   maintenanceMigration,
+  ledgerIndexesMigration,
 ]

@@ -3,6 +3,7 @@ import { ledgerMigration } from '../migrations/0006-ledger.ts'
 import { analyticsMigration } from '../migrations/0018-analytics.ts'
 import { agentsMigration } from '../migrations/0019-agents.ts'
 import { durationsMigration } from '../migrations/0020-durations.ts'
+import { ledgerIndexesMigration } from '../migrations/0033-ledger-indexes.ts'
 import type { Log } from '../platform/log.ts'
 import type { UsageEntry } from './schema.ts'
 
@@ -18,6 +19,7 @@ export const usageMigrations = [
   analyticsMigration,
   agentsMigration,
   durationsMigration,
+  ledgerIndexesMigration,
 ]
 
 /** A whole, successful request; every test says what differs. */

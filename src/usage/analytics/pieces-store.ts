@@ -8,6 +8,7 @@ import {
   demoSource,
   dimensionColumns,
   type Facet,
+  grainMs,
   type Measure,
   ownSources,
   quarterMs,
@@ -36,6 +37,9 @@ export type Selection = {
   filters: Filters
 }
 
+/** Above so many slots and values, reading past others costs no more. */
+const mostLookedUp = 500
+
 /** A piece of the union: one table over one part of the time. */
 export type Piece = Segment & { shape: Shape; isForeignOnly: boolean }
 
@@ -47,6 +51,8 @@ export function createPieces(isSqlite: boolean) {
     isSqlite
       ? sql`json_each(${list})`
       : sql`json_array_elements_text((${list})::json) with ordinality as each_tag(value, key)`
+  // By its samples SQLite takes the hour at an end of a range for far more than it is, and rather looks for it key by key.
+  const rowsByTime = isSqlite ? sql`request_logs indexed by request_logs_by_time` : sql`request_logs`
   // Rows of former versions name the agent by a tag alone.
   const agent = sql`case when request_logs.agent <> '' then request_logs.agent else coalesce((
     select substr(value, ${sql.lit(agentTag.length + 1)}) from ${each(tagList)}
@@ -117,16 +123,34 @@ export function createPieces(isSqlite: boolean) {
     return edges.length === 0 ? last : sql`case ${sql.join(edges, sql` `)} else ${last} end`
   }
 
+  /**
+   * When it is. Few values of many stand in few places of the key of a facet: those of each slot are looked up, instead of
+   * reading past everybody else's.
+   */
+  function times({ scope, filters }: Pick<Selection, 'scope' | 'filters'>, { grain, from, to, shape }: Piece): Sql {
+    if (grain === 'rows') return sql.raw(`started_at >= ${from} and started_at < ${to}`)
+    const size = grainMs[grain]
+    const slots = Math.ceil((to - from) / size)
+    const facet = 'facet' in shape ? shape.facet || 'tenant' : null
+    const isOfScope =
+      (facet === 'tenant' && scope.kind !== 'everything') || (facet === 'user' && scope.kind === 'person')
+    const values = isOfScope ? 1 : facet === null ? undefined : filters[facet]?.length
+    if (values === undefined || slots * values > mostLookedUp) return sql.raw(`slot >= ${from} and slot < ${to}`)
+    const first = Math.ceil(from / size) * size
+    return sql.raw(`slot in (${Array.from({ length: slots }, (_, index) => first + index * size).join(', ')})`)
+  }
+
   function conditions(
     { scope, filters, dimensions }: Pick<Selection, 'scope' | 'filters' | 'dimensions'>,
     piece: Piece,
     kind?: string,
   ): Sql[] {
-    const time = sql.ref(piece.grain === 'rows' ? 'started_at' : 'slot')
-    const all = [sql`${time} >= ${sql.lit(piece.from)}`, sql`${time} < ${sql.lit(piece.to)}`]
+    const all = [times({ scope, filters }, piece)]
     if (scope.kind !== 'everything') all.push(sql`${column('tenant', piece)} = ${scope.tenantId}`)
     if (scope.kind === 'person') all.push(sql`${column('user', piece)} = ${scope.userId}`)
     for (const [name, values] of Object.entries(filters) as [Dimension, readonly string[]][]) {
+      // Rows are of nobody else: looked at for each of them, it would have the whole row read where an index has the rest.
+      if (name === 'source' && piece.grain === 'rows' && ownSources.every((own) => values.includes(own))) continue
       const list = sql.join(values.length === 0 ? [null] : values)
       if (name === 'tag' && piece.grain === 'rows') {
         all.push(sql`exists (select 1 from ${each(tagsWithNone)} where value in (${list}))`)
@@ -135,15 +159,18 @@ export function createPieces(isSqlite: boolean) {
     }
     if (piece.grain !== 'rows') {
       if ('facet' in piece.shape) all.push(sql`facet = ${sql.lit(piece.shape.facet)}`)
+      if (piece.shape.kind === 'facet' && piece.shape.facet === '') all.push(sql`value = ''`)
       if (kind !== undefined) all.push(sql`kind = ${sql.lit(kind)}`)
       if (piece.isForeignOnly) all.push(sql`source not in (${sql.join(ownSources.map((name) => sql.lit(name)))})`)
     }
     return all
   }
   function from(selection: Selection, piece: Piece): Sql {
-    if (!hasTagOfRow(selection, piece)) return table(piece)
+    const isEnd = piece.shape.kind !== 'rows' && selection.filters.key === undefined
+    const rows = isEnd ? rowsByTime : sql`request_logs`
+    if (!hasTagOfRow(selection, piece)) return piece.grain === 'rows' ? rows : table(piece)
     return isSqlite
-      ? sql`request_logs, json_each(${tagsWithNone}) as tag_of_row`
+      ? sql`${rows}, json_each(${tagsWithNone}) as tag_of_row`
       : sql`request_logs, json_array_elements_text((${tagsWithNone})::json) with ordinality as tag_of_row(value, key)`
   }
 
@@ -197,9 +224,12 @@ export function createPieces(isSqlite: boolean) {
         if (kind !== undefined && piece.grain === 'rows') {
           all.push(sql`${sql.ref(kind === 'latency' ? 'latency_ms' : 'first_token_ms')} is not null`)
         }
-        const groups = names.length + (kind === undefined && isCounting !== true ? 0 : 1)
-        const positions = sql.join(Array.from({ length: groups }, (_, index) => sql.lit(index + 1)))
-        return sql`select ${sql.join(names)}, ${what(piece)} from ${source} where ${sql.join(all, sql` and `)} group by ${positions}`
+        // One bucket is a constant: by it, engines would sort every row of the piece.
+        const first = selection.buckets.kind === 'one' ? 2 : 1
+        const last = names.length + (kind === undefined && isCounting !== true ? 0 : 1)
+        const positions = Array.from({ length: last - first + 1 }, (_, index) => first + index)
+        const groups = sql.raw(positions.length === 0 ? 'having count(*) > 0' : `group by ${positions.join(', ')}`)
+        return sql`select ${sql.join(names)}, ${what(piece)} from ${source} where ${sql.join(all, sql` and `)} ${groups}`
       })
       return selects.length === 0 ? null : sql.join(selects, sql` union all `)
     },
@@ -211,10 +241,11 @@ function hasTagOfRow({ dimensions }: Pick<Selection, 'dimensions'>, { grain }: P
 }
 
 /** Rows are of our own traffic: where they stand for a part of a sum, foreign sources give the whole sum. */
-function piecesOf({ segments, shape }: Selection): Piece[] {
+function piecesOf({ segments, shape, filters }: Selection): Piece[] {
+  const isOfOthersToo = filters.source?.every((name) => (ownSources as readonly string[]).includes(name)) !== true
   return segments.flatMap((segment): Piece[] => {
     const piece = { ...segment, shape, isForeignOnly: false }
-    if (segment.grain !== 'rows' || shape.kind === 'rows') return [piece]
+    if (segment.grain !== 'rows' || shape.kind === 'rows' || !isOfOthersToo) return [piece]
     const finest =
       shape.kind === 'latency' || shape.kind === 'durations'
         ? ({ grain: 'hour', size: 4 * quarterMs } as const)
