@@ -298,7 +298,9 @@ const machine = {
 const isWanted = (part: string) => values.only === '' || values.only === part
 mkdirSync(results, { recursive: true })
 function keep(part: string, result: object) {
-  const text = JSON.stringify({ ...machine, ...result }, null, 2)
+  const written = JSON.stringify({ ...machine, ...result }, null, 2)
+  // As biome has it: lists of numbers are one line.
+  const text = written.replace(/\[\s+([\d,\s]+?)\s+\]/g, (_, list: string) => `[${list.replace(/\s+/g, ' ')}]`)
   console.log(text)
   writeFileSync(join(results, `${part}.json`), `${text}\n`)
 }
