@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- backup [--gb N] [--rows N] [--only size|load|copy]`: what a backup of a large store takes in time and
- * memory; what it takes from 200 writes a second; and a copy from SQLite to PostgreSQL while calls arrive, asked the same
- * before and after. Needs PostgreSQL for its half, and says so when there is none.
+ * `npm run bench -- backup [--gb N] [--engine sqlite|postgres] [--rows N] [--seconds N] [--only size|load|copy]`: what
+ * backup, verification and restore of a large store take in time and memory, and whether every table is afterwards what it
+ * was; what a backup takes from 200 writes a second; and a copy from SQLite to PostgreSQL while calls arrive, asked the
+ * same before and after. Needs PostgreSQL for its half, and says so when there is none.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -9,10 +10,12 @@ import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { createRowSum } from '../../src/backups/archive/sum.ts'
 import { createGauge } from '../../src/backups/index.ts'
 import { createThreads } from '../../src/backups/runner.ts'
 import { loadConfig } from '../../src/config.ts'
 import { migrations } from '../../src/migrations/index.ts'
+import { openDump, type StoreAddress, writeRow } from '../../src/platform/database/copying/index.ts'
 import { migrate, openDatabase } from '../../src/platform/database/index.ts'
 import { silentLog } from '../../src/platform/database/testing-log.ts'
 import { startReadOnlyHub } from '../../src/read-only-hub/hub.ts'
@@ -23,6 +26,7 @@ import { percentile } from '../soak/memory.ts'
 const { values } = parseArgs({
   options: {
     gb: { type: 'string', default: '5' },
+    engine: { type: 'string', default: 'sqlite' },
     rows: { type: 'string', default: '1000000' },
     seconds: { type: 'string', default: '30' },
     only: { type: 'string', default: '' },
@@ -31,7 +35,6 @@ const { values } = parseArgs({
 const launcher = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-backup-'))
 const results = fileURLToPath(new URL('results/', import.meta.url))
-const bytesOfRow = 800
 const secretKey = 'ab'.repeat(32)
 
 type Row = Record<string, unknown>
@@ -55,10 +58,13 @@ async function gatehouse(args: string[], dataDir: string, env: Record<string, st
     out += String(chunk)
   })
   let peakMb = 0
+  const seen: number[] = []
   const watching = setInterval(() => {
     try {
-      const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))
-      peakMb = Math.max(peakMb, Number(found?.[1] ?? 0) / 1024)
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
+      const megabytes = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) / 1024
+      peakMb = Math.max(peakMb, megabytes('VmHWM'))
+      seen.push(megabytes('VmRSS'))
     } catch {
       // It has ended.
     }
@@ -66,30 +72,89 @@ async function gatehouse(args: string[], dataDir: string, env: Record<string, st
   const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve))
   clearInterval(watching)
   const seconds = Number(((performance.now() - beganAt) / 1000).toFixed(1))
-  return { exitCode, told: out === '' ? {} : (JSON.parse(out) as Row), seconds, peakMb: Math.round(peakMb) }
+  return {
+    ...{ exitCode, told: out === '' ? {} : (JSON.parse(out) as Row), seconds, peakMb: Math.round(peakMb) },
+    peaksMb: peaksOf(seen, 8),
+  }
 }
 
-/** Backup, verification and restore of a store of so many bytes, each in a process of its own. */
-async function measureSize() {
+/** The most in each of so many parts of a run: what grows with the work is seen to climb. */
+function peaksOf(seen: readonly number[], parts: number): number[] {
+  const part = Math.ceil(seen.length / parts) || 1
+  return Array.from({ length: Math.ceil(seen.length / part) }, (_, at) =>
+    Math.round(Math.max(...seen.slice(at * part, (at + 1) * part))),
+  )
+}
+
+type Sums = Map<string, string>
+
+/** Of every table, how many rows it has and their checksum, whatever the engine. */
+async function sumsOf(address: StoreAddress): Promise<Sums> {
+  const dump = await openDump(address)
+  const sums: Sums = new Map()
+  try {
+    for (const shape of dump.tables) {
+      const sum = createRowSum()
+      let rows = 0
+      for await (const batch of dump.rows(shape)) {
+        for (const row of batch) sum.add(writeRow(row))
+        rows += batch.length
+      }
+      sums.set(shape.table, `${rows} rows, ${sum.text()}`)
+    }
+    return sums
+  } finally {
+    await dump.close()
+  }
+}
+
+/** Of the first million each brings its sums along; more of the same hardly add any (`fill.ts`). */
+function requestsFor(gigabytes: number): number {
+  return Math.round(gigabytes < 2 ? (gigabytes * 1e9) / 1800 : (gigabytes * 1e9 - 1.6e9) / 550)
+}
+
+/**
+ * Backup, verification and restore of a store of so many bytes, each in a process of its own. What the store was before is
+ * read here, not by what is measured; the record of the backup itself is in the backup, and was not there before it.
+ */
+async function measureSize(postgresUrl: string | null) {
   const dataDir = join(folder, 'size')
   mkdirSync(dataDir)
-  const filled = await fill(
-    join(dataDir, 'gatehouse.db'),
-    Math.round((Number(values.gb) * 1e9) / bytesOfRow),
-    Date.now(),
-  )
-  const storeBytes = statSync(join(dataDir, 'gatehouse.db')).size
-  const take = await gatehouse(['backup', 'now'], dataDir)
-  const id = String(take.told.id)
-  const verify = await gatehouse(['backup', 'verify', id], dataDir)
-  const increment = await gatehouse(['backup', 'now', '--increment'], dataDir)
-  const restore = await gatehouse(['backup', 'restore', id, '--yes'], dataDir)
-  rmSync(dataDir, { recursive: true })
-  const show = ({ exitCode, seconds, peakMb, told }: typeof take) => ({ exitCode, seconds, peakMb, bytes: told.bytes })
-  return {
-    ...{ storeBytes, requests: filled.rows, rows: take.told.rows, take: show(take), verify: show(verify) },
-    ...{ increment: show(increment), restore: show(restore) },
+  const file = join(dataDir, 'gatehouse.db')
+  const filled = await fill(file, requestsFor(Number(values.gb)), Date.now())
+  const storeBytes = statSync(file).size
+  const env: Record<string, string> = {}
+  const address = { url: `sqlite:${file}`, dataDir }
+  let copied: object = {}
+  if (postgresUrl !== null) {
+    const copy = await gatehouse(['store', 'copy', '--from', address.url, '--to', postgresUrl], dataDir)
+    copied = { copy: show(copy) }
+    rmSync(file)
+    address.url = postgresUrl
+    env.DATABASE_URL = postgresUrl
   }
+  const before = await sumsOf(address)
+  const take = await gatehouse(['backup', 'now'], dataDir, env)
+  const id = String(take.told.id)
+  const verify = await gatehouse(['backup', 'verify', id], dataDir, env)
+  const increment = await gatehouse(['backup', 'now', '--increment'], dataDir, env)
+  const restore = await gatehouse(['backup', 'restore', id, '--yes'], dataDir, env)
+  const after = await sumsOf(address)
+  rmSync(dataDir, { recursive: true })
+  const isOwn = (table: string) => table === 'backup_runs'
+  const differing = [...new Set([...before.keys(), ...after.keys()])].filter(
+    (table) => !isOwn(table) && before.get(table) !== after.get(table),
+  )
+  const tables = Object.fromEntries([...after].filter(([table, told]) => !isOwn(table) && !told.startsWith('0 rows')))
+  return {
+    ...{ engine: postgresUrl === null ? 'sqlite' : 'postgres', storeBytes, requests: filled.rows },
+    ...{ rows: take.told.rows, ...copied, take: show(take), verify: show(verify), increment: show(increment) },
+    ...{ restore: show(restore), compared: after.size, differing, tables },
+  }
+}
+
+function show({ exitCode, seconds, peakMb, peaksMb, told }: Awaited<ReturnType<typeof gatehouse>>) {
+  return { exitCode, seconds, peakMb, peaksMb, bytes: told.bytes }
 }
 
 /** One row each; how long a write took, from when it was due, so that none hides behind the one before. */
@@ -212,10 +277,10 @@ async function measureCopy(from: string, to: string) {
     console.error(
       `${path}\n  before ${cut(before.get(path)!, after.get(path)!)}\n  after  ${cut(after.get(path)!, before.get(path)!)}`,
     )
-  const show = ({ exitCode, seconds, peakMb, told }: typeof online) => ({
-    ...{ exitCode, seconds, peakMb, rows: told.rows, rounds: told.rounds, isInPlace: told.isInPlace },
+  const showCopy = ({ exitCode, seconds, peakMb, peaksMb, told }: typeof online) => ({
+    ...{ exitCode, seconds, peakMb, peaksMb, rows: told.rows, rounds: told.rounds, isInPlace: told.isInPlace },
   })
-  return { online: show(online), rest: show(rest), written, questions: before.size, differing }
+  return { online: showCopy(online), rest: showCopy(rest), written, questions: before.size, differing }
 }
 
 /** Where one text first is not the other. */
@@ -233,16 +298,21 @@ const machine = {
 const isWanted = (part: string) => values.only === '' || values.only === part
 mkdirSync(results, { recursive: true })
 function keep(part: string, result: object) {
-  const text = JSON.stringify({ ...machine, ...result }, null, 2)
+  const written = JSON.stringify({ ...machine, ...result }, null, 2)
+  // As biome has it: lists of numbers are one line.
+  const text = written.replace(/\[\s+([\d,\s]+?)\s+\]/g, (_, list: string) => `[${list.replace(/\s+/g, ' ')}]`)
   console.log(text)
   writeFileSync(join(results, `${part}.json`), `${text}\n`)
 }
 
-const provided = isWanted('load') || isWanted('copy') ? await providePostgres() : null
+const isOnPostgres = values.engine === 'postgres'
+const provided = isWanted('load') || isWanted('copy') || isOnPostgres ? await providePostgres() : null
 const postgres = provided !== null && 'service' in provided ? provided.service : null
 if (provided !== null && 'missing' in provided) console.error(provided.missing)
 try {
-  if (isWanted('size')) keep(`size-${values.gb}-gb`, await measureSize())
+  if (isWanted('size') && !isOnPostgres) keep(`size-${values.gb}-gb`, await measureSize(null))
+  if (isWanted('size') && isOnPostgres && postgres !== null)
+    keep(`size-${values.gb}-gb-postgres`, await measureSize(postgres.url))
   const file = join(folder, 'gatehouse.db')
   const sqlite = `sqlite:${file}`
   if (isWanted('load') || isWanted('copy')) await fill(file, Number(values.rows), Date.now())

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -93,7 +93,16 @@ test('a backup of the running hub is taken in a thread, read back, drilled, and 
   await hub.admin('DELETE', `/api/keys/${key.id}`)
   await hub.stop()
   expect(await cli('backup', 'restore', increment.id, '--yes')).toMatchObject({ exitCode: 0 })
+  // As if another restore had been killed afterwards: the start says which store is there.
+  const note = { id: 'bak_killed', step: 'building', beside: 'restoring', pid: 999_999_999, host: 'here', at: 1 }
+  writeFileSync(join(dataDir, 'restore.json'), JSON.stringify(note))
   hub = await startHub({ dataDir })
+  expect(hub.lines.join('\n')).toMatch(
+    /restore of the backup bak_killed was cut off before .* the one from before, whole/,
+  )
+  const mended = await hub.admin('POST', '/api/doctor/fix', { dry_run: false, area: 'backups' })
+  expect(mended.fixes).toMatchObject([{ finding: 'restore_unfinished', error: null }])
+  expect(existsSync(join(dataDir, 'restore.json'))).toBe(false)
   const keys = await hub.admin('GET', '/api/keys')
   expect(keys.data.map(({ id }: { id: string }) => id)).toContain(key.id)
 })
