@@ -13,7 +13,7 @@ class JourneysFirst extends BaseSequencer {
 // biome-ignore lint/style/noDefaultExport: vitest reads the default export
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
     globalSetup: ['test/harness/provision.ts'],
     pool: 'forks',
     maxWorkers: 4,

@@ -31,9 +31,8 @@ export function summarise(series: readonly Series[]): { rows: Row[]; goals: Goal
   const find = (scenario: Scenario, subject: string) =>
     series.find((other) => other.scenario === scenario && other.subject === subject)
   const rows = series.map((one) => toRow(one, find(one.scenario, 'baseline')))
-  const goals = series
-    .filter((one) => one.subject === 'gatehouse' && one.scenario.unit === 'request' && one.scenario.connections >= 16)
-    .flatMap((one) => toGoals(one, find(one.scenario, 'baseline'), find(one.scenario, 'portkey')))
+  const ofHub = series.filter(({ subject }) => subject === 'gatehouse')
+  const goals = ofHub.flatMap((one) => toGoals(one, (subject) => find(one.scenario, subject)))
   return { rows, goals }
 }
 
@@ -63,19 +62,66 @@ function compare(one: Series, other: Series): Spread {
   return { median: round(median(ratios)), min: round(Math.min(...ratios)), max: round(Math.max(...ratios)) }
 }
 
-function toGoals(one: Series, baseline: Series | undefined, portkey: Series | undefined): Goal[] {
-  const goals: Goal[] = []
-  if (baseline) {
-    const measured = compare(one, baseline)
-    const isMet = measured.median <= 1
-    goals.push({ name: 'gatehouse / baseline', scenario: one.scenario.name, wanted: '≤ 1.0', measured, isMet })
-  }
-  if (portkey) {
-    const measured = compare(portkey, one)
-    const isMet = measured.median >= 8
-    goals.push({ name: 'portkey / gatehouse', scenario: one.scenario.name, wanted: '≥ 8', measured, isMet })
-  }
-  return goals
+type Rule = {
+  name: string
+  /** At most, or at least where it says so. */
+  limit: number
+  isLeast?: true
+  /** The other subject; null measures the hub alone. */
+  against: string | null
+  applies(scenario: Scenario): boolean
+  /** Of one cycle. */
+  measure(own: Window, other: Window, scenario: Scenario): number
+}
+
+const cost = (own: Window, other: Window, scenario: Scenario) => unitCostUs(own, scenario) / unitCostUs(other, scenario)
+const isWhole = ({ unit, bodyBytes }: Scenario) => unit === 'request' && bodyBytes === undefined
+const rules: readonly Rule[] = [
+  {
+    ...{ name: 'gatehouse / baseline, CPU', limit: 0.75, against: 'baseline', measure: cost },
+    applies: (scenario) => isWhole(scenario) && scenario.connections >= 16,
+  },
+  {
+    ...{ name: 'portkey / gatehouse, CPU', limit: 12, isLeast: true, against: 'portkey' },
+    applies: (scenario) => isWhole(scenario) && scenario.connections >= 16,
+    measure: (own, other, scenario) => cost(other, own, scenario),
+  },
+  {
+    ...{ name: 'p50 beyond baseline, ms', limit: 0.3, against: 'baseline' },
+    applies: ({ connections }) => connections === 1,
+    measure: (own, other) => (own.p50Us - other.p50Us) / 1000,
+  },
+  {
+    ...{ name: 'first token beyond dispatch, ms', limit: 0.3, against: 'dispatch' },
+    applies: ({ model }) => model === 'mock-paced',
+    measure: (own, other) => (own.firstP50Us - other.firstP50Us) / 1000,
+  },
+  {
+    ...{ name: 'gatehouse / dispatch, CPU a chunk', limit: 1.15, against: 'dispatch', measure: cost },
+    applies: ({ unit }) => unit === 'chunk',
+  },
+  {
+    ...{ name: 'gatehouse / pipe, CPU', limit: 1.2, against: 'pipe', measure: cost },
+    applies: ({ bodyBytes }) => bodyBytes !== undefined,
+  },
+  {
+    ...{ name: 'of 10,000 chunks a second, kept', limit: 0.98, isLeast: true, against: null },
+    applies: ({ model, connections }) => model === 'mock-paced' && connections === 100,
+    measure: (own) => (own.marks * 1000) / own.windowMs / 10_000,
+  },
+]
+
+function toGoals(one: Series, find: (subject: string) => Series | undefined): Goal[] {
+  return rules
+    .filter((rule) => rule.applies(one.scenario))
+    .flatMap(({ name, limit, isLeast, against, measure }) => {
+      const other = against === null ? one : find(against)
+      if (other === undefined) return []
+      const all = one.windows.map((window, cycle) => measure(window, other.windows[cycle]!, one.scenario))
+      const measured = { median: round(median(all)), min: round(Math.min(...all)), max: round(Math.max(...all)) }
+      const isMet = isLeast ? measured.median >= limit : measured.median <= limit
+      return [{ name, scenario: one.scenario.name, wanted: `${isLeast ? '≥' : '≤'} ${limit}`, measured, isMet }]
+    })
 }
 
 /** Plain text for a terminal; also valid inside a Markdown code block. */
@@ -109,7 +155,7 @@ export function renderTable(rows: readonly Row[], goals: readonly Goal[]): strin
   for (const goal of goals) {
     const measured = `${goal.measured.median.toFixed(2)} (${goal.measured.min.toFixed(2)}–${goal.measured.max.toFixed(2)})`
     lines.push(
-      `${goal.isMet ? 'met   ' : 'missed'}  ${goal.name.padEnd(22)} ${goal.wanted.padEnd(6)} is ${measured}  ${goal.scenario}`,
+      `${goal.isMet ? 'met   ' : 'missed'}  ${goal.name.padEnd(34)} ${goal.wanted.padEnd(6)} is ${measured}  ${goal.scenario}`,
     )
   }
   return `${lines.join('\n')}\n`

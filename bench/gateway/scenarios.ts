@@ -6,6 +6,8 @@ export type Scenario = {
   /** What CPU time is divided by. */
   unit: 'request' | 'chunk'
   model: 'mock' | 'mock-paced'
+  /** Of the request; 1 KB unless said. */
+  bodyBytes?: number
   isQuick: boolean
 }
 
@@ -14,8 +16,23 @@ export const scenarios: readonly Scenario[] = [
   { name: 'whole answers, c=16', connections: 16, unit: 'request', model: 'mock', isQuick: false },
   { name: 'whole answers, c=64', connections: 64, unit: 'request', model: 'mock', isQuick: true },
   { name: 'whole answers, c=256', connections: 256, unit: 'request', model: 'mock', isQuick: false },
+  {
+    name: 'bodies of 100 KB, c=16',
+    connections: 16,
+    unit: 'request',
+    model: 'mock',
+    bodyBytes: 102_400,
+    isQuick: false,
+  },
   { name: 'streams in bursts, c=16', connections: 16, unit: 'chunk', model: 'mock', isQuick: false },
   { name: 'streams in bursts, c=64', connections: 64, unit: 'chunk', model: 'mock', isQuick: true },
+  {
+    name: 'streams, 10,000 chunks a second, c=100',
+    connections: 100,
+    unit: 'chunk',
+    model: 'mock-paced',
+    isQuick: false,
+  },
   { name: 'streams, a chunk every 10 ms, c=64', connections: 64, unit: 'chunk', model: 'mock-paced', isQuick: true },
 ]
 
@@ -25,7 +42,7 @@ export const expectation = {
   chunk: { mark: 'lorem-', marks: 100, tail: '[DONE]' },
 } as const
 
-/** A 1 KB chat call as OpenAI's SDK sends it, with some text that is not ASCII as chats have. */
+/** A chat call, of 1 KB unless the scenario says more, as OpenAI's SDK sends it, with some text that is not ASCII as chats have. */
 export function writeRequest(scenario: Scenario, subject: RunningSubject): string {
   const isStream = scenario.unit === 'chunk'
   const body = {
@@ -40,7 +57,7 @@ export function writeRequest(scenario: Scenario, subject: RunningSubject): strin
   }
   const sentence = 'Explain – in plain words – why the sky is blue at noon and red in the evening. '
   const user = body.messages[1] as { content: string }
-  while (Buffer.byteLength(JSON.stringify(body)) < 1024) user.content += sentence
+  while (Buffer.byteLength(JSON.stringify(body)) < (scenario.bodyBytes ?? 1024)) user.content += sentence
   const json = JSON.stringify(body)
   const headers = {
     host: `127.0.0.1:${subject.port}`,

@@ -128,6 +128,7 @@ async function measure(
     const order = [...running].sort(() => Math.random() - 0.5)
     for (const [name, one] of order) windows.get(name)!.push(await measureWindow(name, one, scenario, options))
   }
+  const cost = (each: Window) => unitCostUs(each, scenario)
   const perSecond = ({ answers: count, windowMs }: Window) => (count * 1000) / windowMs
   return [...windows].map(([subject, all]) => {
     const base = windows.get(subject.replace('two workers', 'one process'))!
@@ -135,6 +136,9 @@ async function measure(
       ...{ scenario: scenario.name, subject, answersPerSecond: Math.round(median(all.map(perSecond))) },
       ratio: Number(median(all.map((each, i) => perSecond(each) / perSecond(base[i]!))).toFixed(2)),
       cpuUs: Number(median(all.map((each) => unitCostUs(each, scenario))).toFixed(1)),
+      // What the hand-over costs: with cores to spare it is what stands between two workers and twice as much.
+      cpuRatio: Number(median(all.map((each, i) => cost(each) / cost(base[i]!))).toFixed(2)),
+      coresUsed: Number(median(all.map(({ cpuMs, windowMs }) => cpuMs / windowMs)).toFixed(2)),
       p50Us: median(all.map(({ p50Us }) => p50Us)),
     }
   })

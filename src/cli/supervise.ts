@@ -4,6 +4,7 @@ import { openLog } from '../platform/open-log.ts'
 import { startChild } from '../platform/processes/child.ts'
 import { readSettings } from '../platform/processes/read-settings.ts'
 import { createSupervisor, StartFailed } from '../platform/processes/supervisor.ts'
+import { collectStartGarbage } from '../platform/start-garbage.ts'
 import { type ExitCode, exitCodes } from './command.ts'
 import { askedToStop, endOnFaults } from './until-signal.ts'
 
@@ -34,6 +35,7 @@ async function keepProcesses(): Promise<ExitCode> {
   process.on('SIGUSR1', () => supervisor.signal('SIGUSR1'))
   asked.arm()
   const first = await Promise.race([supervisor.start(), asked.once])
+  collectStartGarbage()
   if (first) log.info(`Listening on ${first.url}`, { address: first.url })
   await asked.once
   await supervisor.stop()

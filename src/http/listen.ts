@@ -1,4 +1,4 @@
-import http, { type IncomingMessage, type ServerResponse } from 'node:http'
+import type { ServerOptions as HttpServerOptions, IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createBag } from '../kernel/bag.ts'
@@ -9,6 +9,7 @@ import { beginTrace } from '../kernel/trace.ts'
 import { removeFile } from '../platform/files.ts'
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { http } from '../platform/node-http.ts'
 import { findPortHolder } from '../platform/port-holder.ts'
 import type { Tracer } from '../platform/tracing/tracer.ts'
 import type { Area } from './access/areas.ts'
@@ -220,7 +221,7 @@ export function createServer(options: ServerOptions): HubServer {
       noDelay: true,
       // Others ask for HTTP/2 on the same connection and are content with an answer in HTTP/1.1.
       shouldUpgradeCallback: (request: IncomingMessage) => options.upgrades?.isOurs(request) ?? false,
-    } as http.ServerOptions,
+    } as HttpServerOptions,
     onRequest,
   )
   // Beyond its default of 2000 Node drops headers without a word; how many there may be is for `access` to say.

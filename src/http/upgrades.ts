@@ -1,6 +1,7 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { errorCatalogue, type HubError } from '../kernel/errors.ts'
+import { http } from '../platform/node-http.ts'
 import type { RequestContext } from './context.ts'
 
 /** Connections that leave HTTP behind: WebSockets. */
@@ -31,7 +32,7 @@ export function joinUpgrades(all: readonly Upgrades[]): Upgrades {
 export function refuseUpgrade(socket: Duplex, error: HubError, body: unknown, headers: readonly string[] = []): void {
   if (socket.destroyed || !socket.writable) return
   const text = JSON.stringify(body)
-  const lines = [`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? errorCatalogue[error.code].title}`]
+  const lines = [`HTTP/1.1 ${error.status} ${http.STATUS_CODES[error.status] ?? errorCatalogue[error.code].title}`]
   for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`)
   if (error.retryAfterMs !== undefined) lines.push(`retry-after: ${Math.max(1, Math.ceil(error.retryAfterMs / 1000))}`)
   lines.push('content-type: application/json', `content-length: ${Buffer.byteLength(text)}`, 'connection: close')

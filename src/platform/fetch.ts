@@ -2,11 +2,12 @@ import { lookup as systemLookup } from 'node:dns/promises'
 import type { LookupFunction } from 'node:net'
 import type { Readable } from 'node:stream'
 import { LRUCache } from 'lru-cache'
-import { buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici'
+import type { buildConnector, Dispatcher, Pool } from 'undici'
 import { fail, HubError } from '../kernel/errors.ts'
 import { allowSetting, createAddressGuard, literalAddress } from './address.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { loadUndici, UndiciPool, undiciConnector } from './on-demand.ts'
 import { openGuardedWebSocket, type WebSocket, type WebSocketOptions } from './web-socket.ts'
 
 /**
@@ -186,7 +187,7 @@ export function openInstancePool(
       })
       done(null, socket)
     })
-  const dispatcher = new Pool(origin, {
+  const dispatcher = new UndiciPool(origin, {
     ...poolOptions,
     // Servers that do not say how long they keep a connection mostly keep it for five seconds (uvicorn, node): a call
     // sent at that very moment is lost, and most calls may not be repeated.
@@ -198,10 +199,11 @@ export function openInstancePool(
 }
 
 function openDirect(origin: string, connect: buildConnector.connector): Dispatcher {
-  return new Pool(origin, { ...poolOptions, connect })
+  return new UndiciPool(origin, { ...poolOptions, connect })
 }
 
 function openProxied(proxy: string, origin: string, { connectTimeoutMs }: UpstreamOptions): Dispatcher {
+  const { ProxyAgent } = loadUndici()
   const agent = new ProxyAgent({ ...poolOptions, uri: proxy, connectTimeout: connectTimeoutMs, proxyTunnel: false })
   return agent.compose((dispatch) => (call, handler) => dispatch({ ...call, origin }, handler))
 }
@@ -229,7 +231,7 @@ function createGuardedConnector(
       (error: NodeJS.ErrnoException) => done(error, []),
     )
   }
-  const open = buildConnector({
+  const open = undiciConnector({
     lookup: lookUpAllowed,
     allowH2: false,
     timeout: connectTimeoutMs,

@@ -12,3 +12,14 @@ export const loadIoredis = (): typeof import('ioredis') => load('ioredis')
 export const loadMysql = (): typeof import('mysql2/promise') => load('mysql2/promise')
 export const loadNodemailer = (): typeof import('nodemailer') => load('nodemailer')
 export const loadPretty = (): typeof import('pino-pretty') => load('pino-pretty')
+
+/**
+ * Of undici only the pools: its other half is a `fetch`, a cache and mocks, 6 MB that nobody here uses. Its index is what
+ * gives a pool its `request`.
+ */
+export const UndiciPool = load('undici/lib/dispatcher/pool.js') as typeof import('undici').Pool
+export const undiciConnector = load('undici/lib/core/connect.js') as typeof import('undici').buildConnector
+/** All of it, for a way out through a proxy. */
+export const loadUndici = (): typeof import('undici') => load('undici')
+const { prototype } = load('undici/lib/dispatcher/dispatcher.js') as { prototype: { request: unknown } }
+prototype.request = load('undici/lib/api/api-request.js')

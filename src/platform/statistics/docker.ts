@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
-import { request } from 'node:http'
+import { http } from '../node-http.ts'
 
 /** One container, in base units; null where the engine does not say, as of one that does not run. */
 export type ContainerStatistics = {
@@ -131,7 +131,7 @@ function readStats({ cpu_stats, memory_stats, blkio_stats, networks }: Stats, { 
 function get(socketPath: string, path: string, signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve, reject) => {
     // A connection each: a kept one that the engine closes would fail a reading for nothing.
-    const asking = request({ socketPath, path, signal, agent: false, headers: { host: 'docker' } }, (answer) => {
+    const asking = http.request({ socketPath, path, signal, agent: false, headers: { host: 'docker' } }, (answer) => {
       const chunks: Buffer[] = []
       let size = 0
       answer.on('error', reject)
