@@ -148,7 +148,7 @@ describe.each(engines())('backups of a store on $name', ({ name, address }) => {
     await putRows(database.kysely, 12_000)
     const full = await bench.take(from)
     const moments = [{ id: full.id, contents: await contentsOfStore(store(from)) }]
-    for (let hour = 1; hour <= (name === 'sqlite' ? 12 : 4); hour++) {
+    for (let hour = 1; hour <= (name === 'sqlite' ? 6 : 3); hour++) {
       await putRows(database.kysely, 50, `z${hour}`)
       await database.kysely
         .updateTable('backup_runs')

@@ -17,6 +17,7 @@ export type Shown = {
   id: string
   status: string
   evidence: string
+  fixable: boolean
   cause: { en: string; zh: string } | null
   remedy: { en: string; zh: string } | null
 }
