@@ -110,6 +110,7 @@ export function buildRooms(
     metrics,
     database,
     replica,
+    clickhouse,
     bus,
     counter,
     leases,
@@ -136,6 +137,7 @@ export function buildRooms(
     {
       ...{ db, bus, counter, clock, log, metrics, heartbeats, dataDir: ownDir },
       reportsDb: replica?.kysely ?? null,
+      ...(clickhouse && { reportsCopy: { clickhouse, config: config.analytics } }),
       leases: leasesOf('worker'),
       quotaLeases: leasesOf('gateway'),
       longestCallMs: () => config.gateway.deadline_seconds * 1000 + 60_000,
