@@ -85,6 +85,7 @@ export function buildCallRooms(
     metrics,
     database,
     replica,
+    clickhouse,
     bus,
     counter,
     leases,
@@ -109,6 +110,7 @@ export function buildCallRooms(
     {
       ...{ db, bus, counter, clock, log, metrics, heartbeats, dataDir: ownDir },
       reportsDb: replica?.kysely ?? null,
+      ...(clickhouse && { reportsCopy: { clickhouse, config: config.analytics } }),
       leases: leasesOf('worker'),
       quotaLeases: leasesOf('gateway'),
       longestCallMs: () => config.gateway.deadline_seconds * 1000 + 60_000,

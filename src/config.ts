@@ -25,6 +25,7 @@ import { serverConfig } from './http/config.ts'
 import { auditConfig, authConfig } from './identity/config.ts'
 import { incidentsConfig } from './incidents/config.ts'
 import { maintenanceConfig } from './maintenance/config.ts'
+import { analyticsConfig } from './platform/clickhouse/config.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './platform/config.ts'
 import { checkFolderUse } from './platform/data-folder.ts'
 import { readTextIfPresent } from './platform/files.ts'
@@ -45,6 +46,7 @@ export const configSchema = z.strictObject({
   access: accessConfig,
   data: dataConfig,
   database: databaseConfig,
+  analytics: analyticsConfig,
   redis: redisConfig,
   log: logConfig,
   network: networkConfig,

@@ -19,7 +19,7 @@ export async function countReads(file: string, questions: readonly Question[], n
   const database = await openDatabase<UsageTables>({ url: `sqlite:${file}`, dataDir: '', log: silentLog })
   const db = database.kysely as Kysely<UsageTables>
   let read: Reads = { rows: 0, sums: 0 }
-  const pieces = createPieces(true)
+  const pieces = createPieces('sqlite')
   const count = async (selection: Selection, options: { kind?: string; isCounting?: boolean } = {}) => {
     const inner = pieces.union(
       { ...selection, dimensions: [] },

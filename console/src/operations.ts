@@ -1051,6 +1051,7 @@ export type Operations = {
       lag_ms: number
       pending: number
       is_exact: boolean
+      answered_by: 'store' | 'clickhouse'
     }
   }
   'GET /api/stats/kpi': {
@@ -1137,6 +1138,7 @@ export type Operations = {
       lag_ms: number
       pending: number
       is_exact: boolean
+      answered_by: 'store' | 'clickhouse'
     }
   }
   'GET /api/stats/series': {
@@ -1185,6 +1187,7 @@ export type Operations = {
       lag_ms: number
       pending: number
       is_exact: boolean
+      answered_by: 'store' | 'clickhouse'
     }
   }
   'GET /api/stats/top': {
@@ -1248,6 +1251,7 @@ export type Operations = {
       lag_ms: number
       pending: number
       is_exact: boolean
+      answered_by: 'store' | 'clickhouse'
     }
   }
   'GET /api/status-page': {
@@ -2392,6 +2396,7 @@ export type Operations = {
       lag_ms: number
       pending: number
       is_exact: boolean
+      answered_by: 'store' | 'clickhouse'
     }
   }
   'PUT /api/on-call/policies/{severity}': {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../kernel/clock.ts'
+import { analyticsConfig } from './clickhouse/config.ts'
 import { databaseConfig, dataConfig, logConfig, mailConfig, networkConfig, redisConfig } from './config.ts'
 import { openPlatform, type PlatformConfig } from './open.ts'
 import { openLog } from './open-log.ts'
@@ -16,6 +17,7 @@ function configure(changes: Partial<Record<keyof PlatformConfig, object>> = {}):
   return {
     data: dataConfig.parse({ dir, ...changes.data }),
     database: databaseConfig.parse({ wait_tries: 1, ...changes.database }),
+    analytics: analyticsConfig.parse({ ...changes.analytics }),
     redis: redisConfig.parse({ ...changes.redis }),
     log: logConfig.parse({ format: 'json', ...changes.log }),
     network: networkConfig.parse({ ...changes.network }),

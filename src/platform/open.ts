@@ -7,6 +7,8 @@ import { createRedisBus } from './bus/redis.ts'
 import type { Cache } from './cache/cache.ts'
 import { createMemoryCache } from './cache/memory.ts'
 import { createRedisCache } from './cache/redis.ts'
+import { type ClickHouse, openClickHouse } from './clickhouse/client.ts'
+import type { AnalyticsConfig } from './clickhouse/config.ts'
 import type { DatabaseConfig, DataConfig, LogConfig, MailConfig, NetworkConfig, RedisConfig } from './config.ts'
 import type { Counter } from './counter/counter.ts'
 import { createLinkedCounter } from './counter/linked.ts'
@@ -35,6 +37,7 @@ import { createTracer, type Tracer } from './tracing/tracer.ts'
 export type PlatformConfig = {
   data: DataConfig
   database: DatabaseConfig
+  analytics: AnalyticsConfig
   redis: RedisConfig
   log: LogConfig
   network: NetworkConfig
@@ -64,6 +67,8 @@ export type Platform<Tables> = {
   database: Database<Tables>
   /** A read replica of it, for reports; null without one. It may be away at any time, at the start too. */
   replica: Database<Tables> | null
+  /** Where reports are asked instead, null without one; it may be away at any time too. */
+  clickhouse: ClickHouse | null
   counter: Counter
   bus: Bus
   /** Shared through Redis where there is one; else at most `maxBytes` in this process. */
@@ -126,6 +131,8 @@ export async function openPlatform<Tables>(
     const database = keep(await openStore<Tables>(config, options), (each) => each.close())
     const replica = await openReplica<Tables>(config, log)
     if (replica !== null) keep(replica, (each) => each.close())
+    const clickhouse =
+      config.analytics.url === '' ? null : keep(openAnalytics(config.analytics), (each) => each.close())
     if (redis !== null) await waitForRedis(redis, clock, 2000)
     const schedule = keep(createSchedule({ clock, leases: shared.leases, log }), (each) => each.stop())
     return {
@@ -133,6 +140,7 @@ export async function openPlatform<Tables>(
       metrics,
       database,
       replica,
+      clickhouse,
       ...shared,
       openCache: (maxBytes) => (redis === null ? createMemoryCache({ clock, maxBytes }) : createRedisCache({ redis })),
       schedule,
@@ -243,6 +251,10 @@ async function openReplica<Tables>(
   })
 }
 
+function openAnalytics({ url, statement_timeout_seconds }: AnalyticsConfig): ClickHouse {
+  return openClickHouse({ url, statementTimeoutMs: statement_timeout_seconds * 1000 })
+}
+
 function pingOf(redis: Redis | null): Platform<unknown>['pingRedis'] {
   if (redis === null) return null
   return async () => {
@@ -250,8 +262,8 @@ function pingOf(redis: Redis | null): Platform<unknown>['pingRedis'] {
   }
 }
 
-function passwordsOf({ database, redis, network, mail }: PlatformConfig): string[] {
-  return [database.url, database.replica_url, redis.url, network.proxy, mail.url].flatMap((url) => {
+function passwordsOf({ database, analytics, redis, network, mail }: PlatformConfig): string[] {
+  return [database.url, database.replica_url, analytics.url, redis.url, network.proxy, mail.url].flatMap((url) => {
     if (!URL.canParse(url)) return []
     const { password } = new URL(url)
     return [password, decodeLeniently(password)]

@@ -17,6 +17,7 @@ import type { LineWriter, Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createSchedule } from '../platform/schedule.ts'
 import { createAgentNames } from './agents.ts'
+import { type CopyOptions, openReportCopy } from './analytics/clickhouse/index.ts'
 import { fillIn, ingest, type Replaced } from './analytics/rebuild.ts'
 import { followReplica } from './analytics/replica-store.ts'
 import type { NamesOf } from './analytics/reports.ts'
@@ -92,6 +93,8 @@ export type UsageParts = {
   db: Kysely<UsageTables & QuotaTables & MirrorTables>
   /** A read replica, for reports; null or absent: they ask the store itself. */
   reportsDb?: Kysely<UsageTables & QuotaTables & MirrorTables> | null
+  /** ClickHouse, for reports: what they need is copied there, and asked there while it answers. */
+  reportsCopy?: CopyOptions
   bus: Bus
   counter: Counter
   leases: Leases
@@ -178,7 +181,9 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
   const analytics = createAnalyticsStore(db)
   const { reportsDb = null } = parts
   const replica = reportsDb === null ? null : followReplica(db, reportsDb, { clock, log })
-  const reports = reportsDb === null ? analytics : createAnalyticsStore(reportsDb)
+  const ofStore = reportsDb === null ? analytics : createAnalyticsStore(reportsDb)
+  const copy = parts.reportsCopy && openReportCopy(parts.reportsCopy, { db, clock, log, metrics })
+  const reports = copy === undefined ? ofStore : { ...ofStore, copy: copy.reports }
   const retention = createUsageRetention({ store, sums: analytics, clock, log, metrics }, () => ({
     ...{ rows: config.retention_days, maxRows: config.max_rows, quarter: config.quarter_retention_days },
     ...{ hour: config.hour_retention_days, latency: config.latency_retention_days, day: config.day_retention_days },
@@ -241,6 +246,7 @@ export function createUsage(parts: UsageParts, config: UsageConfig, limitsOfAll:
         if (told !== null) log.info('Requests of former versions were added up for reports', { count: told.requests })
       }
       if (replica !== null) schedule.every('usage-replica', 1000, replica.look, { onOneNode: false, firstDelayMs: 0 })
+      copy?.start(schedule)
       schedule.every('usage-sums', hourMs, fillInSums, { onOneNode: true, firstDelayMs: 1000 })
       schedule.every('usage-retention', hourMs, deleteOld, { onOneNode: true, firstDelayMs: minuteMs })
     },

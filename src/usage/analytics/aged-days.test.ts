@@ -2,15 +2,14 @@ import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../kernel/clock.ts'
 import { migrations } from '../../migrations/index.ts'
-import { engines } from '../../platform/database/testing.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { createUsageRetention, type UsageLimits } from '../retention.ts'
 import type { UsageTables } from '../rows.ts'
 import { createUsageStore } from '../store.ts'
 import { quietLog } from '../testing.ts'
+import { reportEngines } from './clickhouse/testing.ts'
 import { ingest, rebuild } from './rebuild.ts'
 import { dayMs, hourMs, type UsageFact } from './schema.ts'
-import { createAnalyticsStore } from './store.ts'
 import { makeRows } from './testing.ts'
 
 const today = Date.UTC(2026, 10, 23)
@@ -27,11 +26,11 @@ const fact = (at: number, requests: number, user: string): UsageFact => ({
 })
 const [early, noon, late] = [day + hourMs, day + 12 * hourMs, day + 20 * hourMs]
 
-describe.each(engines())('days that have lost their finer sums, on $name', ({ open }) => {
+describe.each(reportEngines())('days that have lost their finer sums, on $name', ({ open, storeOf }) => {
   async function start() {
     const db = (await open(migrations)).kysely as Kysely<UsageTables>
     const ledger = createUsageStore(db)
-    const store = createAnalyticsStore(db)
+    const store = storeOf(db)
     const clock = { ...createManualClock(now), sleep: async () => {} }
     const parts = { store: ledger, sums: store, clock, log: quietLog }
     const keep = (limits: Partial<UsageLimits>) =>

@@ -5,7 +5,7 @@ import type { Principal } from '../../kernel/principal.ts'
 import { scopeOf } from '../../kernel/scope.ts'
 import { agentChatNames, agentChatPeriods, agentChatUsage } from './agentchat.ts'
 import { zone } from './asked-range.ts'
-import type { AnalyticsStore } from './store.ts'
+import type { ReportStore } from './query.ts'
 
 const count = z.number().int()
 const name = z.string().max(200).nullable().optional()
@@ -32,11 +32,7 @@ function byDate<Value extends z.ZodType>(value: Value) {
 const success = { status_code: 200 as const, status_message: 'SUCCESS' as const }
 
 /** AgentChat's four paths with its names and its envelope. Errors are errors here: no 200 that holds one. */
-export function agentChatRoutes(parts: {
-  store: AnalyticsStore
-  clock: Pick<Clock, 'now'>
-  timeZone: string
-}): Route[] {
+export function agentChatRoutes(parts: { store: ReportStore; clock: Pick<Clock, 'now'>; timeZone: string }): Route[] {
   const own = { store: parts.store, now: parts.clock.now }
   const shared = { access: 'user', tag: 'usage', changes: false } as const
   const usageOf = (principal: Principal, body: z.infer<typeof asked>) =>

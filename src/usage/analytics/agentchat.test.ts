@@ -2,21 +2,20 @@ import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { everything, type Scope, scopeOf, withinTenant } from '../../kernel/scope.ts'
 import { migrations } from '../../migrations/index.ts'
-import { engines } from '../../platform/database/testing.ts'
 import { readEntry, writeEntry } from '../entry-text.ts'
 import type { UsageTables } from '../rows.ts'
 import type { UsageEntry } from '../schema.ts'
 import { createUsageStore } from '../store.ts'
 import { sampleEntry } from '../testing.ts'
 import { type AgentChatQuestion, agentChatNames, agentChatUsage } from './agentchat.ts'
-import { createAnalyticsStore } from './store.ts'
+import { reportEngines } from './clickhouse/testing.ts'
 
 /** A Wednesday. */
 const now = Date.UTC(2026, 10, 25, 10)
 const hours = 3_600_000
 const ada = scopeOf({ role: 'user', tenantId: 'ten_a', userId: 'usr_a' } as never)
 
-describe.each(engines())('what AgentChat asks, on $name', ({ open }) => {
+describe.each(reportEngines())('what AgentChat asks, on $name', ({ open, storeOf }) => {
   async function start(entries: readonly Partial<UsageEntry>[]) {
     const database = await open(migrations)
     const db = database.kysely as Kysely<UsageTables>
@@ -24,7 +23,7 @@ describe.each(engines())('what AgentChat asks, on $name', ({ open }) => {
       readEntry(writeEntry(sampleEntry({ id: `req_${index}`, ...changes }), { nanoUsd: 0, priceId: '' }, 0)),
     )
     await createUsageStore(db).storeRows(rows)
-    const parts = { store: createAnalyticsStore(db), now: () => now }
+    const parts = { store: storeOf(db), now: () => now }
     return {
       names: (of: 'agent' | 'model', scope: Scope = ada) => agentChatNames(parts, scope, of),
       async ask(question: Partial<AgentChatQuestion> = {}) {

@@ -2,9 +2,8 @@ import type { Scope } from '../../kernel/scope.ts'
 import { createPeriods } from '../quota/periods.ts'
 import { bucketsOf } from './buckets.ts'
 import type { Filters } from './pieces-store.ts'
-import { ask } from './query.ts'
+import { ask, type ReportStore } from './query.ts'
 import { dayMs, ownSources } from './schema.ts'
-import type { AnalyticsStore } from './store.ts'
 
 /** What AgentChat calls the agent and the model of a call that names none. */
 export const unnamed = { agent: '未指定agent', model: '未指定model' } as const
@@ -25,7 +24,7 @@ type Named<Value> = { agent: Record<string, Value>; model: Record<string, Value>
 export type AgentChatTokens = { input_tokens: number; output_tokens: number; total_tokens: number }
 type Sums = { calls: number; tokens: AgentChatTokens }
 
-type Parts = { store: AnalyticsStore; now: () => number }
+type Parts = { store: ReportStore; now: () => number }
 
 /** Buckets are written into a query: a long time is asked for in pieces. */
 const daysAtOnce = 1000

@@ -2,17 +2,17 @@ import type { Kysely } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { everything, type Scope, scopeOf, withinTenant } from '../../kernel/scope.ts'
 import { migrations } from '../../migrations/index.ts'
-import { engines } from '../../platform/database/testing.ts'
 import type { RequestLogRow, UsageTables } from '../rows.ts'
 import { createUsageStore } from '../store.ts'
 import { bucketsOf, type Granularity, granularities } from './buckets.ts'
+import { reportEngines } from './clickhouse/testing.ts'
 import type { Filters } from './pieces-store.ts'
 import { type Asked, ask, type Question } from './query.ts'
 import { compareSums, fillIn, ingest, rebuild } from './rebuild.ts'
 import { heatmap, kpi, series, top } from './reports.ts'
 import { type Dimension, dayMs, dimensions, measures as everySum, hourMs, type Measure } from './schema.ts'
 import { quantileOf } from './sketch.ts'
-import { type AnalyticsStore, createAnalyticsStore } from './store.ts'
+import type { AnalyticsStore } from './store.ts'
 import { makeRows } from './testing.ts'
 
 // New York goes back to winter time on 2026-11-01: a day of 25 hours lies within.
@@ -108,14 +108,14 @@ function wallOf(at: number, zone: string, granularity: Granularity): string {
   return `${date} ${hour}:${every === undefined ? '' : Math.floor(Number(minute) / every)} ${offset}`
 }
 
-describe.each(engines())('reports on $name', ({ open }) => {
+describe.each(reportEngines())('reports on $name', ({ open, storeOf }) => {
   let opened: Promise<{ db: Kysely<UsageTables>; store: AnalyticsStore }> | null = null
 
   async function fresh(kept = rows) {
     const db = (await open(migrations)).kysely as Kysely<UsageTables>
     const ledger = createUsageStore(db)
     for (let at = 0; at < kept.length; at += 400) await ledger.storeRows(kept.slice(at, at + 400))
-    return { db, store: createAnalyticsStore(db), ledger }
+    return { db, store: storeOf(db), ledger }
   }
 
   /** One store for all tests that only read. */

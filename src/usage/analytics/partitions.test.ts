@@ -3,10 +3,10 @@ import type { Kysely, KyselyPlugin } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { everything } from '../../kernel/scope.ts'
 import { migrations } from '../../migrations/index.ts'
-import { engines } from '../../platform/database/testing.ts'
 import type { UsageTables } from '../rows.ts'
 import { createUsageStore } from '../store.ts'
 import { type Buckets, bucketsOf } from './buckets.ts'
+import { reportEngines } from './clickhouse/testing.ts'
 import { ask } from './query.ts'
 import { compareSums, rebuild } from './rebuild.ts'
 import { type Dimension, dayMs, dimensions, type Measure, measures } from './schema.ts'
@@ -35,11 +35,11 @@ async function total(
   return sums
 }
 
-describe.each(engines())('sums on $name', ({ open }) => {
+describe.each(reportEngines())('sums on $name', ({ open, storeOf }) => {
   async function start(kept = rows) {
     const db = (await open(migrations)).kysely as Kysely<UsageTables>
     await createUsageStore(db).storeRows(kept)
-    return { db, store: createAnalyticsStore(db) }
+    return { db, store: storeOf(db) }
   }
 
   test('any partition, by any dimension, any cuts and any calendar, comes to the total', async () => {

@@ -1,5 +1,6 @@
-import { type RawBuilder, sql } from 'kysely'
+import { type Kysely, type RawBuilder, SqliteAdapter, sql } from 'kysely'
 import type { Scope } from '../../kernel/scope.ts'
+import { ClickHouseAdapter } from '../../platform/clickhouse/dialect.ts'
 import type { Buckets, Segment } from './buckets.ts'
 import { agentTag } from './fold.ts'
 import {
@@ -43,8 +44,20 @@ const mostLookedUp = 500
 /** A piece of the union: one table over one part of the time. */
 export type Piece = Segment & { shape: Shape; isForeignOnly: boolean }
 
+export type ReportEngine = 'sqlite' | 'postgres' | 'clickhouse'
+
+/** Which SQL a database speaks. */
+export function engineOf(db: Pick<Kysely<never>, 'getExecutor'>): ReportEngine {
+  const { adapter } = db.getExecutor()
+  if (adapter instanceof ClickHouseAdapter) return 'clickhouse'
+  return adapter instanceof SqliteAdapter ? 'sqlite' : 'postgres'
+}
+
 /** What each table says of a part of the time, as pieces of one statement: the same columns, whatever they are read from. */
-export function createPieces(isSqlite: boolean) {
+export function createPieces(engine: ReportEngine) {
+  const isSqlite = engine === 'sqlite'
+  // There each row brings its different tags as a list, the agent they name and the buckets of its durations.
+  const isClickHouse = engine === 'clickhouse'
   const tagList = sql`case when request_logs.tags = '' then '[]' else request_logs.tags end`
   const tagsWithNone = sql`case when request_logs.tags = '' then '[""]' else request_logs.tags end`
   const each = (list: Sql) =>
@@ -54,18 +67,20 @@ export function createPieces(isSqlite: boolean) {
   // By its samples SQLite takes the hour at an end of a range for far more than it is, and rather looks for it key by key.
   const rowsByTime = isSqlite ? sql`request_logs indexed by request_logs_by_time` : sql`request_logs`
   // Rows of former versions name the agent by a tag alone.
-  const agent = sql`case when request_logs.agent <> '' then request_logs.agent else coalesce((
+  const agent = isClickHouse
+    ? sql`agent_named`
+    : sql`case when request_logs.agent <> '' then request_logs.agent else coalesce((
     select substr(value, ${sql.lit(agentTag.length + 1)}) from ${each(tagList)}
     where substr(value, 1, ${sql.lit(agentTag.length)}) = ${sql.lit(agentTag)} order by key limit 1
   ), '') end`
   const rowColumns: Partial<Record<Dimension, Sql>> = {
     agent,
     model_asked: sql`case when outcome = 'refused' then '' else model_asked end`,
-    status_class: sql`cast(status / 100 as text) || 'xx'`,
+    status_class: isClickHouse ? sql`toString(intDiv(status, 100)) || 'xx'` : sql`cast(status / 100 as text) || 'xx'`,
     error_kind: sql`error_code`,
     stream: sql`cast(stream as text)`,
     source: sql`case when is_synthetic = 1 then ${sql.lit(demoSource)} else '' end`,
-    tag: sql`tag_of_row.value`,
+    tag: isClickHouse ? sql`tag_of_row` : sql`tag_of_row.value`,
   }
   const is = (outcome: string) => `case when outcome = '${outcome}' then 1 else 0 end`
   const generated = 'stream = 1 and first_token_ms is not null and latency_ms > first_token_ms'
@@ -116,6 +131,7 @@ export function createPieces(isSqlite: boolean) {
       const start = sql`${time} - (${time} - ${sql.lit(buckets.shiftMs)}) % ${sql.lit(buckets.sizeMs)}`
       return sql`case when ${time} < ${first} then ${first} else ${start} end`
     }
+    if (isClickHouse) return sql`roundDown(${time}, ${sql.raw(`[${buckets.starts.join()}]`)})`
     const edges = buckets.starts
       .slice(1)
       .map((edge, i) => sql`when ${time} < ${sql.lit(edge)} then ${sql.lit(buckets.starts[i]!)}`)
@@ -153,8 +169,12 @@ export function createPieces(isSqlite: boolean) {
       if (name === 'source' && piece.grain === 'rows' && ownSources.every((own) => values.includes(own))) continue
       const list = sql.join(values.length === 0 ? [null] : values)
       if (name === 'tag' && piece.grain === 'rows') {
-        all.push(sql`exists (select 1 from ${each(tagsWithNone)} where value in (${list}))`)
-        if (hasTagOfRow({ dimensions }, piece)) all.push(sql`tag_of_row.value in (${list})`)
+        all.push(
+          isClickHouse
+            ? sql`arrayExists(each -> each in (${list}), tag_list)`
+            : sql`exists (select 1 from ${each(tagsWithNone)} where value in (${list}))`,
+        )
+        if (hasTagOfRow({ dimensions }, piece)) all.push(sql`${column('tag', piece)} in (${list})`)
       } else all.push(sql`${column(name, piece)} in (${list})`)
     }
     if (piece.grain !== 'rows') {
@@ -169,6 +189,7 @@ export function createPieces(isSqlite: boolean) {
     const isEnd = piece.shape.kind !== 'rows' && selection.filters.key === undefined
     const rows = isEnd ? rowsByTime : sql`request_logs`
     if (!hasTagOfRow(selection, piece)) return piece.grain === 'rows' ? rows : table(piece)
+    if (isClickHouse) return sql`request_logs array join tag_list as tag_of_row`
     return isSqlite
       ? sql`${rows}, json_each(${tagsWithNone}) as tag_of_row`
       : sql`request_logs, json_array_elements_text((${tagsWithNone})::json) with ordinality as tag_of_row(value, key)`
@@ -180,7 +201,10 @@ export function createPieces(isSqlite: boolean) {
     /** Sums of measures by their names. One text: put together of parts, it would cost more than it is to be answered. */
     sums(names: readonly Measure[], piece: Piece): Sql {
       const expressionOf = (name: Measure) => (piece.grain === 'rows' ? (rowMeasures[name] ?? name) : name)
-      return sql.raw(names.map((name) => `sum(${expressionOf(name)}) as ${name}`).join(', '))
+      // Counts are unsigned in ClickHouse, and sums of both kinds have no type in common.
+      const sumOf = (name: Measure) =>
+        isClickHouse ? `toInt64(sum(${expressionOf(name)}))` : `sum(${expressionOf(name)})`
+      return sql.raw(names.map((name) => `${sumOf(name)} as ${name}`).join(', '))
     },
 
     counted(name: 'user' | 'key' | 'ip', piece: Piece): Sql {
@@ -191,6 +215,7 @@ export function createPieces(isSqlite: boolean) {
     durations(kind: 'latency' | 'first_token', piece: Piece): Sql {
       if (piece.grain !== 'rows') return sql`bucket as duration, sum(amount) as amount`
       const ms = sql.ref(kind === 'latency' ? 'latency_ms' : 'first_token_ms')
+      if (isClickHouse) return sql`${sql.ref(`${kind}_bucket`)} as duration, toInt64(count(${ms})) as amount`
       const order = isSqlite
         ? sql`ln(${ms}) / ${sql.lit(Math.log(growth))}`
         : sql`ln(${ms}::double precision) / ${sql.lit(Math.log(growth))}::double precision`
@@ -212,7 +237,7 @@ export function createPieces(isSqlite: boolean) {
         const all = conditions(selection, piece, kind)
         // Who was only paid back, or had a task settled, asked for nothing then.
         if (isCounting === true && piece.grain !== 'rows') all.push(sql`requests <> 0`)
-        if (hasTagOfRow(selection, piece)) {
+        if (hasTagOfRow(selection, piece) && !isClickHouse) {
           // A tag that a request carries twice counts once.
           const earlier = isSqlite
             ? sql`json_each(${tagsWithNone}) as earlier`

@@ -1,6 +1,7 @@
 import { fail } from '../../kernel/errors.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import type { Buckets } from './buckets.ts'
+import type { ReportCopy } from './clickhouse/reports.ts'
 import { cover, type DeletedBefore } from './cover.ts'
 import { countDifferent } from './distinct.ts'
 import type { Filters, Selection, Shape } from './pieces-store.ts'
@@ -92,7 +93,12 @@ export type Answer = {
   isExact: boolean
   /** What was asked can be told of requests from here on only, since older rows are gone; null: of all. */
   completeFrom: number | null
+  /** A copy answered, which has everything up to then, epoch ms; null: the store itself did. */
+  copiedAsOf: number | null
 }
+
+/** Where reports are asked: of the copy first, where there is one. */
+export type ReportStore = AnalyticsStore & { copy?: ReportCopy }
 
 export type AnswerRow = { bucket: number; values: readonly string[]; measures: Record<string, number | null> }
 
@@ -102,9 +108,21 @@ const mostGroups = 100_000
  * Answers from the narrowest sums that know every dimension in question, and from rows where none does. Every sum is
  * exact, percentiles are within 2 %, numbers of different users, keys and addresses are counted, never added.
  */
-export async function ask(store: AnalyticsStore, question: Question): Promise<Answer> {
+export async function ask(store: ReportStore, question: Question): Promise<Answer> {
+  const copiedAsOf = store.copy?.usableAsOf() ?? null
+  if (copiedAsOf === null) return answerFrom(store, question)
+  try {
+    return { ...(await answerFrom(store.copy!.store, question)), copiedAsOf }
+  } catch (error) {
+    // All of it from one place: what one store has deleted says nothing of the other.
+    if (!store.copy!.noteFailure(error)) throw error
+    return answerFrom(store, question)
+  }
+}
+
+async function answerFrom(store: AnalyticsStore, question: Question): Promise<Answer> {
   const deleted = await store.deletedBefore()
-  const told: Answer = { rows: [], isExact: true, completeFrom: null }
+  const told: Answer = { rows: [], isExact: true, completeFrom: null, copiedAsOf: null }
   const select: Select = (shape, within = question) => {
     const covered = cover({ ...within, buckets: question.buckets }, shape, deleted)
     told.isExact &&= covered.isExact

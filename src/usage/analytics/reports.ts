@@ -1,9 +1,8 @@
 import { type Scope, showTenantId } from '../../kernel/scope.ts'
 import { bucketsOf, createWallHours, equalBuckets } from './buckets.ts'
 import type { Filters } from './pieces-store.ts'
-import { type Answer, type AnswerRow, type Asked, ask, type Question } from './query.ts'
+import { type Answer, type AnswerRow, type Asked, ask, type Question, type ReportStore } from './query.ts'
 import { type Dimension, hubSource, type Measure } from './schema.ts'
-import type { AnalyticsStore } from './store.ts'
 
 /** What every report is of: times are epoch ms, `to` is exclusive. */
 export type Range = { scope: Scope; from: number; to: number; filters: Filters }
@@ -14,7 +13,7 @@ export type NamesOf = (
   ids: readonly string[],
 ) => Promise<ReadonlyMap<string, string>>
 
-export type ReportParts = { store: AnalyticsStore; namesOf: NamesOf }
+export type ReportParts = { store: ReportStore; namesOf: NamesOf }
 
 export const topBy = {
   user: { dimension: 'user', id: 'user_id', name: 'username' },
@@ -151,7 +150,7 @@ export async function kpi(parts: ReportParts, range: Range) {
     ask(parts.store, question(range, kpiMeasures)),
     ask(parts.store, question({ ...range, from: range.from - length, to: range.from }, kpiMeasures)),
   ])
-  return { answer, now: indicators(answer), previous: indicators(before) }
+  return { answer, before, now: indicators(answer), previous: indicators(before) }
 }
 
 function indicators({ rows: [row] }: Answer) {

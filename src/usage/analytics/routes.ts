@@ -32,6 +32,9 @@ const state = {
   lag_ms: count,
   pending: count.describe('Requests this node has recorded that are not counted yet.'),
   is_exact: z.boolean().describe('False where sums of whole quarters of an hour stand for parts whose rows are gone.'),
+  answered_by: z
+    .enum(['store', 'clickhouse'])
+    .describe('Where it was asked: store where no analytics.url is set, or ClickHouse was away or too far behind.'),
 }
 
 const sums = {
@@ -80,10 +83,13 @@ export type AnalyticsRouteParts = ReportParts & {
 export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
   const { store, clock, ledger, timeZone } = parts
   const stateOf = (...answers: Answer[]) => {
-    const as_of = ledger.dataAsOf()
+    const copied = answers.flatMap(({ copiedAsOf }) => (copiedAsOf === null ? [] : [copiedAsOf]))
+    const as_of = Math.min(ledger.dataAsOf(), ...copied)
     return {
       ...{ as_of, lag_ms: Math.max(0, clock.now() - as_of), pending: ledger.pending() },
       is_exact: answers.every((answer) => answer.isExact),
+      answered_by:
+        answers.length > 0 && copied.length === answers.length ? ('clickhouse' as const) : ('store' as const),
     }
   }
   const shared = { access: 'user', tag: 'usage' } as const
@@ -165,8 +171,9 @@ export function analyticsRoutes(parts: AnalyticsRouteParts): Route[] {
       query: z.strictObject(range),
       reply: z.object({ data: indicators, previous: indicators, ...state }),
       async handle({ principal, query }) {
-        const { answer, now, previous } = await kpi(parts, readRange(principal!, query))
-        return { data: now, previous, ...stateOf(answer) }
+        const { answer, before, now, previous } = await kpi(parts, readRange(principal!, query))
+        // How exact the former range is was never told; from where it comes is.
+        return { data: now, previous, ...stateOf(answer, { ...before, isExact: true }) }
       },
     }),
     defineRoute({

@@ -1,9 +1,9 @@
-import { type Kysely, type RawBuilder, SqliteAdapter, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Scope } from '../../kernel/scope.ts'
 import { logColumns, type RequestLogRow, type UsageTables } from '../rows.ts'
 import type { DeletedBefore } from './cover.ts'
 import { createKeptDays, type DaySeen, type SeenRow } from './kept-days.ts'
-import { createPieces, type Filters, type Piece, type Selection } from './pieces-store.ts'
+import { createPieces, engineOf, type Filters, type Piece, type Selection } from './pieces-store.ts'
 import { dayMs, hourMs, type Measure } from './schema.ts'
 import { createSumsStore, readDeletedBefore } from './sums-store.ts'
 
@@ -29,8 +29,8 @@ export type RequestRow = Omit<RequestLogRow, 'attempt_log' | 'route_log'>
 
 /** Every query that reports ask, over sums and, at the ends of a range, over rows. Nothing here holds up a writer. */
 export function createAnalyticsStore(db: Db) {
-  const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter
-  const pieces = createPieces(isSqlite)
+  const engine = engineOf(db)
+  const pieces = createPieces(engine)
   const keptDays = createKeptDays()
 
   async function readState(name: string): Promise<number | null> {
@@ -42,9 +42,11 @@ export function createAnalyticsStore(db: Db) {
     const ofTenant = tenantId === null ? sql`` : sql`and tenant_id = ${tenantId}`
     const ofSources =
       sources === null ? sql`` : sql`and source in (${sql.join(sources.length === 0 ? [null] : sources)})`
+    const hour = sql`cast((slot - ${sql.lit(day)}) / ${sql.lit(hourMs)} as integer)`
+    const bit = engine === 'clickhouse' ? sql`bitShiftLeft(toUInt32(1), ${hour})` : sql`1 << ${hour}`
     const { rows } = await sql<{ value: string; hours: number }>`
       select value, sum(hour) as hours from (
-        select distinct value, 1 << cast((slot - ${sql.lit(day)}) / ${sql.lit(hourMs)} as integer) as hour
+        select distinct value, ${bit} as hour
         from usage_facets_hour
         where facet = ${sql.lit(counted)} and slot >= ${sql.lit(day)} and slot < ${sql.lit(day + dayMs)}
           and value <> '' and requests <> 0 ${ofTenant} ${ofSources}
@@ -69,7 +71,7 @@ export function createAnalyticsStore(db: Db) {
       }
       const first = order === 'bucket' || order === 'tokens' ? orders[order] : sql`sum(${sql.ref(order)}) desc`
       // Engines sort texts each by rules of its own, unless told to go by their bytes.
-      const ties = keys.map((key, index) => (isSqlite || index === 0 ? key : sql`${key} collate "C"`))
+      const ties = keys.map((key, index) => (engine !== 'postgres' || index === 0 ? key : sql`${key} collate "C"`))
       const { rows } = await sql<Record<string, string | number>>`
         select ${sql.join(keys)}, ${summed} from (${inner}) as parts
         group by ${sql.join(keys)} order by ${sql.join([first, ...ties])} limit ${sql.lit(limit)}
