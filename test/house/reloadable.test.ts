@@ -51,7 +51,8 @@ function readsOf(path: readonly string[]): SettingRead[] {
       use.name === path.at(-1) &&
       // A rule's own member of that name is none of the section's.
       !use.owner.includes('.rules[') &&
-      (home.test(use.file) || (/^src\/(rooms|call-rooms|hub|app|wiring)/.test(use.file) && use.owner.includes(path[0]!))),
+      (home.test(use.file) ||
+        (/^src\/(rooms|call-rooms|hub|app|wiring)/.test(use.file) && use.owner.includes(path[0]!))),
   )
 }
 
