@@ -342,7 +342,10 @@ export function buildRooms(
       ...{ db, secrets, bus, clock, log, metrics, mailer, telemetry, heartbeats, leases: leasesOf('worker') },
       ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url, version, verdicts: health.verdicts },
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
-      standings: { checks: checks.standings, instances: () => instanceStandings(services.directory) },
+      standings: {
+        ...{ checks: checks.standings, findings: risk.standings },
+        instances: () => instanceStandings(services.directory),
+      },
       dependenciesOf: ({ service }) => downDependencies(services.directory, service),
     },
     config.alerts,
@@ -358,8 +361,8 @@ export function buildRooms(
           .map(({ action, ...rest }) => ({ ...rest, what: action, kind: action.split('.')[0]! })),
       namesOf: (ids) => identity.namesOf('user', ids),
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
-      levers: createActionLevers(gateway, identity.keys, telemetry.collectors),
-      ...{ publicUrl: config.server.public_url, version },
+      levers: createActionLevers(gateway, identity.keys, telemetry.collectors, () => reload.settings),
+      ...{ publicUrl: config.server.public_url, version, heldPath: join(ownDir, 'incidents', 'held.json') },
     },
     config.incidents,
   )

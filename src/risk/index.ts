@@ -20,7 +20,7 @@ import { riskRoutes } from './routes.ts'
 import type { RiskRow, WatchedBudget } from './schema.ts'
 import { type RiskSettings, readSettings, type SettingsChange } from './settings.ts'
 import { createRiskStore, type RiskTables } from './store.ts'
-import { createWatch } from './watch.ts'
+import { createWatch, told } from './watch.ts'
 
 export type { RiskRow, WatchedBudget } from './schema.ts'
 export type { RiskTables } from './store.ts'
@@ -33,6 +33,8 @@ export type Risk = {
   throttleOf(keyId: string): number | null
   /** The model that an action has a key's calls served by instead; null for no such action. */
   modelFor(keyId: string): string | null
+  /** Every finding that is open, as the announcement that would say so; null where there are too many to list. */
+  standings(): Promise<ReturnType<typeof told>[] | null>
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -56,6 +58,8 @@ type Held = {
   throttles: ReadonlyMap<string, { rpm: number; until: number }>
   models: ReadonlyMap<string, { model: string; until: number }>
 }
+
+const mostStandings = 5000
 
 export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
   const { bus, clock, leases, metrics } = parts
@@ -117,6 +121,10 @@ export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
     modelFor(keyId) {
       const found = snapshot.get().models.get(keyId)
       return found === undefined || found.until <= clock.now() ? null : found.model
+    },
+    async standings() {
+      const open = await store.openFindings(mostStandings)
+      return open.length < mostStandings ? open.map(told) : null
     },
     async start() {
       await snapshot.ready()
