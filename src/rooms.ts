@@ -141,7 +141,10 @@ export function buildRooms(platform: Platform<CallTables>, settings: RoomSetting
       ...{ db, secrets, bus, clock, log, metrics, mailer, telemetry, heartbeats, leases: leasesOf('worker') },
       ...{ ways: openWays(config.alerts), publicUrl: config.server.public_url, version, verdicts: health.verdicts },
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
-      standings: { checks: checks.standings, instances: () => instanceStandings(services.directory) },
+      standings: {
+        ...{ checks: checks.standings, findings: risk.standings },
+        instances: () => instanceStandings(services.directory),
+      },
       dependenciesOf: ({ service }) => downDependencies(services.directory, service),
     },
     config.alerts,
@@ -157,8 +160,8 @@ export function buildRooms(platform: Platform<CallTables>, settings: RoomSetting
           .map(({ action, ...rest }) => ({ ...rest, what: action, kind: action.split('.')[0]! })),
       namesOf: (ids) => identity.namesOf('user', ids),
       tenantIdOf: (written) => identity.tenantOf('tenant', written),
-      levers: createActionLevers(gateway, identity.keys, telemetry.collectors),
-      ...{ publicUrl: config.server.public_url, version },
+      levers: createActionLevers(gateway, identity.keys, telemetry.collectors, () => reload.settings),
+      ...{ publicUrl: config.server.public_url, version, heldPath: join(ownDir, 'incidents', 'held.json') },
     },
     config.incidents,
   )

@@ -17,7 +17,16 @@ export type Alert = {
 }
 
 /** What a part says of alerts: `expiresAt` is when it is over unless it is said again (null: until it is said to be over). */
-export type PostedAlert = Omit<Alert, 'fingerprint'> & { expiresAt: number | null }
+export type PostedAlert = Omit<Alert, 'fingerprint'> & {
+  expiresAt: number | null
+  /** It waited here for the store: whoever is to be told was, or need not be in a hurry, for much may be over by now. */
+  isLate?: boolean
+}
+
+/** Of a message about one alert that goes past the pipeline, because the store is away. */
+export function directKeyOf({ fingerprint, startsAt }: Pick<Alert, 'fingerprint' | 'startsAt'>): string {
+  return `direct:${fingerprint}/${startsAt}`
+}
 
 /** Why somebody is told (Alertmanager's reasons). */
 export type NotifyReason =

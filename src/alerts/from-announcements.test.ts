@@ -13,6 +13,11 @@ function open() {
   const bus = createMemoryBus({ log: quiet })
   const posted: PostedAlert[] = []
   const direct: PostedAlert[] = []
+  const behind: string[][] = []
+  const unrecorded: [string, boolean, boolean][] = []
+  bus.on('alert.unrecorded', ({ labels, endsAt, inhibitedBy }) =>
+    unrecorded.push([labels.check ?? '', endsAt === null, inhibitedBy !== '']),
+  )
   const world = { isAway: false, verdicts: [] as StandingVerdict[] }
   const listening = alertsFromAnnouncements({
     ...{ bus, clock, log: quiet, verdicts: () => world.verdicts },
@@ -20,15 +25,21 @@ function open() {
       if (world.isAway) throw fail('unavailable', 'the store is away')
       posted.push(...alerts)
     },
-    async tellDirectly(alert) {
-      direct.push(alert)
+    async tellDirectly(alert, hidden) {
+      direct.push({ ...alert, expiresAt: null })
+      behind.push(hidden.map(({ labels }) => labels.check ?? ''))
+    },
+    hidersOf(alerts) {
+      const source = alerts.find(({ labels }) => labels.check === 'hub: database' && labels.check_id === undefined)
+      const found = alerts.filter(({ labels }) => labels.check_id !== undefined)
+      return new Map(source === undefined ? [] : found.map(({ fingerprint }) => [fingerprint, source.fingerprint]))
     },
   })
   const turn = async () => {
     await listening.turn()
     for (let i = 0; i < 10; i++) await Promise.resolve()
   }
-  return { clock, bus, posted, direct, world, turn, listening }
+  return { clock, bus, posted, direct, behind, unrecorded, world, turn, listening }
 }
 
 const changed = (check: string, from: string, to: string) => ({ check, from, to, message: `${check} is ${to}` })
@@ -55,6 +66,46 @@ test('while the store is away announcements wait in their order and are told wit
   ])
   // The pipeline says nothing of what was over when it heard of it: whoever was told hears of the end all the same.
   expect(told(direct)).toEqual(told(posted))
+})
+
+test('what is hidden behind another is named in its message and gets none; all that could not be written is announced', async () => {
+  const { clock, bus, posted, direct, behind, unrecorded, world, turn, listening } = open()
+  world.isAway = true
+  const child = (to: string) => ({
+    ...changed('shop', 'up', to),
+    configured: { id: 'chk_1', tenantId: '', level: 'business', reason: '', durationMs: 0, suppressedBy: '' },
+  })
+  bus.announce('check.changed', changed('database', 'ok', 'failed'))
+  bus.announce('check.changed', child('down'))
+  await turn()
+  await clock.advance(5000)
+  await turn()
+  expect([told(direct), behind]).toEqual([[['hub: database', true]], [['shop']]])
+  expect(unrecorded).toEqual([
+    ['hub: database', true, false],
+    ['shop', true, true],
+  ])
+  // Whoever compares does not take them for over.
+  expect(listening.waiting().map(({ labels }) => labels.check)).toEqual(['hub: database', 'shop'])
+  bus.announce('check.changed', child('up'))
+  bus.announce('check.changed', changed('database', 'failed', 'ok'))
+  await turn()
+  expect(listening.waiting()).toEqual([])
+  await turn()
+  expect(told(direct)).toEqual([
+    ['hub: database', true],
+    ['hub: database', false],
+  ])
+  expect(unrecorded.slice(2)).toEqual([
+    ['shop', false, true],
+    ['hub: database', false, false],
+  ])
+  world.isAway = false
+  await turn()
+  await turn()
+  expect(posted).toHaveLength(4)
+  // Those of which was told need no hurry: what was hidden may be over a moment later.
+  expect(posted.map(({ isLate = false }) => isLate)).toEqual([true, true, false, false])
 })
 
 test('whoever was told without the store hears of the end without it as well', async () => {

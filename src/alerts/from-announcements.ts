@@ -3,7 +3,9 @@ import { HubError } from '../kernel/errors.ts'
 import type { Announcements } from '../kernel/events.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Log } from '../platform/log.ts'
-import type { PostedAlert } from './alert.ts'
+import type { Alert, PostedAlert } from './alert.ts'
+import { createDirect } from './direct.ts'
+import { readPosted } from './pipeline/posts.ts'
 
 type Said = {
   labels: Record<string, string>
@@ -32,8 +34,8 @@ const mostHeld = 2000
 /** Short of that it is a hiccup, and the pipeline tells in its own way. */
 const directAfterMs = 5000
 const standingEveryMs = 30_000
-/** Messages in one turn: a store that is away is one fault, not a storm. */
-const mostDirect = 10
+/** Checks of the hub's own without which it does not do what it is for. */
+const vital: ReadonlySet<string> = new Set(['database', 'ledger'])
 
 /**
  * What rooms announce, as alerts: one reader for each announcement. Labels say what it is and never how it stands, so that
@@ -46,7 +48,8 @@ const readers: { [N in keyof Announcements]?: (news: Announcements[N]) => Said |
     if (!isDown && !isOver && to !== 'degraded') return null
     return {
       labels: {
-        ...{ alertname: 'CheckDown', severity: severityOfLevel(configured?.level), source: 'checks' },
+        ...{ alertname: 'CheckDown', source: 'checks' },
+        severity: configured === undefined && vital.has(check) ? 'critical' : severityOfLevel(configured?.level),
         // The configured check of one of the hub's own is called like that: what is the same is hidden behind its own.
         ...(configured === undefined ? { check: `hub: ${check}` } : { check, check_id: configured.id }),
       },
@@ -215,6 +218,8 @@ export type StandingVerdict = { check: string; state: string; message: string; r
 export type Listening = {
   /** Says again what stands, and posts what could not be; call it again and again. */
   turn(): Promise<void>
+  /** What fires and waits for the store. */
+  waiting(): Alert[]
   stop(): void
 }
 
@@ -228,18 +233,14 @@ export function alertsFromAnnouncements(parts: {
   log: Log
   post(alerts: readonly PostedAlert[]): Promise<void>
   /** Tells receivers without the pipeline. */
-  tellDirectly(alert: PostedAlert): Promise<void>
+  tellDirectly(alert: Alert, hidden: readonly Alert[]): Promise<void>
+  /** Which of these hides which, without the pipeline. */
+  hidersOf(alerts: readonly Alert[]): ReadonlyMap<string, string>
   verdicts(): readonly StandingVerdict[]
 }): Listening {
-  const { bus, clock, log, post, tellDirectly } = parts
+  const { bus, clock, log, post } = parts
+  const direct = createDirect({ bus, clock, log, hidersOf: parts.hidersOf, tell: parts.tellDirectly })
   let held: { name: string; alert: PostedAlert; at: number; isTold: boolean }[] = []
-  const openDirectly = new Set<string>()
-  const endings: PostedAlert[] = []
-  const keyOf = ({ labels, tenantId }: PostedAlert) => JSON.stringify([tenantId, Object.entries(labels)])
-  const tell = (alert: PostedAlert) =>
-    tellDirectly(alert).catch((error: unknown) =>
-      log.error(`The store is away, and nobody could be told without it: ${alert.annotations.summary}`, { error }),
-    )
   let isPosting = false
   let isAway = false
   let saidAt = Number.NEGATIVE_INFINITY
@@ -249,7 +250,7 @@ export function alertsFromAnnouncements(parts: {
     const alert = toPosted(said, clock.now())
     held.push({ name, alert, at: clock.monotonic(), isTold: false })
     // Whoever was told of the beginning hears of the end on the same way, whether the store is back or not.
-    if (alert.endsAt !== null && openDirectly.delete(keyOf(alert))) endings.push(alert)
+    if (alert.endsAt !== null) direct.ended(alert)
     if (held.length > mostHeld) {
       held.shift()
       log.error('Too many announcements wait for the store: the oldest becomes no alert', { count: mostHeld })
@@ -263,12 +264,13 @@ export function alertsFromAnnouncements(parts: {
     isPosting = true
     try {
       for (let first = held[0]; first !== undefined; first = held[0]) {
-        await post([first.alert]).catch((error: unknown) => {
+        await post([first.isTold ? { ...first.alert, isLate: true } : first.alert]).catch((error: unknown) => {
           if (!(error instanceof HubError && error.code === 'invalid_request')) throw error
           // No later try makes it better.
           log.error(`The announcement ${first!.name} could not become an alert`, { error })
         })
         held = held.filter((each) => each !== first)
+        direct.recorded(first.alert)
       }
     } catch (error) {
       if (!isAway) log.warn('Announcements wait in memory until they can become alerts', { error })
@@ -299,22 +301,34 @@ export function alertsFromAnnouncements(parts: {
     async turn() {
       sayAgain()
       void postHeld()
-      for (const alert of endings.splice(0)) await tell(alert)
-      const due = held.filter(({ alert, at, isTold }) => {
-        return alert.endsAt === null && !isTold && clock.monotonic() - at >= directAfterMs
-      })
-      for (const each of due.slice(0, mostDirect)) {
-        each.isTold = true
-        await tell(each.alert)
-        const key = keyOf(each.alert)
-        const after = held.slice(held.indexOf(each) + 1)
-        const end = after.find(({ alert }) => alert.endsAt !== null && keyOf(alert) === key)
-        if (end === undefined) openDirectly.add(key)
-        else endings.push(end.alert)
+      // Once it has been away for long, nobody waits again for each.
+      const isLong = held.some(({ at }) => clock.monotonic() - at >= directAfterMs)
+      const due = held.filter(({ alert, isTold }) => isLong && alert.endsAt === null && !isTold)
+      for (const each of due) each.isTold = true
+      await direct.turn(due.map(({ alert }) => alert))
+      // What was over before anybody was told of it.
+      for (const each of due) {
+        const end = held.slice(held.indexOf(each) + 1).find(({ alert }) => isEndOf(alert, each.alert))
+        if (end !== undefined) direct.ended(end.alert)
       }
     },
+    waiting: () =>
+      held
+        .filter(({ alert }, index) => {
+          const isOver = held.slice(index + 1).some((later) => isEndOf(later.alert, alert))
+          return alert.endsAt === null && !isOver
+        })
+        .flatMap(({ alert }) => {
+          const read = readPosted(alert)
+          return typeof read === 'string' ? [] : [read]
+        }),
     stop() {
       for (const stop of stops) stop()
     },
   }
+}
+
+function isEndOf(later: PostedAlert, begun: PostedAlert): boolean {
+  const keyOf = ({ labels, tenantId }: PostedAlert) => JSON.stringify([tenantId, Object.entries(labels)])
+  return later.endsAt !== null && keyOf(later) === keyOf(begun)
 }

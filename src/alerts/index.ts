@@ -7,7 +7,7 @@
 import type { Route } from '../http/route.ts'
 import { createId } from '../kernel/ids.ts'
 import { createSchedule } from '../platform/schedule.ts'
-import { type Alert, type PostedAlert, traceOf } from './alert.ts'
+import { type Alert, directKeyOf, traceOf } from './alert.ts'
 import type { AlertsConfig } from './config.ts'
 import {
   createDelivery,
@@ -16,8 +16,7 @@ import {
   type DeliveryTables,
   type Telling,
 } from './delivery/index.ts'
-import { fingerprintOf } from './fingerprint.ts'
-import { alertsFromAnnouncements, type StandingVerdict } from './from-announcements.ts'
+import { alertsFromAnnouncements, type Listening, type StandingVerdict } from './from-announcements.ts'
 import { createPipeline, type PipelineParts, type PipelineTables } from './pipeline/index.ts'
 import { compileRouting, readRouting, routingOf } from './pipeline/routing.ts'
 import { type AnnouncedStandings, createAnnouncedReconciler } from './reconcile-announced.ts'
@@ -68,35 +67,44 @@ export function createAlerts(parts: AlertsParts, config: AlertsConfig): Alerts {
   )
   const rules = createRules({ ...parts, post: pipeline.post }, config)
   const reconciler = createAnnouncedReconciler({
-    ...{ standings: parts.standings, active: pipeline.active, post: pipeline.post, clock },
+    ...{ standings: parts.standings, channels: delivery.standings, post: pipeline.post, clock },
+    active: () => active(),
   })
   const schedule = createSchedule({ clock, leases, log, heartbeats: parts.heartbeats })
-  let stopListening = () => {}
+  let listening: Listening | null = null
   const stopping = new AbortController()
   /** What was complained of already: settings name a few. */
   const unreachable = new Set<string>()
   /** Each receiver hears the beginning and the end of one alert, in a conversation of its own. */
-  async function tellDirectly(posted: PostedAlert): Promise<void> {
-    const { expiresAt: _, ...told } = posted
-    const alert: Alert = { ...told, fingerprint: fingerprintOf(posted.labels) }
+  async function tellDirectly(alert: Alert, hidden: readonly Alert[]): Promise<void> {
     const now = clock.now()
     const isOver = alert.endsAt !== null
     const notification = {
-      ...{ groupKey: `direct:${alert.fingerprint}`, groupLabels: { alertname: alert.labels.alertname ?? '' } },
+      ...{ groupKey: directKeyOf(alert), groupLabels: { alertname: alert.labels.alertname ?? '' } },
       ...{
         reason: isOver ? ('all_resolved' as const) : ('first' as const),
         status: isOver ? ('resolved' as const) : ('firing' as const),
       },
-      ...{ alerts: [alert], truncated: 0, hidden: [], traceId: traceOf([alert]), at: now },
+      ...{ alerts: [alert], truncated: 0, hidden, traceId: traceOf([alert]), at: now },
     } as const
     for (const receiver of pipeline.receiversOf(alert.labels)) {
       const id = createId('notification', now)
       await delivery.deliver({ ...notification, id, receiver }, { signal: stopping.signal })
     }
   }
+  /** With those that wait for the store: whoever compares must not take them for over. */
+  async function active(): Promise<readonly (Alert & { inhibitedBy: string })[]> {
+    const waiting = listening?.waiting() ?? []
+    const kept = await pipeline.active()
+    const known = new Set(kept.map(({ fingerprint }) => fingerprint))
+    return [
+      ...kept,
+      ...waiting.filter((each) => !known.has(each.fingerprint)).map((each) => ({ ...each, inhibitedBy: '' })),
+    ]
+  }
   return {
     routes: [...rules.routes, ...pipeline.routes, ...delivery.routes],
-    ...{ active: pipeline.active, endedSince: pipeline.endedSince },
+    ...{ active, endedSince: pipeline.endedSince },
     async tell(telling) {
       const instead = await pipeline.defaultReceiver()
       const channels = delivery.channelsOf(telling.channels, instead)
@@ -115,11 +123,12 @@ export function createAlerts(parts: AlertsParts, config: AlertsConfig): Alerts {
     },
     async start() {
       await delivery.start()
-      const listening = alertsFromAnnouncements({
+      const heard = alertsFromAnnouncements({
         ...{ bus, clock, log, post: pipeline.post, tellDirectly, verdicts: parts.verdicts },
+        hidersOf: pipeline.hidersOf,
       })
-      stopListening = listening.stop
-      schedule.every('alerts-announced', 2000, listening.turn, { onOneNode: false, firstDelayMs: 1000 })
+      listening = heard
+      schedule.every('alerts-announced', 2000, heard.turn, { onOneNode: false, firstDelayMs: 1000 })
       schedule.every('alerts', 1000, () => pipeline.tick(), { onOneNode: true, firstDelayMs: 100 })
       schedule.every('alerts-reconciled', 15_000, reconciler.turn, { onOneNode: true, firstDelayMs: 2000 })
       schedule.every('alerts-tidy', 600_000, () => pipeline.tidy(), { onOneNode: true, firstDelayMs: 60_000 })
@@ -127,7 +136,7 @@ export function createAlerts(parts: AlertsParts, config: AlertsConfig): Alerts {
     },
     async stop() {
       await rules.stop()
-      stopListening()
+      listening?.stop()
       stopping.abort()
       await schedule.stop()
       await pipeline.stop()

@@ -8,6 +8,8 @@ import { createAnnouncedReconciler } from './reconcile-announced.ts'
 
 type CheckNews = Announcements['check.changed']
 type InstanceNews = Announcements['service.instance.changed']
+type ChannelNews = Announcements['channel.changed']
+type Finding = Announcements['risk.found']
 
 const check = (name: string, to: string, tenantId = ''): CheckNews => ({
   ...{ check: name, from: to, to, message: `${name} is ${to}` },
@@ -17,8 +19,15 @@ const instance = (instanceId: string, to: string): InstanceNews => ({
   ...{ service: 'shop', instanceId, from: to === 'passing' ? 'critical' : 'passing', to, reason: 'silent' },
 })
 
+const channel = (channelId: string, to: ChannelNews['to']): ChannelNews => ({
+  ...{ channelId, name: channelId, type: 'slack', tenantId: '', from: to, to, message: 'said 410' },
+})
+const finding = (findingId: string): Finding => ({
+  ...{ findingId, rule: 'burst', severity: 'high', source: 'hub', tenantId: '*', entity: 'key_1' },
+})
+
 describe.each(engines())('announcements that were lost, on $name', ({ open }) => {
-  let world: { checks: CheckNews[]; instances: InstanceNews[] }
+  let world: { checks: CheckNews[]; instances: InstanceNews[]; channels: ChannelNews[]; findings: Finding[] | null }
   let rig: ReturnType<typeof openRig>
   let reconciler: ReturnType<typeof createAnnouncedReconciler>
   const firing = async () =>
@@ -33,7 +42,11 @@ describe.each(engines())('announcements that were lost, on $name', ({ open }) =>
   function restart(): void {
     reconciler = createAnnouncedReconciler({
       ...{ active: rig.pipeline.active, post: rig.pipeline.post, clock: rig.clock },
-      standings: { checks: async () => world.checks, instances: () => world.instances },
+      channels: async () => world.channels,
+      standings: {
+        ...{ checks: async () => world.checks, instances: () => world.instances },
+        findings: async () => world.findings,
+      },
     })
   }
   const hear = async (alert: ReturnType<typeof toAlertOf>) => {
@@ -42,7 +55,7 @@ describe.each(engines())('announcements that were lost, on $name', ({ open }) =>
   }
 
   beforeEach(async () => {
-    world = { checks: [], instances: [] }
+    world = { checks: [], instances: [], channels: [], findings: [] }
     rig = openRig((await open([alertPipelineMigration])).kysely, { route: shortRoute })
     restart()
   })
@@ -77,6 +90,28 @@ describe.each(engines())('announcements that were lost, on $name', ({ open }) =>
       await turn()
     }
     expect(await firing()).toEqual(['hub: database', 'of another system', 'unsure'])
+  })
+
+  test('a channel that broke and a risk that was found while nobody heard are alerts, and end when they are over', async () => {
+    const names = async () =>
+      (await rig.pipeline.active()).map(({ labels }) => labels.channel_id ?? labels.finding_id).sort()
+    world.channels = [channel('chn_1', 'broken'), channel('chn_2', 'ok'), channel('chn_3', 'unproven')]
+    world.findings = [finding('fnd_1'), finding('fnd_2')]
+    for (let i = 0; i < 5; i++) await turn()
+    expect(await names()).toEqual(['chn_1', 'chn_3', 'fnd_1', 'fnd_2'])
+    expect(rig.heard.filter(({ name }) => name === 'alert.fired')).toHaveLength(4)
+    // Announced in time, it is the same alert.
+    await hear(toAlertOf('channel.changed', channel('chn_1', 'broken'), rig.clock.now()))
+    expect(rig.heard).toHaveLength(4)
+    restart()
+    // Mended, removed, closed; and more findings than anybody lists end nothing.
+    world.channels = [channel('chn_1', 'ok')]
+    world.findings = null
+    for (let i = 0; i < 3; i++) await turn()
+    expect(await names()).toEqual(['fnd_1', 'fnd_2'])
+    world.findings = [finding('fnd_2')]
+    for (let i = 0; i < 3; i++) await turn()
+    expect(await names()).toEqual(['fnd_2'])
   })
 
   test('an announcement that is only late makes nothing: what is found once is not believed', async () => {

@@ -10,6 +10,8 @@ export type AnnouncedStandings = {
   checks(): Promise<readonly Announcements['check.changed'][]>
   /** Every instance of a plugin service; of one that is well, as if it had just recovered. */
   instances(): readonly Announcements['service.instance.changed'][]
+  /** Every finding that is open; null where there are more than anybody lists. */
+  findings(): Promise<readonly Announcements['risk.found'][] | null>
 }
 
 /** What is in no list any more is over after so long: of an instance that was taken away nobody says more. */
@@ -22,6 +24,8 @@ const forgottenMs = 3_600_000
  */
 export function createAnnouncedReconciler(parts: {
   standings: AnnouncedStandings
+  /** How every channel stands. */
+  channels(): Promise<readonly Announcements['channel.changed'][]>
   active(): Promise<readonly Alert[]>
   post(alerts: readonly PostedAlert[]): Promise<void>
   clock: Clock
@@ -32,7 +36,9 @@ export function createAnnouncedReconciler(parts: {
   return {
     async turn(): Promise<void> {
       const now = clock.now()
-      const [firing, checks] = await Promise.all([active(), standings.checks()])
+      const [firing, checks, channels, findings] = await Promise.all([
+        ...([active(), standings.checks(), parts.channels(), standings.findings()] as const),
+      ])
       const found = new Map<string, PostedAlert>()
       const compare = (alerts: readonly PostedAlert[], isOurs: (alert: Alert) => boolean, restMs: number) => {
         const ours = new Map(firing.filter(isOurs).map((alert) => [alert.fingerprint, alert]))
@@ -67,6 +73,18 @@ export function createAnnouncedReconciler(parts: {
         ({ labels }) => labels.alertname === 'ServiceInstanceDown' && labels.source === 'services',
         forgottenMs,
       )
+      compare(
+        channels.flatMap((news) => toAlertOf('channel.changed', news, now) ?? []),
+        ({ labels }) => labels.alertname === 'ChannelBroken' && labels.source === 'channels',
+        0,
+      )
+      if (findings !== null) {
+        compare(
+          findings.flatMap((news) => toAlertOf('risk.found', news, now) ?? []),
+          ({ labels }) => labels.alertname === 'RiskFound' && labels.source === 'risk',
+          0,
+        )
+      }
       const certain = [...found].filter(([key]) => suspects.has(key)).map(([, alert]) => alert)
       if (certain.length > 0) await post(certain)
       suspects = new Set(found.keys())

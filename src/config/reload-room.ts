@@ -18,10 +18,17 @@ import { tryOut } from './try.ts'
 import { createLooker } from './watch.ts'
 import { ConfigError } from './words.ts'
 
+const mostListed = 200
+
 export type ReloadRoom = {
   routes: Route[]
   start(): Promise<void>
   stop(): Promise<void>
+  /** For remedies: what this node runs and ran with, the newest first, and the way back. */
+  settings: {
+    list(): Promise<{ id: string; at: number; by: string; origin: string; isTakenBack: boolean; names: string[] }[]>
+    rollBackTo(id: string): Promise<void>
+  }
   /** Somebody sent SIGHUP. Never rejects: what is wrong is told in the log. */
   onSignal(): Promise<void>
 }
@@ -57,6 +64,18 @@ export function createReloadRoom(parts: {
     routes: configRoutes({ reloading, store, settings, nameOf: parts.nameOf }),
     start: reloading.start,
     stop: reloading.stop,
+    settings: {
+      async list() {
+        const all = await store.list({ limit: mostListed, before: '' })
+        return all
+          .filter(({ node }) => node === reloading.node)
+          .map(({ id, at, author, origin, outcome, diff }) => ({
+            ...{ id, at, by: author.name, origin, isTakenBack: outcome === 'rolled_back' },
+            names: diff.map(({ name }) => name),
+          }))
+      },
+      rollBackTo: reloading.rollbackAudited,
+    },
     async onSignal() {
       try {
         const { revision, waiting } = await reloading.reloadAudited(

@@ -248,6 +248,7 @@ export function createReloading(parts: ReloadParts) {
   }
 
   return {
+    node,
     /** Writes down with what this node has started, where that differs from the last time. */
     async start(): Promise<void> {
       void follow()
@@ -291,6 +292,18 @@ export function createReloading(parts: ReloadParts) {
         const found = await store.find(id)
         if (found === undefined) throw fail('not_found', `There is no revision ${id}`)
         return change(loaded.again(open(found).text), author, 'rollback', true)
+      }),
+
+    /** The same for whoever is no request: it goes into the audit log from here. */
+    rollbackAudited: (id: string): Promise<void> =>
+      inTurn(async () => {
+        const author = { kind: 'hub', id: 'incidents', name: 'incidents' }
+        await audited('config.rollback', id, author, async () => {
+          const found = await store.find(id)
+          if (found === undefined) throw fail('not_found', `There is no revision ${id}`)
+          const { revision } = await change(loaded.again(open(found).text), author, 'rollback', true)
+          return { id: revision?.id ?? '', diff: revision?.diff ?? [] }
+        })
       }),
 
     /** What `text`, or the file as it is, would change; nothing is changed. */

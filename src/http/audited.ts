@@ -95,7 +95,9 @@ export function createAuditor(
     const before = reading && mayRead(reading, principal) ? await readBefore(reading, call, route.path) : null
     const actor = principal === null ? ((await route.actorOf?.(call)) ?? undefined) : undefined
     const told = { action, target, principal, before, requestId, traceId, clientIp, userAgent }
-    const open = await audit.begin(actor === undefined ? told : { ...told, actor })
+    const begun = audit.begin(actor === undefined ? told : { ...told, actor })
+    const open = await (route.runsUnaudited ? begun.catch(() => null) : begun)
+    if (open === null) return route.handle(call)
     let note: AuditNote = {}
     try {
       const result = await route.handle({

@@ -29,6 +29,8 @@ export type Route = {
   limit?: { points: number; seconds: number }
   /** False for what is no GET and changes nothing, or beats every few seconds: it is not written into the audit log. */
   changes?: boolean
+  /** It runs when the audit log cannot be written as well: what it does is written down where it is done, later. */
+  runsUnaudited?: true
   /** How the audit log names it, where path and method say it badly. */
   action?: string
   /**

@@ -164,7 +164,6 @@ export function createAlertIntake(parts: AlertsParts) {
     const labelled = severityOfLabels(alert.labels)
     const blast = background.blasts.get(`${alert.tenantId}/${causeKey}`) ?? null
     const { severity, arithmetic } = propose(labelled, blast, parts.blastMinutes)
-    const { alertname = 'alert' } = alert.labels
     const from = alert.startsAt - config.suspect_minutes * 60_000
     const suspects = rankSuspects(
       background.changes.filter(({ at }) => at >= from),
@@ -173,19 +172,11 @@ export function createAlertIntake(parts: AlertsParts) {
     )
     const opened = await incidents.openIn(trx, hubActor, {
       ...{ tenantId: alert.tenantId, severity, category: categoryOf(alert.labels), origin: 'alerts', cause, causeKey },
-      title: (alert.annotations.summary || alert.annotations.message || `${alertname}: ${causeKey}`).slice(0, 200),
-      description: (alert.annotations.description ?? '').slice(0, 4000),
-      ...{ reporter: `alert ${alertname}`, contact: '', labelled, blast, arithmetic, suspects },
+      ...introduce(alert, causeKey),
+      ...{ labelled, blast, arithmetic, suspects },
       follows: last?.id ?? '',
     })
     return join(trx, opened.id, alert)
-  }
-
-  function raise(incident: Incident, turn: Turn, alert: ToldAlert): void {
-    const labelled = severityOfLabels(alert.labels)
-    if (incident.severityBy !== 'alerts' || alert.inhibitedBy !== '') return
-    if (incident.labelled === null || labelled.severity < incident.labelled.severity) incident.labelled = labelled
-    if (labelled.severity < incident.severity) setSeverity(incident, turn, labelled.severity, labelled.from)
   }
 
   /** Ends alerts; those of which nothing is known, or that have ended, change nothing. Idempotent. */
@@ -267,7 +258,25 @@ export function createAlertIntake(parts: AlertsParts) {
   }
 }
 
-function sayAlert(turn: Turn, alert: ToldAlert): void {
+/** An alert that is graver than what its incident was opened for makes it graver. */
+export function raise(incident: Incident, turn: Turn, alert: ToldAlert): void {
+  const labelled = severityOfLabels(alert.labels)
+  if (incident.severityBy !== 'alerts' || alert.inhibitedBy !== '') return
+  if (incident.labelled === null || labelled.severity < incident.labelled.severity) incident.labelled = labelled
+  if (labelled.severity < incident.severity) setSeverity(incident, turn, labelled.severity, labelled.from)
+}
+
+/** What an incident that an alert opens is called, and by whom. */
+export function introduce({ labels, annotations }: ToldAlert, causeKey: string) {
+  const { alertname = 'alert' } = labels
+  return {
+    title: (annotations.summary || annotations.message || `${alertname}: ${causeKey}`).slice(0, 200),
+    description: (annotations.description ?? '').slice(0, 4000),
+    ...{ reporter: `alert ${alertname}`, contact: '' },
+  }
+}
+
+export function sayAlert(turn: Turn, alert: ToldAlert): void {
   const { alertname = 'alert', severity = '' } = alert.labels
   turn.say(
     alert.inhibitedBy === '' ? 'alert' : 'alert_explained',

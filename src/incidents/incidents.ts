@@ -6,7 +6,7 @@ import { composePage, type MessageParts } from './escalation/messages.ts'
 import { type Declaration, declare, type LifeRules, type NewPage, type Turn } from './life.ts'
 import type { Actor, Incident } from './schema.ts'
 import { hubActor } from './schema.ts'
-import type { IncidentsStore, Line } from './store.ts'
+import type { IncidentsStore, Line, Saving } from './store.ts'
 import { nextMoment, settle } from './timers.ts'
 
 type Trx = Parameters<Parameters<IncidentsStore['transaction']>[0]>[0]
@@ -52,10 +52,12 @@ export function createIncidents({ store, rules, message, bus, clock }: Incidents
     bus.announce('incident.changed', { id, state, severity, tenantId, title })
   }
 
+  const newId = async (trx: Trx, day: string) =>
+    `ALT-${day}-${String(await store.nextNumber(trx, day)).padStart(3, '0')}`
+
   async function openIn(trx: Trx, actor: Actor, make: Omit<Declaration, 'id' | 'declaredAt'>): Promise<Incident> {
     const { turn, end } = begin(actor)
-    const day = message.zone.wallOf(turn.now).date
-    const id = `ALT-${day}-${String(await store.nextNumber(trx, day)).padStart(3, '0')}`
+    const id = await newId(trx, message.zone.wallOf(turn.now).date)
     const saving = end(declare({ ...make, id, declaredAt: turn.now }, turn))
     await store.insert(trx, saving)
     return saving.incident
@@ -72,6 +74,17 @@ export function createIncidents({ store, rules, message, bus, clock }: Incidents
   }
 
   return {
+    /** A change of one that is in no store yet: `end` settles it and returns what would be stored. */
+    begin,
+    /** Stores one that was kept elsewhere, with all that happened to it, under an id of its day; tells nobody. */
+    async adoptIn(trx: Trx, { incident, lines, pages, dueAt }: Saving): Promise<Incident> {
+      const day = message.zone.wallOf(incident.declaredAt).date
+      const id = await newId(trx, day)
+      const moved = { ...incident, id }
+      const own = pages.map((page) => ({ ...page, incidentId: id, id: page.id.replace(incident.id, id) }))
+      await store.insert(trx, { incident: moved, lines, pages: own, dueAt })
+      return moved
+    },
     /** For whoever has a transaction open already; tells nobody. */
     openIn,
     changeIn,

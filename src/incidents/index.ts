@@ -28,6 +28,7 @@ import { createRemedyStore } from './remedies/store.ts'
 import { createReports } from './report/reports.ts'
 import { incidentRoutes } from './routes.ts'
 import type { Change, ToldAlert } from './schema.ts'
+import { createStandby } from './standby.ts'
 import { createIncidentsStore } from './store.ts'
 import type { IncidentsTables } from './tables.ts'
 import { createTimelineChain } from './timeline/chain.ts'
@@ -64,6 +65,8 @@ export type IncidentsRoomParts = AlertSource & {
   /** What people are called; those that are gone are left out. */
   namesOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   tenantIdOf(written: string): Promise<string | null>
+  /** The file that keeps what begins while the store is away. */
+  heldPath: string
   /** What actions pull. */
   levers: ActionLevers
   /** Where people reach the hub; '' when it does not know. */
@@ -102,6 +105,9 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
     ...{ store, incidents, tell: parts.tell, links, publicUrl: parts.publicUrl, clock, log, metrics },
     ...{ linkMs: config.link_hours * 3_600_000, language: config.language },
   })
+  const standby = createStandby({
+    ...{ incidents, store, delivery, config, blastMinutes, path: parts.heldPath, clock, log },
+  })
   const reports = createReports({ store, chain, calendars, zone, clock, config })
   const remedies = createRemedies({
     ...{ remedyStore: createRemedyStore(parts.db), store, incidents, levers: parts.levers, secrets, clock, log },
@@ -117,6 +123,8 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
   metrics.beforeRender(() => standing.replace('incidents', counts))
 
   async function look(signal?: AbortSignal): Promise<void> {
+    // What began while the store was away comes before all that would open it anew.
+    await standby.adopt()
     // Timers first: what is due does not wait for whoever keeps the alerts.
     await incidents.settleDue(signal)
     await remedies.settleDue(signal)
@@ -148,19 +156,24 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
       const end = heard.findIndex((each) => each.name !== name)
       const alerts = heard.slice(0, end === -1 ? undefined : end).map(({ alert }) => alert)
       heard = heard.slice(alerts.length)
-      await (name === 'alert.fired' ? intake.began(alerts) : intake.ended(alerts)).catch((error: unknown) =>
-        log.warn('Alerts that were heard of are taken up at the next comparison', { error, count: alerts.length }),
-      )
+      const take = name === 'alert.fired' ? intake.began : intake.ended
+      await standby
+        .adopt()
+        .then(() => take(alerts))
+        .catch((error: unknown) =>
+          log.warn('Alerts that were heard of are taken up at the next comparison', { error, count: alerts.length }),
+        )
     }
   }
 
   return {
     routes: incidentRoutes({
-      ...{ incidents, store, remedies, reports, onCall, links, calendars, zone, clock, chain },
+      ...{ incidents, store, remedies, reports, onCall, links, standby, calendars, zone, clock, chain },
       ...{ namesOf: parts.namesOf, tenantIdOf: parts.tenantIdOf },
     }),
     async tick(signal) {
       await hearing
+      await standby.turn()
       await look(signal)
       await delivery.deliver(signal)
     },
@@ -170,11 +183,17 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
       offs.push(
         bus.on('alert.fired', (alert) => hear('alert.fired', alert)),
         bus.on('alert.resolved', (alert) => hear('alert.resolved', alert)),
+        bus.on('alert.unrecorded', (alert) => {
+          // What it writes down first is on the disk; it rejects never.
+          void (alert.endsAt === null ? standby.began([alert]) : standby.ended([alert]))
+        }),
       )
       schedule.every('incidents', config.reconcile_seconds * 1000, look, { onOneNode: true, firstDelayMs: 1000 })
       schedule.every('incident-pages', pageEveryMs, async (signal) => void (await delivery.deliver(signal)), {
         ...{ onOneNode: true, firstDelayMs: 1500 },
       })
+      // Each node keeps its own: of what it heard itself.
+      schedule.every('incidents-held', 1000, () => standby.turn(), { onOneNode: false, firstDelayMs: 500 })
       const forget = async () => {
         while ((await store.deleteOld(clock.now() - config.retention_days * 86_400_000, 200)) === 200);
       }

@@ -22,6 +22,7 @@ import { type Actor, categories, type Incident, severities, states } from './sch
 import { detailReply, incidentReply, iso, lineReply, recoveryReply, showAlert, showIncident, showLine } from './show.ts'
 import { slaRoutes } from './sla/routes.ts'
 import type { Calendars } from './sla/targets.ts'
+import type { Standby } from './standby.ts'
 import type { IncidentsStore } from './store.ts'
 import { type TimelineChain, verifyTimeline } from './timeline/chain.ts'
 import { readWhole } from './timeline/read.ts'
@@ -39,6 +40,7 @@ export type IncidentRouteParts = {
   reports: Reports
   onCall: OnCallSettings
   links: AckLinks
+  standby: Standby
   chain: TimelineChain
   calendars: Calendars
   zone: Zone

@@ -431,6 +431,23 @@ export function createIncidentsStore(db: Kysely<IncidentsTables>, chain: Timelin
         .limit(100)
         .execute(),
 
+    /** Under what id one that was kept outside the store is in it; undefined where it is not. */
+    async adoptedAs(trx: Kysely<IncidentsTables>, heldId: string): Promise<string | undefined> {
+      const row = await trx
+        .selectFrom('incident_marks')
+        .select('name')
+        .where('kind', '=', 'adopted')
+        .where('name', '>=', `${heldId}=`)
+        .where('name', '<', `${heldId}>`)
+        .executeTakeFirst()
+      return row?.name.slice(heldId.length + 1)
+    },
+    markAdopted: (trx: Trx, heldId: string, id: string, at: number) =>
+      trx
+        .insertInto('incident_marks')
+        .values({ kind: 'adopted', name: `${heldId}=${id}`, at })
+        .execute(),
+
     revision: () => readRevision(db, 'on_call'),
     readSettings: (kind: 'schedule' | 'policy') =>
       db.selectFrom('on_call_settings').selectAll().where('kind', '=', kind).orderBy('name').limit(1000).execute(),

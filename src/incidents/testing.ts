@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Kysely } from 'kysely'
 import type { Route, RouteCall } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -65,7 +67,8 @@ export function createAlertWorld(clock: Clock) {
 
 const noLevers: ActionLevers = {
   ...{ provider: async () => null, key: async () => null, collectors: () => [] },
-  ...{ setProviderEnabled: refuse, changeKey: refuse, restartCollector: refuse },
+  ...{ setProviderEnabled: refuse, changeKey: refuse, restartCollector: refuse, rollSettingsBackTo: refuse },
+  settings: async () => [],
 }
 function refuse(): Promise<never> {
   return Promise.reject(new Error('this test has no levers'))
@@ -82,6 +85,8 @@ export async function openNode(
     settings?: Record<string, unknown>
     parts?: Partial<IncidentsRoomParts>
     tell?: IncidentsRoomParts['tell']
+    /** What another node kept while the store was away is this one's, as after a restart. */
+    heldPath?: string
   } = {},
 ) {
   const bus = createMemoryBus({ log: quiet })
@@ -101,6 +106,7 @@ export async function openNode(
       namesOf: async (ids) => new Map(ids.map((id) => [id, `name of ${id}`])),
       tenantIdOf: async (written) => written,
       levers: noLevers,
+      heldPath: options.heldPath ?? join(tmpdir(), `gatehouse-held-${randomBytes(6).toString('hex')}.json`),
       ...{ publicUrl: 'https://hub.example', version: '1.0.0', ...options.parts },
       ...(options.tell && { tell: options.tell }),
     },

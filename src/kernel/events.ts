@@ -109,6 +109,11 @@ export type Announcements = {
   'alert.fired': AlertTold
   /** It ended: it was seen to be over. Nobody says this of missing data. */
   'alert.resolved': AlertTold
+  /**
+   * The same of one that cannot be written down, because the store is away: whoever needs to know cannot wait. It is said
+   * again as `alert.fired` when the store is back.
+   */
+  'alert.unrecorded': AlertTold
   /** An incident was opened or changed. */
   'incident.changed': { id: string; state: string; severity: string; tenantId: string; title: string }
   /** A backup was taken and read back, verified, or restored in a drill that passed; `kind` says which. */

@@ -21,7 +21,7 @@ import { riskRoutes } from './routes.ts'
 import type { RiskRow, WatchedBudget } from './schema.ts'
 import { type RiskSettings, readSettings, type SettingsChange } from './settings.ts'
 import { createRiskStore, type RiskTables } from './store.ts'
-import { createWatch } from './watch.ts'
+import { createWatch, told } from './watch.ts'
 
 export type { RiskRow, WatchedBudget } from './schema.ts'
 export type { RiskTables } from './store.ts'
@@ -30,6 +30,8 @@ export type Risk = Omit<InForce, 'refresh'> & {
   routes: Route[]
   /** Calls of foreign sources, each once; resolves when they are judged. */
   observe(rows: readonly RiskRow[]): Promise<void>
+  /** Every finding that is open, as the announcement that would say so; null where there are too many to list. */
+  standings(): Promise<ReturnType<typeof told>[] | null>
 }
 
 export type RiskParts = {
@@ -45,6 +47,8 @@ export type RiskParts = {
   log: Log
   metrics: Metrics
 }
+
+const mostStandings = 5000
 
 export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
   const { bus, clock, leases, metrics } = parts
@@ -92,6 +96,10 @@ export function createRisk(parts: RiskParts, config: RiskConfig): Risk {
     }),
     observe: watch.observe,
     ...{ throttleOf: inForce.throttleOf, modelFor: inForce.modelFor },
+    async standings() {
+      const open = await store.openFindings(mostStandings)
+      return open.length < mostStandings ? open.map(told) : null
+    },
     async start() {
       await Promise.all([snapshot.ready(), inForce.start()])
       schedule.every('risk-watch', config.interval_seconds * 1000, turn, { onOneNode: true, firstDelayMs: 1000 })

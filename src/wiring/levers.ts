@@ -1,3 +1,4 @@
+import type { ReloadRoom } from '../config/reload-room.ts'
 import type { Gateway } from '../gateway/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { ActionLevers } from '../incidents/index.ts'
@@ -37,10 +38,13 @@ export function createActionLevers(
   gateway: Pick<Gateway, 'findProvider' | 'setProviderEnabled'>,
   keys: Identity['keys'],
   collectors: Telemetry['collectors'],
+  settings: () => ReloadRoom['settings'],
 ): ActionLevers {
   return {
     ...{ provider: gateway.findProvider, setProviderEnabled: gateway.setProviderEnabled },
     ...{ collectors: collectors.names, restartCollector: collectors.restart },
+    settings: () => settings().list(),
+    rollSettingsBackTo: (id) => settings().rollBackTo(id),
     key: (scope, id) =>
       keys.get(scope, id).catch((error: unknown) => {
         if (error instanceof HubError && error.code === 'not_found') return null

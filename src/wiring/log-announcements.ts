@@ -75,6 +75,11 @@ export function logAnnouncements(bus: Bus, log: Log): void {
   bus.on('alert.fired', ({ fingerprint, labels }) =>
     log[labels.severity === 'info' ? 'info' : 'warn'](`The alert ${labels.alertname} fires: ${fingerprint}`),
   )
+  bus.on('alert.unrecorded', ({ fingerprint, labels, endsAt }) =>
+    log.warn(
+      `The store is away, and the alert ${labels.alertname} ${endsAt === null ? 'fires' : 'is over'}: ${fingerprint}`,
+    ),
+  )
   bus.on('alert.resolved', ({ fingerprint, labels }) =>
     log.info(`The alert ${labels.alertname} is over: ${fingerprint}`),
   )

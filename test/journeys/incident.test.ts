@@ -52,10 +52,10 @@ beforeEach(async () => {
       'database.url': store.url,
       'server.public_url': publicUrl,
       'alerts.route': {
-        ...{ receiver: 'default', group_by: ['...'], group_wait: '2s', group_interval: '2s', repeat_interval: '4h' },
+        ...{ receiver: 'default', group_by: ['...'], group_wait: '6s', group_interval: '2s', repeat_interval: '4h' },
       },
       'incidents.urgent_channels': ['pager'],
-      'incidents.page_wait_seconds': 5,
+      'incidents.page_wait_seconds': 12,
       ...{ 'incidents.reconcile_seconds': 1, 'incidents.quiet_minutes': 0.02 },
     },
   })
@@ -73,8 +73,13 @@ async function makeChannel(name: string): Promise<string> {
   return (await hub.admin('POST', '/api/channels', { name, type: 'webhook', language: 'en', parameters })).id
 }
 
-const at = (path: string) => received.filter((each) => each.path === path)
-const incidents = async () => (await hub.admin('GET', '/api/incidents')).data
+/** A machine with too much to do says so of itself, in alerts and incidents that are not meant here. */
+const isOurs = (text: string) => !/event_loop|hub: workers|hub: disk/.test(text)
+const at = (path: string) => received.filter((each) => each.path === path && isOurs(each.raw))
+const incidents = async () =>
+  (await hub.admin('GET', '/api/incidents')).data.filter(({ title }: { title: string }) => isOurs(title))
+/** Some seconds where there is time; on a machine with twenty times as much to do as it can, as long as it takes. */
+const patient = { limitMs: 90_000 }
 const quick = { interval_seconds: 5, retry_interval_seconds: 1, failures: 1, successes: 1, timeout_seconds: 2 }
 
 describe('from a symptom to a closed incident', () => {
@@ -92,16 +97,16 @@ describe('from a symptom to a closed incident', () => {
       (await hub.admin('GET', '/api/checks?limit=200')).data.filter(
         ({ name, state }: { name: string; state: string }) => name.startsWith('orders') && state === 'up',
       ).length === 2
-    await until('both are up', isUp)
+    await until('both are up', isUp, patient)
 
     await watched.stop()
-    await until('somebody is told', () => at('/chat').length > 0)
-    await until('somebody is paged', () => at('/pager').length > 0)
+    await until('somebody is told', () => at('/chat').length > 0, patient)
+    await until('somebody is paged', () => at('/pager').length > 0, patient)
     const [message] = at('/chat')
     expect(message!.body).toMatchObject({ status: 'firing', notification_reason: 'first notification' })
     expect(message!.body.alerts.map(({ labels }) => labels.check)).toEqual(['orders database'])
     expect(message!.body.hidden.map(({ labels }) => labels.check)).toEqual(['orders shop'])
-    for (const { headers, raw } of received) {
+    for (const { headers, raw } of received.filter((each) => isOurs(each.raw))) {
       const signed = createHmac('sha256', secret).update(`${headers['x-hub-timestamp']}.${raw}`).digest('hex')
       expect(headers['x-hub-signature']).toBe(`v1=${signed}`)
     }
@@ -109,7 +114,7 @@ describe('from a symptom to a closed incident', () => {
     const [opened] = await incidents()
     expect((await incidents()).map(({ title }: { title: string }) => title)).toHaveLength(1)
     expect(opened).toMatchObject({ severity: 'P1', state: 'open', origin: 'alerts' })
-    expect(opened.id).toMatch(/^ALT-\d{4}-\d{2}-\d{2}-001$/)
+    expect(opened.id).toMatch(/^ALT-\d{4}-\d{2}-\d{2}-\d{3}$/)
     const [page] = at('/pager')
     expect(page!.body.alerts[0]!.labels.alertname).toContain(`[P1] ${opened.id}`)
     expect(page!.body.alerts[0]!.annotations.description).toContain('orders shop')
@@ -130,9 +135,9 @@ describe('from a symptom to a closed incident', () => {
     expect((await incidents())[0]).toMatchObject({ id: opened.id, state: 'acknowledged' })
 
     await watched.start()
-    await until('the end is told', () => at('/chat').some(({ body }) => body.status === 'resolved'))
-    await until('the incident is resolved', async () => (await incidents())[0].state === 'resolved')
-    await until('whoever was paged is told of the end', () => at('/pager').length === 2)
+    await until('the end is told', () => at('/chat').some(({ body }) => body.status === 'resolved'), patient)
+    await until('the incident is resolved', async () => (await incidents())[0].state === 'resolved', patient)
+    await until('whoever was paged is told of the end', () => at('/pager').length === 2, patient)
     // Of each side one beginning and one end, and nothing of the child.
     expect(at('/chat').map(({ body }) => body.status)).toEqual(['firing', 'resolved'])
     expect(at('/chat').flatMap(({ body }) => body.alerts.map(({ labels }) => labels.check))).toEqual([
@@ -172,5 +177,5 @@ describe('from a symptom to a closed incident', () => {
     const child = message!.body.hidden[0]!.fingerprint
     const held = (await hub.admin('GET', `/api/deliveries?alert=${child}&state=suppressed`)).data
     expect(held.at(-1)).toMatchObject({ suppressed_by: 'inhibition', suppressed_by_id: fingerprint })
-  }, 120_000)
+  }, 400_000)
 })

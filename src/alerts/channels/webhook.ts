@@ -58,6 +58,7 @@ export const webhook = defineChannel({
   }),
   secrets: ['url', 'secret', 'headers'],
   medium: 'program',
+  knowsRepeats: ({ knows_repeats }) => knows_repeats,
   rates: [{ messages: 50, perMs: 1000 }],
   addresses: ({ url }) => [url],
   write(message, { max_alerts, max_bytes }) {

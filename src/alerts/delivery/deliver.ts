@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Upstreams } from '../../platform/fetch.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Mailer } from '../../platform/mail.ts'
 import type { Metrics } from '../../platform/metrics.ts'
-import type { Notification } from '../alert.ts'
+import { directKeyOf, type Notification } from '../alert.ts'
 import { failed, type Message, type Outcome, type Written } from '../channels/channel.ts'
 import { createAttempt } from './attempt.ts'
 import { createDoubts, type Doubts } from './doubt.ts'
@@ -74,6 +75,7 @@ export function createDeliver(own: {
   const throttles = new Map<string, Promise<Throttle>>()
   const ready = new Map<string, Throttle>()
   const underWay = new Map<string, Promise<Decided>>()
+  const direct = new LRUCache<string, true>({ max: 5000 })
   const deliveries = metrics.counter(
     'gatehouse_alerts_deliveries_total',
     'Messages by kind of channel and how they ended.',
@@ -253,8 +255,17 @@ export function createDeliver(own: {
     if (!isOver) {
       const by = heldBackBy(target, channel, { severity, isOver, wasTold: false, at: clock.now() })
       if (by === '') {
+        if (wasToldDirectly(channel.id, notification)) {
+          await hold('told_directly', channel, notification)
+          return 'delivered'
+        }
         const incidentId = await pagedBy(channel.id, notification)
-        if (incidentId === '') return withFallback(channel, notification, options)
+        if (incidentId === '') {
+          const decided = await withFallback(channel, notification, options)
+          if (decided === 'delivered' && notification.groupKey.startsWith('direct:'))
+            direct.set(`${channel.id} ${notification.groupKey}`, true)
+          return decided
+        }
         await hold('incident', channel, notification, incidentId)
         return 'delivered'
       }
@@ -278,6 +289,13 @@ export function createDeliver(own: {
       }),
     )
     return results.includes('delivered') ? 'delivered' : 'failed'
+  }
+
+  /** Whether this channel heard of every alert of the message while the store was away; it hears of their ends so as well. */
+  function wasToldDirectly(channelId: string, { reason, alerts, truncated, groupKey }: Notification): boolean {
+    if ((reason !== 'first' && reason !== 'new_alerts') || truncated > 0 || groupKey.startsWith('direct:')) return false
+    const firing = alerts.filter(({ endsAt }) => endsAt === null)
+    return firing.length > 0 && firing.every((alert) => direct.has(`${channelId} ${directKeyOf(alert)}`))
   }
 
   /** The incident whose page this channel had about every alert of the message since it began; '' where there is none. */

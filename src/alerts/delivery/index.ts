@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Route } from '../../http/route.ts'
 import { type Clock, systemClock, waitAtMost } from '../../kernel/clock.ts'
+import type { Announcements } from '../../kernel/events.ts'
 import { createId } from '../../kernel/ids.ts'
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Upstreams } from '../../platform/fetch.ts'
@@ -22,10 +23,10 @@ import { type Configure, createConfigure } from './configure.ts'
 import { createDeliver, type Decided } from './deliver.ts'
 import { createLedger, type Suppression } from './ledger.ts'
 import { makeTest, proveChannels, testChannel } from './proof.ts'
-import { toChannel, toReceiver } from './records.ts'
+import { toChannel, toReceiver, toStanding } from './records.ts'
 import { deliveryRoutes } from './routes.ts'
 import type { ConfiguredChannel, Receiver, Severity } from './schema.ts'
-import { createStandings } from './standings.ts'
+import { createStandings, nameOf } from './standings.ts'
 import { createDeliveryStore, type DeliveryTables } from './store.ts'
 
 export type { Decided } from './deliver.ts'
@@ -92,6 +93,8 @@ export type Delivery = {
   /** Writes down what was not said, and what held it back. Never rejects. */
   suppressed(found: Suppression | readonly Suppression[]): Promise<void>
   receivers(): Promise<readonly Pick<Receiver, 'name' | 'tenantId'>[]>
+  /** How each channel stands, as the announcement that would say so. */
+  standings(): Promise<Announcements['channel.changed'][]>
   /** Which of these channels of the hub there are, by id or name; where there is none, those of its receiver `instead`. */
   channelsOf(written: readonly string[], instead: string): string[]
   start(): Promise<void>
@@ -273,6 +276,23 @@ export function createDelivery(parts: DeliveryParts, config: DeliveryConfig): De
     suppressed: (found) => ledger.suppress((Array.isArray(found) ? found : [found]) as readonly Suppression[]),
     async receivers() {
       return snapshot.get().receivers.map(({ name, tenantId }) => ({ name, tenantId }))
+    },
+    async standings() {
+      const kept = await store.standings()
+      // A channel whose secrets cannot be opened is none that could tell: it stands as it stood.
+      return (await store.loadChannels()).map(({ id, name, type, tenant_id: tenantId }) => {
+        const standing = toStanding(kept.get(id))
+        const to = nameOf(standing)
+        return {
+          channelId: id,
+          name,
+          type,
+          tenantId,
+          from: to,
+          to,
+          message: standing.lastMessage || standing.proofError,
+        }
+      })
     },
     channelsOf(written, instead) {
       const held = [...snapshot.get().channels.values()]

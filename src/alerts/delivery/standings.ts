@@ -86,7 +86,7 @@ export function createStandings(own: {
   }
 }
 
-function nameOf({ brokenSince, proofError }: Standing): 'ok' | 'broken' | 'unproven' {
+export function nameOf({ brokenSince, proofError }: Standing): 'ok' | 'broken' | 'unproven' {
   return brokenSince > 0 ? 'broken' : proofError === '' ? 'ok' : 'unproven'
 }
 

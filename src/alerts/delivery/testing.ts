@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { KyselyPlugin } from 'kysely'
 import { onTestFinished } from 'vitest'
 import { createManualClock } from '../../kernel/clock.ts'
 import type { Announcements } from '../../kernel/events.ts'
@@ -89,7 +90,20 @@ export async function openNode(
   const way = options.wrapWay?.(counted) ?? counted
   const told: Announcements['channel.changed'][] = []
   bus.on('channel.changed', (news) => void told.push(news))
-  const db = options.wrapStore?.(database.kysely) ?? database.kysely
+  // Statements under way: the clock must not run ahead of a store that is slow today.
+  const asked = new Set<object>()
+  const watching: KyselyPlugin = {
+    transformQuery({ node, queryId }) {
+      asked.add(queryId)
+      return node
+    },
+    async transformResult({ result, queryId }) {
+      asked.delete(queryId)
+      return result
+    },
+  }
+  const watched = database.kysely.withPlugin(watching)
+  const db = options.wrapStore?.(watched) ?? watched
   const delivery = createDelivery(
     {
       ...{ db, secrets, bus, clock, log: silentLog, metrics, ways: { hub: way, tenant: way }, random: () => 1 },
@@ -109,10 +123,16 @@ export async function openNode(
   const { configure } = delivery
 
   const settle = () => new Promise((resolve) => setTimeout(resolve, 2))
+  async function quiet(): Promise<void> {
+    while (asking > 0) await settle()
+    await settle()
+    for (let i = 0; asked.size > 0 && i < 500; i++) await settle()
+    // What failed has no result.
+    asked.clear()
+  }
   async function pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 500) {
-      while (asking > 0) await settle()
-      await settle()
+      await quiet()
       await clock.advance(Math.min(500, left))
     }
     await settle()
@@ -121,17 +141,16 @@ export async function openNode(
   /** Lets time go by until it is decided, or `mostMs` of it are over. */
   async function drive<T>(work: Promise<T>, mostMs = 3_600_000): Promise<T> {
     let isDone = false
-    const watched = work.finally(() => {
+    const ending = work.finally(() => {
       isDone = true
     })
-    watched.catch(() => {})
+    ending.catch(() => {})
     for (let spent = 0; !isDone && spent < mostMs; spent += 500) {
-      while (asking > 0) await settle()
-      await settle()
+      await quiet()
       if (!isDone) await clock.advance(500)
     }
     if (!isDone) throw new Error(`not decided after ${mostMs} ms`)
-    return watched
+    return ending
   }
 
   const channel = async (type: string, url: string, wish: object = {}) => {

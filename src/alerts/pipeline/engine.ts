@@ -6,7 +6,7 @@ import { afterTelling } from './decide.ts'
 import { createDeliveries } from './deliveries.ts'
 import { fromGroupRow, type Group, nextFlush, type Plan, planGroup, type Suppression, toGroupRow } from './groups.ts'
 import { type Change, type Digest, forgetIfAlone, leave, noChange, routeAll, type State } from './held.ts'
-import { createInhibitor, type Inhibitable } from './inhibition.ts'
+import { createInhibitor, toInhibitable } from './inhibition.ts'
 import { type Active, never, type Posted, toAlert } from './merge.ts'
 import type { PipelineMetrics } from './metrics.ts'
 import { describeGroup, fromNoticeRow, type Notice, toNoticeRow } from './notices.ts'
@@ -134,19 +134,11 @@ export function createEngine(parts: EngineParts, settings: EngineSettings) {
     lookedAt = now
   }
 
-  function inhibitable(active: Active, now: number): Inhibitable {
-    const { fingerprint, labels, tenantId, annotations } = active
-    const said = (annotations.depends_on ?? '').split(',').flatMap((name) => {
-      const of = name.trim()
-      return of === '' ? [] : [of.startsWith('check:') ? of : `check:${of}`]
-    })
-    const dependsOn = [...said, ...parts.dependenciesOf(labels)]
-    return { fingerprint, labels, tenantId, isFiring: active.endsAt > now, dependsOn }
-  }
-
   /** Who hides whom now; read anew when something changed. Returns the alerts whose hider is another than before. */
   function inhibit(at: State, now: number): Active[] {
-    const all = [...at.actives.values()].map((active) => inhibitable(active, now))
+    const all = [...at.actives.values()].map((active) =>
+      toInhibitable(active, active.endsAt > now, parts.dependenciesOf(active.labels)),
+    )
     const hiderOf = createInhibitor(at.routing.inhibitions, all)
     const changed: Active[] = []
     for (const target of all) {

@@ -66,7 +66,7 @@ function join(at: State, group: Group, fingerprint: string, isRouted: boolean): 
 }
 
 /** Puts an alert into its groups; returns those that are new or whose timer moved. */
-export function route(at: State, active: Active, now: number): Group[] {
+export function route(at: State, active: Active, now: number, isLate = false): Group[] {
   const changed: Group[] = []
   for (const { node } of at.routing.find(active.labels)) {
     const labels = groupLabelsOf(node, active.labels, active.tenantId)
@@ -87,7 +87,7 @@ export function route(at: State, active: Active, now: number): Group[] {
     if (group.node === null) group.node = node
     join(at, group, active.fingerprint, true)
     // It waited long enough elsewhere.
-    if (!group.hasFlushed && active.startsAt + node.waitMs < now && group.flushAt > now) {
+    if (!isLate && !group.hasFlushed && active.startsAt + node.waitMs < now && group.flushAt > now) {
       group.flushAt = now
       if (!changed.includes(group)) changed.push(group)
     }

@@ -17,6 +17,7 @@ import type { PipelineConfig } from './config.ts'
 import { createEngine, type EngineParts } from './engine.ts'
 import { hookRoutes } from './hook-routes.ts'
 import { createHooks } from './hooks.ts'
+import { compileInhibitions, createInhibitor, toInhibitable } from './inhibition.ts'
 import { toAlert } from './merge.ts'
 import { createPipelineMetrics } from './metrics.ts'
 import { createPosts } from './posts.ts'
@@ -58,6 +59,8 @@ export type Pipeline = {
   defaultReceiver(): Promise<string>
   /** Who is to be told of these labels by the routing as it was last read: for when the store is away. */
   receiversOf(labels: Readonly<Record<string, string>>): string[]
+  /** Which of these hides which, by the routing as it was last read: the fingerprint of its hider by that of each hidden. */
+  hidersOf(alerts: readonly Alert[]): ReadonlyMap<string, string>
   /** One turn of the node that holds the lease. */
   tick(): Promise<void>
   /** Resolves when no delivery is under way. */
@@ -139,6 +142,16 @@ export function createPipeline(parts: PipelineParts, config: PipelineConfig): Pi
       return (await store.endedSince(sinceMs, mostEnded)).map((row) => toAlert(toActive(row), row.seen_at))
     },
     receiversOf: (labels) => [...new Set((lastRouting?.find(labels) ?? []).map(({ node }) => node.receiver))],
+    hidersOf(alerts) {
+      const all = alerts.map((alert) => toInhibitable(alert, true, parts.dependenciesOf(alert.labels)))
+      const hiderOf = createInhibitor(lastRouting?.inhibitions ?? compileInhibitions([]), all)
+      const found = new Map<string, string>()
+      for (const each of all) {
+        const hider = hiderOf(each)
+        if (hider !== null) found.set(each.fingerprint, hider.by)
+      }
+      return found
+    },
     defaultReceiver: async () => (await routing.compiled()).root.receiver,
     async tick() {
       tickedAt = clock.monotonic()

@@ -90,6 +90,26 @@ export type Inhibitable = {
   dependsOn: readonly string[]
 }
 
+/** An alert as it hides and is hidden: what it says itself that it depends on, and what others know of that. */
+export function toInhibitable(
+  {
+    fingerprint,
+    labels,
+    tenantId,
+    annotations,
+  }: Omit<Inhibitable, 'isFiring' | 'dependsOn'> & {
+    annotations: Readonly<Record<string, string>>
+  },
+  isFiring: boolean,
+  known: readonly string[],
+): Inhibitable {
+  const said = (annotations.depends_on ?? '').split(',').flatMap((name) => {
+    const of = name.trim()
+    return of === '' ? [] : [of.startsWith('check:') ? of : `check:${of}`]
+  })
+  return { fingerprint, labels, tenantId, isFiring, dependsOn: [...said, ...known] }
+}
+
 /** Which things of the graph an alert says are down: `check:…`, `service:…`, `provider:…`. */
 function nodesOf({ alertname, check, check_id, service, provider }: Readonly<Record<string, string>>): string[] {
   if (alertname === 'CheckDown') return [check, check_id].flatMap((name) => (name ? [`check:${name}`] : []))

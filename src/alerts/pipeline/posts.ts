@@ -79,7 +79,8 @@ function inboxId(at: number, number: number): string {
   return `${String(at).padStart(16, '0')}-${String(number).padStart(12, '0')}-${randomBytes(6).toString('hex')}`
 }
 
-function readPosted(alert: PostedAlert): Omit<Posted, 'isGuess' | 'postedAt'> | string {
+/** As it is kept, with its identity; what is wrong with it where it cannot be. */
+export function readPosted(alert: PostedAlert): Omit<Posted, 'isGuess' | 'postedAt'> | string {
   const { tenantId, startsAt, endsAt, expiresAt } = alert
   const labels: Record<string, string> = {}
   for (const [name, value] of Object.entries(alert.labels)) {
@@ -106,6 +107,7 @@ function readPosted(alert: PostedAlert): Omit<Posted, 'isGuess' | 'postedAt'> | 
   return {
     ...{ fingerprint: fingerprintOf(labels), labels, annotations, tenantId, startsAt, endsAt, expiresAt },
     generatorUrl: clean(alert.generatorUrl.slice(0, 4096)),
+    ...(alert.isLate ? { isLate: true } : {}),
   }
 }
 

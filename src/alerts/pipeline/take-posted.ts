@@ -17,7 +17,7 @@ export function takePosted(at: State, posted: Posted, now: number, change: Chang
     change.gone.delete(next.fingerprint)
     change.actives.add(next)
     change.news.push({ name: 'alert.fired', alert: next })
-    for (const group of route(at, next, now)) change.groups.add(group)
+    for (const group of route(at, next, now, posted.isLate)) change.groups.add(group)
     return
   }
   const merged = mergeAlerts(before, next, now)

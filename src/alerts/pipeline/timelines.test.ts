@@ -96,6 +96,30 @@ describe.each(engines())("Alertmanager's acceptance scenarios on $name", ({ open
     expect(rig.lines()).toEqual(['31s a first firing X'])
   })
 
+  test('a receiver whose messages all hang holds up no other: one that never answered had filled every place', async () => {
+    const routes = ['a', 'b'].map((receiver) => ({ receiver, matchers: [`to="${receiver}"`] }))
+    const rig = await start({ route: { ...shortRoute, group_by: ['...'], group_interval: '1h', routes } })
+    rig.answers.next = ({ receiver }) => (receiver === 'a' ? new Promise(() => {}) : 'delivered')
+    const post = (to: string, count: number) =>
+      rig.pipeline.post(
+        Array.from({ length: count }, (_, i) => ({
+          ...{ labels: { alertname: 'X', to, i: String(i) }, annotations: {}, generatorUrl: '', tenantId: '' },
+          ...{ startsAt: rig.clock.now(), endsAt: null, expiresAt: null },
+        })),
+      )
+    await post('a', 100)
+    for (let i = 0; i < 4; i++) {
+      await rig.clock.leap(1000)
+      await rig.pipeline.tick()
+    }
+    await post('b', 3)
+    for (let i = 0; i < 4; i++) {
+      await rig.clock.leap(1000)
+      await rig.pipeline.tick()
+    }
+    await expect.poll(() => rig.told.map(({ receiver }) => receiver)).toEqual(['b', 'b', 'b'])
+  })
+
   test('merging: what is said again is one alert with the earliest start and the newest words', async () => {
     const rig = await start()
     await rig.fire(x, { annotations: { summary: 'old' }, expiresInMs: hour })

@@ -49,6 +49,8 @@ type Entry = {
   /** On the monotonic clock. */
   dueAt: number
   isRunning: boolean
+  /** As of when what was last found is true: one of the hub's own checks says what was seen some seconds ago. */
+  seenAt: number
 }
 
 const leaseName = 'checks:run'
@@ -59,6 +61,8 @@ const tidyMs = 30_000
 /** The longest a turn takes: a statement that the store lets run into its time-out, twice. */
 const turnMs = 60_000
 const restMs = 1000
+/** Nobody waits longer for one of the hub's own checks to look again. */
+const staleMs = 30_000
 /** Checks that were all due while nobody ran them begin within this time. */
 const spreadMs = 15_000
 
@@ -73,7 +77,8 @@ export function createRunner(parts: RunnerParts): Runner {
   let unsaved = { standings: new Map<string, Standing>(), results: [] as ResultRow[] }
   let isHolding = false
   let isStale = true
-  let wasDoubting = false
+  /** null: nobody has said so since this node runs the checks, and the one before it may have died in doubt. */
+  let wasDoubting: boolean | null = null
   let stamp = ''
   let [leaseAt, followAt, tidyAt] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
   let looping: Promise<void> = Promise.resolve()
@@ -92,6 +97,7 @@ export function createRunner(parts: RunnerParts): Runner {
     }
     if (isHolding && !had) isStale = true
     if (!isHolding) {
+      wasDoubting = null
       entries.clear()
       gauges.clear()
     }
@@ -131,6 +137,7 @@ export function createRunner(parts: RunnerParts): Runner {
               ? firstDue(monitor, standing)
               : Math.min(before.dueAt, clock.monotonic() + monitor.intervalMs),
           isRunning: before?.isRunning ?? false,
+          seenAt: before?.seenAt ?? standing.checkedAt,
         })
         gauges.tell(monitor, standing)
       } catch (error) {
@@ -192,12 +199,15 @@ export function createRunner(parts: RunnerParts): Runner {
       isNetworkDown,
       downParent: parents.find((each) => each.standing.confirmed === 'down')?.monitor.name ?? '',
       isParentFailing: parents.some(
-        ({ standing: { confirmed, failures, checkedAt } }) =>
-          confirmed !== 'down' && (failures > 0 || checkedAt < failingSince),
+        ({ standing: { confirmed, failures, checkedAt }, seenAt }) =>
+          confirmed !== 'down' &&
+          (failures > 0 || checkedAt < failingSince || (seenAt < failingSince && now - failingSince < staleMs)),
       ),
     })
     entry.standing = standing
+    entry.seenAt = finding.seenAt ?? now
     if (finding.outcome === 'failed') for (const each of parents) hasten(each)
+    if (news !== null) lookAgain(({ monitor: { dependsOn } }) => dependsOn.includes(monitor.id))
     entry.dueAt = begunAt + (isUnsettled(standing, rules) ? monitor.retryIntervalMs : monitor.intervalMs)
     gauges.tell(monitor, standing)
     unsaved.standings.set(monitor.id, standing)
@@ -222,6 +232,13 @@ export function createRunner(parts: RunnerParts): Runner {
       clock.monotonic() +
       entry.monitor.retryIntervalMs
     entry.dueAt = Math.min(entry.dueAt, Math.max(clock.monotonic(), soonest))
+  }
+
+  /** What depends on something that went down or is up again is found out at once: whoever is told hears of it too. */
+  function lookAgain(isMeant: (entry: Entry) => boolean): void {
+    for (const entry of entries.values()) {
+      if (isMeant(entry) && !entry.isRunning) entry.dueAt = Math.min(entry.dueAt, clock.monotonic())
+    }
   }
 
   function announce(monitor: Monitor, standing: Standing, { from, to, durationMs, suppressedBy }: News): void {
@@ -301,6 +318,11 @@ export function createRunner(parts: RunnerParts): Runner {
         bus.on('config.changed', ({ kind }) => {
           if (kind !== 'checks') return
           isStale = true
+          wake.abort()
+        }),
+        bus.on('check.changed', ({ check, configured }) => {
+          if (configured !== undefined) return
+          lookAgain(({ monitor: { type, parameters } }) => type === 'hub' && parameters.part === check)
           wake.abort()
         }),
         bus.on('check.pushed', ({ id }) => hear(id)),

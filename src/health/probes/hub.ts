@@ -20,10 +20,10 @@ export const hubProbe = defineProbe({
     }
     const verdict = own(part)
     if (verdict === null) return failed('absent', `The hub has no check ${part}.`)
-    const { state, message, observed, latencyMs } = verdict
-    if (state === 'failed') return { ...failed('unhealthy', message, observed), latencyMs }
-    if (state === 'degraded') return { outcome: 'warn', reason: 'unhealthy', message, observed, latencyMs }
-    if (state === 'inconclusive') return { outcome: 'unknown', reason: 'absent', message, observed }
-    return { ...ok(message, observed), latencyMs }
+    const { state, message, observed, latencyMs, checkedAt: seenAt } = verdict
+    if (state === 'failed') return { ...failed('unhealthy', message, observed), latencyMs, seenAt }
+    if (state === 'degraded') return { outcome: 'warn', reason: 'unhealthy', message, observed, latencyMs, seenAt }
+    if (state === 'inconclusive') return { outcome: 'unknown', reason: 'absent', message, observed, seenAt }
+    return { ...ok(message, observed), latencyMs, seenAt }
   },
 })

@@ -17,6 +17,8 @@ export type Finding = {
   observed: Readonly<Record<string, number | string | boolean>>
   /** What the other side took, where it is not the time of the whole asking. */
   latencyMs?: number
+  /** When that was seen, where it was not just now. */
+  seenAt?: number
 }
 
 /** Why it is not in order, for machines; '' when it is. */

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Scope } from '../../kernel/scope.ts'
+import type { Suspect } from '../schema.ts'
 
 /** What other rooms do for this one. Doing any of it twice is as doing it once; each rejects when it could not be done. */
 export type ActionLevers = {
@@ -14,8 +15,25 @@ export type ActionLevers = {
   changeKey(scope: Scope, id: string, change: { enabled?: boolean; rateLimit?: number | null }): Promise<void>
   /** Collectors of this node, by name. */
   collectors(): readonly string[]
+  /** With what settings this node runs and ran, the newest first. */
+  settings(): Promise<readonly SettingsRevision[]>
+  /** Writes the file as it was with these, and takes it over. */
+  rollSettingsBackTo(id: string): Promise<void>
   /** Closes its connections and reads anew; resolves when that succeeded. */
   restartCollector(name: string): Promise<void>
+}
+
+export type SettingsRevision = {
+  /** `rev_…` */
+  id: string
+  at: number
+  by: string
+  /** `rollback` where it was written to take others back. */
+  origin: string
+  /** The hub took it back by itself. */
+  isTakenBack: boolean
+  /** Of settings that it changed. */
+  names: readonly string[]
 }
 
 export type Words = { en: string; zh: string }
@@ -40,8 +58,11 @@ export type Action = {
   /** Pages of docs/runbook that recommend it. */
   runbooks: readonly string[]
   parameters: z.ZodType<Readonly<Record<string, unknown>>>
-  /** Parameters that fit what an incident says is broken; null where nothing does. */
-  suggest(cause: Readonly<Record<string, string>>): Readonly<Record<string, unknown>> | null
+  /** Parameters that fit what an incident says is broken, or what was changed before it; null where nothing does. */
+  suggest(
+    cause: Readonly<Record<string, string>>,
+    suspects: readonly Suspect[],
+  ): Readonly<Record<string, unknown>> | null
   /** Looks and changes nothing. Rejects with what is wrong and how to mend it. */
   plan(at: At): Promise<Plan>
   /** Does it. Called again after a crash; then it is done already, or is done now. */
@@ -56,7 +77,7 @@ export type At = { levers: ActionLevers; scope: Scope; parameters: Readonly<Reco
 export function defineAction<P extends z.ZodType<Readonly<Record<string, unknown>>>>(
   own: Omit<Action, 'parameters' | 'suggest' | 'plan' | 'run' | 'undo'> & {
     parameters: P
-    suggest(cause: Readonly<Record<string, string>>): Partial<z.input<P>> | null
+    suggest(cause: Readonly<Record<string, string>>, suspects: readonly Suspect[]): Partial<z.input<P>> | null
     plan(at: At & { parameters: z.output<P> }): Promise<Plan>
     run(at: At & { parameters: z.output<P> }): Promise<void>
     undo(

@@ -4,7 +4,8 @@ import { everything } from '../../kernel/scope.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Incidents } from '../incidents.ts'
-import { hubActor, type Page } from '../schema.ts'
+import type { Turn } from '../life.ts'
+import { hubActor, type Incident, type Page } from '../schema.ts'
 import type { IncidentsStore } from '../store.ts'
 import type { AckLinks } from './links.ts'
 import { sayHidden } from './messages.ts'
@@ -26,6 +27,8 @@ export type Tell = (message: {
   /** Fingerprints of the alerts it tells of. */
   about?: readonly string[]
 }) => Promise<'delivered' | 'failed' | 'nobody'>
+
+export type Handed = { result: 'delivered' | 'failed' | 'nobody' | 'later'; why: string }
 
 const mostTries = 8
 const atOnce = 10
@@ -62,73 +65,70 @@ export function createDelivery(parts: {
     return `${base}/acknowledge?token=${token}`
   }
 
-  async function send(page: Page, hidden: readonly string[]): Promise<void> {
+  /** Hands it over once; tells what came of it. Never rejects. */
+  async function hand(page: Page, more: { hidden: readonly string[]; about: readonly string[] }): Promise<Handed> {
+    const { hidden, about } = more
     const url = urlOf(page)
-    let result: 'delivered' | 'failed' | 'nobody' | 'later'
-    let why = ''
     try {
       const text = hidden.length === 0 ? page.text : `${page.text}\n${sayHidden(hidden, language)}`
-      const about = page.reason === 'escalation' ? await store.firingPrints(page.incidentId) : []
       const digest = createHash('sha256').update(page.id).digest('hex')
-      result = await tell({
+      const result = await tell({
         ...{ about, id: `ntf_${digest.slice(0, 26)}` },
         ...{ channels: [...page.channels], title: page.title, text, ...(url !== undefined && { url }) },
         severity: page.reason === 'resolved' || page.reason === 'digest' ? 'info' : severityOf[page.severity],
-        traceId: digest.slice(0, 32),
-        dedupeKey: page.id,
+        ...{ traceId: digest.slice(0, 32), dedupeKey: page.id },
       })
+      counted.with({ reason: page.reason, result }).inc()
+      return { result, why: '' }
     } catch (error) {
-      why = error instanceof Error ? error.message : String(error)
       log.warn(`The message ${page.id} could not be handed over`, { error })
-      result = page.tries + 1 < mostTries ? 'later' : 'failed'
+      const why = error instanceof Error ? error.message : String(error)
+      const result = page.tries + 1 < mostTries ? 'later' : 'failed'
+      counted.with({ reason: page.reason, result }).inc()
+      return { result, why }
     }
-    counted.with({ reason: page.reason, result }).inc()
-    const tries = page.tries + 1
+  }
+
+  /** How a page stands once it was handed over. */
+  function moved(page: Page, { result }: Handed): Pick<Page, 'state' | 'tries' | 'dueAt'> {
     const dueAt = clock.now() + (result === 'later' ? Math.min(5000 * 2 ** page.tries, 300_000) : 0)
-    const state = result === 'later' ? 'intended' : result === 'nobody' ? 'failed' : result
-    const moved = { state, tries, dueAt } as const
+    return {
+      ...{ state: result === 'later' ? 'intended' : result === 'nobody' ? 'failed' : result, dueAt },
+      tries: page.tries + 1,
+    }
+  }
+
+  async function send(page: Page, more: { hidden: readonly string[]; about: readonly string[] }): Promise<void> {
+    const handed = await hand(page, more)
+    const { result } = handed
+    const after = moved(page, handed)
     if (page.incidentId === '' || result === 'later') {
-      await store.transaction((trx) => store.movePage(trx, page.id, moved))
+      await store.transaction((trx) => store.movePage(trx, page.id, after))
       return
     }
     const isUnheard = ({ kind }: { kind: string }) => kind === 'nobody_told'
     const wasSaid = result === 'nobody' && (await store.timeline(page.incidentId, 10_000)).some(isUnheard)
     await incidents.change(everything, page.incidentId, hubActor, async (incident, turn, trx) => {
-      if (!(await store.movePage(trx, page.id, moved))) return
-      const whom = [page.person, page.channels.join(', ')].filter((each) => each !== '').join(': ')
-      if (result === 'nobody') {
-        // Once: every further step would say the same.
-        if (!wasSaid)
-          turn.say('nobody_told', `${whom} – there is no such channel, and no default receiver: make one`, {})
-      } else
-        turn.say(
-          result === 'delivered' ? 'told' : 'not_told',
-          `${whom}${why === '' ? '' : ` – ${why.slice(0, 300)}`}`,
-          {
-            page: page.id,
-          },
-        )
-      const { escalation } = incident
-      // Whoever could not be reached need not be waited for.
-      if (result !== 'delivered' && page.reason === 'escalation' && escalation.cycle === page.cycle) {
-        if (incident.state === 'open' && escalation.nextAt !== null) {
-          incident.escalation = { ...escalation, nextAt: Math.min(escalation.nextAt, turn.now + 60_000) }
-        }
-      }
+      if (!(await store.movePage(trx, page.id, after))) return
+      sayHanded(incident, turn, page, handed, wasSaid)
     })
   }
 
   return {
+    hand,
+    moved,
     /** Sends all that is due, several at once; one that hangs holds up its own batch only until `tell` decides. */
     async deliver(signal?: AbortSignal): Promise<number> {
       let count = 0
       while (!signal?.aborted) {
         const pages = await store.duePages(clock.now(), atOnce)
-        const hidden: string[][] = []
+        const more: { hidden: string[]; about: string[] }[] = []
         for (const { reason, incidentId } of pages) {
-          hidden.push(reason === 'escalation' ? await store.explained(incidentId, mostHidden) : [])
+          const isPage = reason === 'escalation'
+          const hidden = isPage ? await store.explained(incidentId, mostHidden) : []
+          more.push({ hidden, about: isPage ? await store.firingPrints(incidentId) : [] })
         }
-        const ended = await Promise.allSettled(pages.map((page, index) => send(page, hidden[index]!)))
+        const ended = await Promise.allSettled(pages.map((page, index) => send(page, more[index]!)))
         const broken = ended.find((each) => each.status === 'rejected')
         if (broken !== undefined) throw broken.reason
         count += pages.length
@@ -136,5 +136,22 @@ export function createDelivery(parts: {
       }
       return count
     },
+  }
+}
+
+/** What came of handing a page over, in the words of the timeline; whoever could not be reached need not be waited for. */
+export function sayHanded(incident: Incident, turn: Turn, page: Page, { result, why }: Handed, wasSaid: boolean): void {
+  const whom = [page.person, page.channels.join(', ')].filter((each) => each !== '').join(': ')
+  if (result === 'nobody') {
+    // Once: every further step would say the same.
+    if (!wasSaid) turn.say('nobody_told', `${whom} – there is no such channel, and no default receiver: make one`, {})
+  } else {
+    const kind = result === 'delivered' ? 'told' : 'not_told'
+    turn.say(kind, `${whom}${why === '' ? '' : ` – ${why.slice(0, 300)}`}`, { page: page.id })
+  }
+  const { escalation } = incident
+  if (result === 'delivered' || page.reason !== 'escalation' || escalation.cycle !== page.cycle) return
+  if (incident.state === 'open' && escalation.nextAt !== null) {
+    incident.escalation = { ...escalation, nextAt: Math.min(escalation.nextAt, turn.now + 60_000) }
   }
 }

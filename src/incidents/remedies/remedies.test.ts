@@ -6,8 +6,9 @@ import { engines } from '../../platform/database/testing.ts'
 import type { ActionLevers } from '../actions/action.ts'
 import { actions } from '../actions/index.ts'
 import { listRunbooks } from '../runbooks/runbooks.ts'
-import { admin, createAlertWorld, createSetClock, minuteMs, openNode } from '../testing.ts'
+import { admin, createAlertWorld, createSetClock, minuteMs, openNode, startAt } from '../testing.ts'
 
+type Revision = Awaited<ReturnType<ActionLevers['settings']>>[number]
 type Provider = { id: string; name: string; enabled: boolean }
 type Key = { id: string; name: string; enabled: boolean; rateLimit: number | null; tenantId: string }
 
@@ -20,7 +21,19 @@ function createRooms() {
       { id: `key_${tenantId}`, name: `key of ${tenantId}`, enabled: true, rateLimit: null, tenantId },
     ]),
   )
-  const rooms = { providers, keys, restarted: [] as string[], breaks: '' as '' | 'before' | 'after', calls: 0 }
+  const revision = (id: string, at: number, origin = 'api'): Revision => ({
+    ...{ id, at, by: 'Ann', origin, isTakenBack: false, names: ['gateway.timeout_seconds'] },
+  })
+  const revisions = [revision('rev_2', startAt - 3 * minuteMs), revision('rev_1', startAt - 60 * minuteMs, 'start')]
+  const rooms = {
+    revisions,
+    running: 'rev_2',
+    providers,
+    keys,
+    restarted: [] as string[],
+    breaks: '' as '' | 'before' | 'after',
+    calls: 0,
+  }
   const pull = async (work: () => void) => {
     rooms.calls++
     const { breaks } = rooms
@@ -37,6 +50,12 @@ function createRooms() {
       return key === undefined || (scope.kind === 'tenant' && scope.tenantId !== key.tenantId) ? null : { ...key }
     },
     changeKey: (_scope, id, change) => pull(() => Object.assign(keys.get(id)!, change)),
+    settings: async () => [...revisions],
+    rollSettingsBackTo: (id) =>
+      pull(() => {
+        rooms.running = id
+        revisions.unshift(revision(`rev_${revisions.length + 1}`, startAt + revisions.length, 'rollback'))
+      }),
     collectors: () => ['postgres', 'redis'],
     async restartCollector(name) {
       if (name === 'redis') throw fail('unavailable', 'redis still cannot read')
@@ -69,7 +88,10 @@ describe.each(engines())('remedies on $name', ({ open }) => {
     made = createRooms()
     const world = createAlertWorld(clock)
     restart = async () => {
-      node = await openNode(kysely, clock, world, { parts: { levers: made.levers } })
+      const changes = async () => [
+        { at: startAt - 3 * minuteMs, kind: 'config', what: 'config.set', target: 'rev_2', by: 'Ann' },
+      ]
+      node = await openNode(kysely, clock, world, { parts: { levers: made.levers, changes } })
     }
     await restart()
     world.fire('ProviderDown', { provider: 'openai' })
@@ -115,6 +137,45 @@ describe.each(engines())('remedies on $name', ({ open }) => {
     await expect(dryRun({ ...key, dry_run: false, confirm: ofKey })).rejects.toMatchObject({ code: 'conflict' })
     expect(made.rooms.calls).toBe(0)
     expect((await node.ask('GET', path())).data).toEqual([])
+  })
+
+  test('settings that were changed shortly before are offered to be taken back, and can be had again', async () => {
+    const { available } = await node.ask('GET', path())
+    const offered = available.find(({ action }: { action: string }) => action === 'settings_back')
+    expect(offered.suggested).toEqual({ revision: 'rev_2' })
+    const wish = { action: 'settings_back', parameters: offered.suggested }
+    const shown = await dryRun(wish)
+    expect(shown.plan.will.en).toContain('as it was before rev_2')
+    expect(shown.plan.will.en).toContain('gateway.timeout_seconds')
+    expect(made.rooms.calls).toBe(0)
+    const taken = await take(wish)
+    expect([taken.state, made.rooms.running]).toEqual(['done', 'rev_1'])
+    // Once only: the newest settings are those of before now.
+    await expect(dryRun(wish)).rejects.toThrow(/other settings came after rev_2/)
+    const undone = await node.ask('POST', `${path()}/${taken.id}/undo`)
+    expect([undone.state, made.rooms.running]).toEqual(['undone', 'rev_2'])
+    await expect(dryRun({ ...wish, parameters: { revision: 'rev_9' } })).rejects.toThrow(/no settings rev_9/)
+  })
+
+  test('killed while settings are taken back, the next one does it once; what somebody changed since then stays', async () => {
+    const wish = { action: 'settings_back', parameters: { revision: 'rev_2' } }
+    for (const breaks of ['before', 'after'] as const) {
+      made.rooms.breaks = breaks
+      const { confirm } = await dryRun(wish)
+      void node.ask('POST', path(), { body: { ...wish, dry_run: false, confirm } })
+      await expect.poll(() => made.rooms.calls).toBe(1)
+      await restart()
+      clock.pass(2 * minuteMs)
+      await node.room.tick()
+      const last = (await node.ask('GET', path())).data.find(({ state }: { state: string }) => state !== 'undone')
+      expect([last.state, made.rooms.running, made.rooms.revisions.length]).toEqual(['done', 'rev_1', 3])
+      made.rooms.revisions.unshift({ ...made.rooms.revisions[0]!, id: 'rev_4', origin: 'api' })
+      const undone = await node.ask('POST', `${path()}/${last.id}/undo`)
+      expect([undone.state, made.rooms.running]).toEqual(['undone', 'rev_1'])
+      // As it was in the beginning.
+      made.rooms.revisions.splice(0, 2)
+      Object.assign(made.rooms, { running: 'rev_2', calls: 0 })
+    }
   })
 
   test("a tenant's administrator slows that tenant's keys down and nobody else's, and switches no provider off", async () => {

@@ -47,7 +47,10 @@ export function remedyRoutes(parts: {
           z.object({
             ...{ action: z.string(), title: words, runbooks: z.array(z.string()) },
             parameters: z.record(z.string(), z.unknown()).describe('As JSON Schema.'),
-            suggested: z.record(z.string(), z.unknown()).nullable().describe('From what the incident says is broken.'),
+            suggested: z
+              .record(z.string(), z.unknown())
+              .nullable()
+              .describe('From what the incident says is broken, and what was changed before it.'),
           }),
         ),
         data: z.array(takenReply),
@@ -59,7 +62,12 @@ export function remedyRoutes(parts: {
         const may = actions.filter(({ access }) => access === 'tenant_admin' || scope.kind === 'everything')
         return {
           available: may.map(({ name, title, runbooks, parameters, suggest }) => ({
-            ...{ action: name, title, runbooks: [...runbooks], suggested: suggest(found.incident.cause) },
+            ...{
+              action: name,
+              title,
+              runbooks: [...runbooks],
+              suggested: suggest(found.incident.cause, found.incident.suspects),
+            },
             parameters: z.toJSONSchema(parameters, { io: 'input' }) as Record<string, unknown>,
           })),
           data: (await remedies.list(params.id)).map(show),

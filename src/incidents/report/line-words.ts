@@ -7,4 +7,5 @@ export const lineWords: Readonly<Record<string, string>> = {
   ...{ mitigated: '止损', relapsed: '复发', resolved: '解决', reopened: '重新打开', closed: '关闭' },
   ...{ recovery: '恢复流程', postmortem: '复盘', action: '执行操作', action_done: '操作完成' },
   ...{ action_undone: '操作已撤销', action_failed: '操作失败' },
+  ...{ adopted: '数据库恢复后写入', held: '数据库不可用期间' },
 }
