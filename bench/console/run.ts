@@ -37,8 +37,9 @@ try {
     return ms
   })
 
-  /** 720 points of a line, from the option until the canvas has been painted. */
-  const chartMs = await times(async () => {
+  /** 720 points of a line: what the hub takes to answer, and what the page takes from the answer until the canvas is painted. */
+  const charts: { coldMs: number; askedMs: number; drawnMs: number }[] = []
+  for (let n = 0; n < tries; n++) {
     const { page, context } = await browser.open('about:blank#', { storage })
     await page.addInitScript(() => {
       const stroke = CanvasRenderingContext2D.prototype.stroke
@@ -50,17 +51,26 @@ try {
     await page.goto(`${hub.url}/#/usage?each=hour&range=30d&by=none&in=requests`)
     await page.locator('canvas').first().waitFor()
     await page.waitForFunction(() => performance.getEntriesByName('stroke').length > 0)
-    // Again with all loaded: what is told is the drawing.
-    const ms = await page.evaluate(async () => {
-      performance.clearMarks()
-      const begun = performance.now()
-      globalThis.location.hash = globalThis.location.hash.replace('in=requests', 'in=tokens')
-      while (performance.getEntriesByName('stroke').length === 0) await new Promise(requestAnimationFrame)
-      return performance.getEntriesByName('stroke').at(-1)!.startTime - begun
-    })
+    charts.push(
+      await page.evaluate(async () => {
+        const answers = () =>
+          performance.getEntriesByType('resource').filter(({ name }) => name.includes('/stats/query'))
+        const painted = () => performance.getEntriesByName('stroke').at(-1)!.startTime
+        const coldMs = painted() - (answers().at(-1) as PerformanceResourceTiming).responseEnd
+        // Again with all loaded: another measure is another question.
+        performance.clearMarks()
+        performance.clearResourceTimings()
+        const begun = performance.now()
+        globalThis.location.hash = globalThis.location.hash.replace('in=requests', 'in=tokens')
+        while (performance.getEntriesByName('stroke').length === 0) await new Promise(requestAnimationFrame)
+        // All of the first frame.
+        await new Promise(requestAnimationFrame)
+        const { responseEnd } = answers().at(-1) as PerformanceResourceTiming
+        return { coldMs, askedMs: responseEnd - begun, drawnMs: painted() - responseEnd }
+      }),
+    )
     await context.close()
-    return ms
-  })
+  }
 
   /** 10,000 rows: until they stand, and the longest frame while they are scrolled from end to end. */
   const { page } = await browser.open('about:blank#', { storage })
@@ -69,10 +79,16 @@ try {
     ...{ last_used_at: null, expires_at: null, created_at: new Date(n).toISOString() },
   }))
   await page.route('**/api/keys*', (route) => route.fulfill({ json: { data: rows, next_cursor: null } }))
-  const begun = performance.now()
-  await page.goto(`${hub.url}/#/keys`)
-  await page.getByText('key 9999').waitFor({ state: 'attached' })
-  const tableMs = Math.round(performance.now() - begun)
+  await page.goto(`${hub.url}/#/models`)
+  await page.locator('main h1').waitFor()
+  const tableMs = await page.evaluate(async () => {
+    const begun = performance.now()
+    globalThis.location.hash = '#/keys'
+    while (document.querySelector('table[aria-rowcount="10001"] tbody tr button') === null)
+      await new Promise(requestAnimationFrame)
+    await new Promise(requestAnimationFrame)
+    return Math.round(performance.now() - begun)
+  })
   const frames = await page.evaluate(async () => {
     const main = document.querySelector('main')!
     const all: number[] = []
@@ -86,12 +102,15 @@ try {
     }
     return all
   })
+  await page.getByText('key 9999').waitFor()
   const text = [
     `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores, ${cpus()[0]!.model}; the middle of ${tries}, cold cache`,
     `overview, until its figures stand and a click is answered   ${interactiveMs} ms (goal 1500)`,
-    `chart of 30 days at 1 h, asked and drawn                    ${chartMs} ms (goal 200)`,
-    `table of 10,000 rows, until it stands                       ${tableMs} ms`,
-    `  scrolled from end to end in 120 steps, frame: middle      ${middle(frames)} ms`,
+    `chart of 30 days at 1 h, drawn once it is answered          ${middle(charts.map(({ drawnMs }) => drawnMs))} ms (goal 200)`,
+    `  its question, beside that                                 ${middle(charts.map(({ askedMs }) => askedMs))} ms`,
+    `  the first chart, its library fetched too                  ${middle(charts.map(({ coldMs }) => coldMs))} ms`,
+    `table of 10,000 rows, asked until it stands                 ${tableMs} ms (goal 1000)`,
+    `  scrolled from end to end in 120 steps, frame: middle      ${middle(frames)} ms (goal 34)`,
     `  frame: longest                                            ${Math.round(Math.max(...frames))} ms`,
   ].join('\n')
   const folder = join(import.meta.dirname, 'results')

@@ -54,11 +54,13 @@ export function whenSignedOut(listener: () => void): void {
 export type Asked = {
   query?: Query
   body?: unknown
+  /** A body that is no JSON of ours: it is sent as it is. */
+  raw?: { text: string; type: string }
   signal?: AbortSignal | undefined
   isPublic?: boolean
   headers?: Record<string, string>
   /** Statuses that are an answer too: a 503 that says what is broken. */
-  takes?: readonly number[]
+  takes?: readonly number[] | 'any'
 }
 
 type Question<Name extends keyof Operations> = Omit<Operations[Name], 'reply'> &
@@ -90,7 +92,7 @@ export async function api<T = unknown>(method: string, path: string, asked: Aske
 export async function openAnswer(
   method: string,
   path: string,
-  { query, body, signal, isPublic, headers, takes = [] }: Asked = {},
+  { query, body, raw, signal, isPublic, headers, takes = [] }: Asked = {},
 ): Promise<Response> {
   const token = isPublic === true ? null : await currentToken()
   let response: Response
@@ -103,15 +105,17 @@ export async function openAnswer(
         'accept-language': language,
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(raw === undefined ? {} : { 'content-type': raw.type }),
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(raw === undefined ? {} : { body: raw.text }),
     })
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
     throw new ApiError({ status: 0, code: 'unreachable', detail: String((error as Error).message) })
   }
-  if (response.ok || takes.includes(response.status)) return response
+  if (response.ok || takes === 'any' || takes.includes(response.status)) return response
   const problem = await response.json().catch(() => ({}))
   if (response.status === 401 && isPublic !== true) {
     keepTokens(null)

@@ -5,9 +5,28 @@ export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
 
 const none = '–'
 
+const numbers = new Map<string, Intl.NumberFormat>()
+const moments = new Map<string, Intl.DateTimeFormat>()
+
+/** Making a formatter takes longer than to write a hundred numbers with it; a table has thousands. */
+function toNumber(options: Intl.NumberFormatOptions = {}): Intl.NumberFormat {
+  const name = `${currentLanguage()} ${JSON.stringify(options)}`
+  const made = numbers.get(name) ?? new Intl.NumberFormat(currentLanguage(), options)
+  numbers.set(name, made)
+  return made
+}
+
+/** The same for times. */
+export function toMoment(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const name = `${currentLanguage()} ${JSON.stringify(options)}`
+  const made = moments.get(name) ?? new Intl.DateTimeFormat(currentLanguage(), options)
+  moments.set(name, made)
+  return made
+}
+
 /** A count, whole; `null` is not zero. */
 export function count(value: number | null | undefined): string {
-  return value === null || value === undefined ? none : new Intl.NumberFormat(currentLanguage()).format(value)
+  return value === null || value === undefined ? none : toNumber().format(value)
 }
 
 /** A count in few characters: 1.2 M, 120万. */
@@ -15,27 +34,38 @@ export function brief(value: number | null | undefined): string {
   if (value === null || value === undefined) return none
   // Below ten one digit would call neighbours on an axis the same.
   const digits = Math.abs(value) < 10 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 1 }
-  return new Intl.NumberFormat(currentLanguage(), { notation: 'compact', ...digits }).format(value)
+  return toNumber({ notation: 'compact', ...digits }).format(value)
 }
 
 /** Money is integer nano-dollars. Small amounts keep the digits that tell them from nothing. */
 export function money(nanoUsd: number | null | undefined): string {
   if (nanoUsd === null || nanoUsd === undefined) return none
   const dollars = nanoUsd / 1e9
+  // Nothing but nothing is $0.00.
+  if (dollars !== 0 && Math.abs(dollars) < 0.0001)
+    return `$${toNumber({ maximumSignificantDigits: 2 }).format(dollars)}`
   const digits = dollars !== 0 && Math.abs(dollars) < 1 ? 4 : 2
-  return `$${new Intl.NumberFormat(currentLanguage(), { minimumFractionDigits: 2, maximumFractionDigits: digits }).format(dollars)}`
+  return `$${toNumber({ minimumFractionDigits: 2, maximumFractionDigits: digits }).format(dollars)}`
+}
+
+const sizes = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+
+/** Bytes, in powers of 1024. */
+export function size(bytes: number | null | undefined): string {
+  if (bytes === null || bytes === undefined) return none
+  const power = bytes < 1024 ? 0 : Math.min(sizes.length - 1, Math.floor(Math.log2(bytes) / 10))
+  return `${toNumber({ maximumFractionDigits: power === 0 ? 0 : 1 }).format(bytes / 1024 ** power)} ${sizes[power]}`
 }
 
 /** A share of one, as per cent. */
 export function percent(share: number | null | undefined): string {
   if (share === null || share === undefined) return none
-  return new Intl.NumberFormat(currentLanguage(), { style: 'percent', maximumFractionDigits: 2 }).format(share)
+  return toNumber({ style: 'percent', maximumFractionDigits: 2 }).format(share)
 }
 
 export function milliseconds(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return none
-  const number = (value: number, digits: number) =>
-    new Intl.NumberFormat(currentLanguage(), { maximumFractionDigits: digits }).format(value)
+  const number = (value: number, digits: number) => toNumber({ maximumFractionDigits: digits }).format(value)
   if (ms < 1000) return `${number(ms, ms < 10 ? 1 : 0)} ms`
   if (ms < 120_000) return `${number(ms / 1000, 1)} s`
   if (ms < 7_200_000) return `${number(ms / 60_000, 0)} min`
@@ -46,5 +76,5 @@ export function milliseconds(ms: number | null | undefined): string {
 /** A moment in the browser's zone; epoch ms or ISO 8601. */
 export function moment(at: number | string | null | undefined): string {
   if (at === null || at === undefined || at === '') return none
-  return new Intl.DateTimeFormat(currentLanguage(), { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at))
+  return toMoment({ dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at))
 }

@@ -1,5 +1,8 @@
 /** Generated from the OpenAPI document by `npm run docs`: what `ask` of api.ts may be asked, and what is answered. */
 export type Operations = {
+  'DELETE /api/alerts/routing': {
+    reply: unknown
+  }
   'DELETE /api/auth/sessions': {
     reply: unknown
   }
@@ -21,6 +24,85 @@ export type Operations = {
     }
     reply: unknown
   }
+  'GET /api/alert-rules/{id}': {
+    path: {
+      id: string
+    }
+    reply: {
+      alert?: string
+      record?: string
+      name_en: string
+      name_zh: string
+      expr: string
+      for: string
+      keep_firing_for: string
+      labels: Record<string, string>
+      annotations: Record<string, string>
+      interval: string | null
+      limit: number
+      no_data: 'keep_state' | 'alert' | 'ok' | 'resolve' | null
+      on_error: 'keep_state' | 'alert' | null
+      enabled: boolean
+      id: string
+      source: 'pack' | 'file' | 'api'
+      changed: boolean
+      group: string
+      file: string
+      line: number
+      state: 'inactive' | 'pending' | 'firing' | 'nodata' | 'error'
+      health: 'unknown' | 'ok' | 'nodata' | 'error'
+      last_error: string
+      last_evaluation: string | null
+      evaluation_seconds: number
+      pending: number
+      firing: number
+      alerts: ({
+        fingerprint: string
+        state: 'pending' | 'firing' | 'inactive'
+        labels: Record<string, string>
+        annotations: Record<string, string>
+        value: string
+        active_at: string
+        fired_at: string | null
+        resolved_at: string | null
+        keep_firing_since: string | null
+        no_data_since: string | null
+        last_sent_at: string | null
+      })[]
+    }
+  }
+  'GET /api/alerts/routing': {
+    reply: {
+      source: 'file' | 'stored'
+      updated_by: string
+      updated_at: string | null
+      route: unknown
+      inhibit_rules: {
+        name?: string
+        source_matchers?: string[]
+        target_matchers?: string[]
+        source_match?: Record<string, string>
+        source_match_re?: Record<string, string>
+        target_match?: Record<string, string>
+        target_match_re?: Record<string, string>
+        equal?: string[]
+      }[]
+      time_intervals: {
+        name: string
+        time_intervals: {
+          times?: {
+            start_time: string
+            end_time: string
+          }[]
+          weekdays?: string[]
+          days_of_month?: string[]
+          months?: string[]
+          years?: string[]
+          location?: string
+        }[]
+      }[]
+    }
+  }
   'GET /api/auth/sessions': {
     reply: {
       data: {
@@ -40,6 +122,54 @@ export type Operations = {
       enabled: boolean
       required: boolean
       recovery_codes_left: number
+    }
+  }
+  'GET /api/backups': {
+    reply: {
+      data: ({
+        id: string
+        kind: 'full' | 'increment' | 'migration'
+        taken_at: number
+        bytes: number
+        version: string
+        schema: string
+        needs: string[]
+        key_id: string
+        opens_with_recovery_key: boolean
+        verified_at: number | null
+        drilled_at: number | null
+        fault: string
+      })[]
+      where: string
+      running: {
+        id: string
+        kind: string
+        step: string
+        rows: number
+        bytes: number
+        written_bytes: number
+      } | null
+    }
+  }
+  'GET /api/backups/runs': {
+    query?: {
+      limit?: number
+      cursor?: string
+    }
+    reply: {
+      data: ({
+        id: string
+        kind: 'full' | 'increment' | 'migration' | 'verify' | 'drill'
+        outcome: 'running' | 'ok' | 'failed' | 'inconclusive'
+        backup_id: string
+        started_at: number
+        finished_at: number | null
+        bytes: number
+        rows: number
+        message: string
+        details: Record<string, unknown>
+      })[]
+      next_cursor: string | null
     }
   }
   'GET /api/budgets': {
@@ -898,6 +1028,203 @@ export type Operations = {
       next_cursor: null
     }
   }
+  'GET /api/receivers': {
+    query?: {
+      limit?: number
+      cursor?: string
+    }
+    reply: {
+      data: ({
+        id: string
+        tenant_id: string
+        name: string
+        description: string
+        targets: ({
+          channel_id: string
+          severities: ('critical' | 'high' | 'warning' | 'info')[]
+          times: {
+            zone: string
+            days: number[]
+            from: string
+            to: string
+          }[]
+        })[]
+        created_at: string | null
+        updated_at: string | null
+      })[]
+      next_cursor: string | null
+    }
+  }
+  'GET /api/registry/services/{id}': {
+    path: {
+      id: string
+    }
+    reply: {
+      id: string
+      name: string
+      tenant_id: string
+      display_name: string
+      description: string
+      version: string
+      host: string
+      port: number
+      base_path: string
+      url: string
+      is_active: boolean
+      enabled: boolean
+      health_check_url: string | null
+      last_heartbeat: string | null
+      service_metadata: Record<string, unknown>
+      tags: string[]
+      requires_auth: boolean
+      is_shared: boolean
+      declared_only: boolean
+      routing: {
+        balance: 'weighted_round_robin' | 'power_of_two' | 'consistent_hash'
+        hash_by: string
+        connect_timeout_ms: number
+        answer_timeout_ms: number
+        idle_timeout_ms: number
+        retries: number
+        canary: {
+          tag: string
+          percent: number
+          header: string
+          header_value: string
+        } | null
+      }
+      deregister_after: number
+      openapi: string | null
+      endpoints: ({
+        id: string
+        service_id: string
+        path: string
+        method: string
+        description: string | null
+        required_roles: string[]
+        is_public: boolean
+        rate_limit: number | null
+        created_at: string
+      })[]
+      instances: ({
+        id: string
+        instance_id: string
+        host: string
+        port: number
+        weight: number
+        version: string
+        tags: string[]
+        state: 'starting' | 'passing' | 'warning' | 'critical' | 'draining' | 'maintenance' | 'gone'
+        state_since: string
+        ephemeral: boolean
+        registered_at: string
+        last_heartbeat: string
+      })[]
+      warnings: string[]
+      created_at: string
+      updated_at: string
+    }
+  }
+  'GET /api/risk/findings/{id}': {
+    path: {
+      id: string
+    }
+    reply: {
+      id: string
+      rule: string
+      severity: 'low' | 'medium' | 'high' | 'critical'
+      source: string
+      kind: 'key' | 'ip' | 'user_model' | 'budget'
+      entity: string
+      tenant_id: string | null
+      key_id: string
+      user_id: string
+      ip: string
+      status: 'open' | 'closed'
+      numbers: Record<string, string | number>
+      detections: number
+      first_at: string
+      last_at: string
+      opened_at: string
+      closed_at: string | null
+      closed_by: string
+      muted_until: string | null
+      docs: string
+      evidence: {
+        window_from: string
+        window_to: string
+        top_ips: {
+          value: string
+          count: number
+        }[]
+        top_models: {
+          value: string
+          count: number
+        }[]
+        last_calls: ({
+          id: string
+          at: string
+          user_id: string
+          key_id: string
+          model: string
+          provider: string
+          ip: string
+          tokens_in: number
+          tokens_out: number
+          cost_nano_usd: number | null
+          status: number
+          outcome: string
+        })[]
+      }
+      actions: ({
+        id: string
+        finding_id: string
+        kind: 'note' | 'notify' | 'throttle' | 'downgrade' | 'suspend'
+        state: 'proposed' | 'intended' | 'done' | 'undoing' | 'expiring' | 'undone' | 'expired' | 'refused' | 'failed'
+        tenant_id: string | null
+        key_id: string
+        user_id: string
+        rpm: number | null
+        model: string | null
+        ttl_seconds: number
+        expires_at: string | null
+        decided_by: string
+        error: string
+        created_at: string
+        updated_at: string
+      })[]
+    }
+  }
+  'GET /api/risk/rules': {
+    reply: {
+      data: ({
+        enabled: boolean
+        severity: 'low' | 'medium' | 'high' | 'critical'
+        quiet_seconds: number
+        params: Record<string, number | string | boolean>
+        steps: ({
+          kind: 'note' | 'notify' | 'throttle' | 'downgrade' | 'suspend'
+          after_seconds: number
+          ttl_seconds: number
+          approval: 'auto' | 'ask'
+          rpm: number
+          model: string
+        })[]
+        name: string
+        on: 'key' | 'ip' | 'user_model' | 'budget'
+        about: {
+          en: string
+          zh: string
+        }
+        params_schema: unknown
+      })[]
+      allow: {
+        ips: string[]
+        users: string[]
+        tokens: string[]
+      }
+    }
+  }
   'GET /api/routes/explain': {
     query: {
       request_id: string
@@ -936,6 +1263,20 @@ export type Operations = {
         tier: number
       } | null
       refused: string
+    }
+  }
+  'GET /api/runbooks/{name}': {
+    path: {
+      name: string
+    }
+    reply: {
+      name: string
+      title: {
+        en: string
+        zh: string
+      }
+      categories: ('service' | 'network' | 'data' | 'performance' | 'function' | 'security')[]
+      markdown: string
     }
   }
   'GET /api/sessions/{id}/messages': {
@@ -1004,6 +1345,54 @@ export type Operations = {
           p95_gross_ms: number | null
         })[]
       })[]
+    }
+  }
+  'GET /api/sources/{id}/status': {
+    path: {
+      id: string
+    }
+    reply: {
+      id: string
+      name: string
+      kind: 'new-api'
+      place: string
+      enabled: boolean
+      quota_per_usd: number
+      rows_per_second: number | null
+      state: 'waiting' | 'reading' | 'degraded' | 'unreachable' | 'refused' | 'unreadable' | 'failed' | 'off'
+      created_at: string
+      updated_at: string
+      message: string
+      read_up_to: string | null
+      lag_seconds: number | null
+      last_row_at: string | null
+      last_row_id: number | null
+      rows_read: number
+      rows_per_second_now: number
+      backfill: {
+        state: 'none' | 'running' | 'done'
+        from: string | null
+        to: string | null
+        reached: string | null
+        progress: number
+        rows: number
+      }
+      schema: {
+        ok: boolean
+        problem: string | null
+        version: string
+        where: string[]
+        columns: string[]
+        degraded: {
+          column: string
+          why: string
+          effect: string
+        }[]
+        grants: string[]
+        warnings: string[]
+        first_row_at: string | null
+        last_row_at: string | null
+      } | null
     }
   }
   'GET /api/stats/heatmap': {
@@ -1455,6 +1844,167 @@ export type Operations = {
       } | null
     }
   }
+  'PATCH /api/risk/rules/{name}': {
+    path: {
+      name: string
+    }
+    body: {
+      enabled?: boolean
+      severity?: 'low' | 'medium' | 'high' | 'critical'
+      quiet_seconds?: number
+      params?: Record<string, number | string | boolean>
+      steps?: ({
+        kind: 'note' | 'notify' | 'throttle' | 'downgrade' | 'suspend'
+        after_seconds?: number
+        ttl_seconds?: number
+        approval?: 'auto' | 'ask'
+        rpm?: number
+        model?: string
+      })[]
+    }
+    reply: {
+      enabled: boolean
+      severity: 'low' | 'medium' | 'high' | 'critical'
+      quiet_seconds: number
+      params: Record<string, number | string | boolean>
+      steps: ({
+        kind: 'note' | 'notify' | 'throttle' | 'downgrade' | 'suspend'
+        after_seconds: number
+        ttl_seconds: number
+        approval: 'auto' | 'ask'
+        rpm: number
+        model: string
+      })[]
+      name: string
+      on: 'key' | 'ip' | 'user_model' | 'budget'
+      about: {
+        en: string
+        zh: string
+      }
+      params_schema: unknown
+    }
+  }
+  'POST /api/alert-rules/backtest': {
+    body: {
+      id?: string
+      rule?: {
+        alert?: string
+        record?: string
+        name_en?: string
+        name_zh?: string
+        expr: string
+        for?: string
+        keep_firing_for?: string
+        labels?: Record<string, string>
+        annotations?: Record<string, string>
+        interval?: string | null
+        limit?: number
+        no_data?: 'keep_state' | 'alert' | 'ok' | 'resolve' | null
+        on_error?: 'keep_state' | 'alert' | null
+        enabled?: boolean
+      }
+      days?: number
+      interval?: string
+    }
+    reply: {
+      summary: string
+      from: string
+      to: string
+      evaluations: number
+      fired: number
+      shorter_than_5m: number
+      no_data: number
+      errors: number
+      last_error: string
+      alternatives: {
+        for: string
+        fired: number
+      }[]
+      episodes: ({
+        labels: Record<string, string>
+        fired_at: string
+        ended_at: string | null
+        seconds: number
+      })[]
+    }
+  }
+  'POST /api/alert-rules/{id}/test': {
+    path: {
+      id: string
+    }
+    reply: {
+      at: string
+      health: 'unknown' | 'ok' | 'nodata' | 'error'
+      error: string
+      alerts: {
+        labels: Record<string, string>
+        annotations: Record<string, string>
+        value: string
+      }[]
+      samples: {
+        labels: Record<string, string>
+        value: string
+      }[]
+    }
+  }
+  'POST /api/alerts/routing/try': {
+    body: {
+      labels: Record<string, string>
+      routing?: {
+        route: unknown
+        inhibit_rules?: {
+          name?: string
+          source_matchers?: string[]
+          target_matchers?: string[]
+          source_match?: Record<string, string>
+          source_match_re?: Record<string, string>
+          target_match?: Record<string, string>
+          target_match_re?: Record<string, string>
+          equal?: string[]
+        }[]
+        time_intervals?: {
+          name: string
+          time_intervals: {
+            times?: {
+              start_time: string
+              end_time: string
+            }[]
+            weekdays?: string[]
+            days_of_month?: string[]
+            months?: string[]
+            years?: string[]
+            location?: string
+          }[]
+        }[]
+      }
+      at?: string | number
+    }
+    reply: {
+      data: ({
+        receiver: string
+        route: string
+        group_key: string
+        group_labels: Record<string, string>
+        path: {
+          route: string
+          matchers: string
+          continue: boolean
+        }[]
+        group_wait_seconds: number
+        group_interval_seconds: number
+        repeat_interval_seconds: number
+        muted_by: string | null
+      })[]
+    }
+  }
+  'POST /api/alerts/routing/validate': {
+    body: Record<string, unknown>
+    reply: {
+      valid: boolean
+      errors: string[]
+      receivers: string[]
+    }
+  }
   'POST /api/auth/password': {
     body: {
       current_password: string
@@ -1506,6 +2056,43 @@ export type Operations = {
     }
     reply: {
       recovery_codes: string[]
+    }
+  }
+  'POST /api/backups': {
+    query?: {
+      wait?: string
+    }
+    body: {
+      kind?: 'full' | 'increment'
+    }
+    reply: {
+      id: string
+      kind: 'full' | 'increment' | 'migration' | 'verify' | 'drill'
+      outcome: 'running' | 'ok' | 'failed' | 'inconclusive'
+      backup_id: string
+      started_at: number
+      finished_at: number | null
+      bytes: number
+      rows: number
+      message: string
+      details: Record<string, unknown>
+    }
+  }
+  'POST /api/backups/drills': {
+    query?: {
+      wait?: string
+    }
+    reply: {
+      id: string
+      kind: 'full' | 'increment' | 'migration' | 'verify' | 'drill'
+      outcome: 'running' | 'ok' | 'failed' | 'inconclusive'
+      backup_id: string
+      started_at: number
+      finished_at: number | null
+      bytes: number
+      rows: number
+      message: string
+      details: Record<string, unknown>
     }
   }
   'POST /api/config/import': {
@@ -2359,6 +2946,190 @@ export type Operations = {
       latency_ms: number
     }
   }
+  'POST /api/risk/actions/{id}/approve': {
+    path: {
+      id: string
+    }
+    reply: {
+      id: string
+      finding_id: string
+      kind: 'note' | 'notify' | 'throttle' | 'downgrade' | 'suspend'
+      state: 'proposed' | 'intended' | 'done' | 'undoing' | 'expiring' | 'undone' | 'expired' | 'refused' | 'failed'
+      tenant_id: string | null
+      key_id: string
+      user_id: string
+      rpm: number | null
+      model: string | null
+      ttl_seconds: number
+      expires_at: string | null
+      decided_by: string
+      error: string
+      created_at: string
+      updated_at: string
+    }
+  }
+  'POST /api/risk/actions/{id}/refuse': {
+    path: {
+      id: string
+    }
+    reply: {
+      id: string
+      finding_id: string
+      kind: 'note' | 'notify' | 'throttle' | 'downgrade' | 'suspend'
+      state: 'proposed' | 'intended' | 'done' | 'undoing' | 'expiring' | 'undone' | 'expired' | 'refused' | 'failed'
+      tenant_id: string | null
+      key_id: string
+      user_id: string
+      rpm: number | null
+      model: string | null
+      ttl_seconds: number
+      expires_at: string | null
+      decided_by: string
+      error: string
+      created_at: string
+      updated_at: string
+    }
+  }
+  'POST /api/risk/actions/{id}/undo': {
+    path: {
+      id: string
+    }
+    reply: {
+      id: string
+      finding_id: string
+      kind: 'note' | 'notify' | 'throttle' | 'downgrade' | 'suspend'
+      state: 'proposed' | 'intended' | 'done' | 'undoing' | 'expiring' | 'undone' | 'expired' | 'refused' | 'failed'
+      tenant_id: string | null
+      key_id: string
+      user_id: string
+      rpm: number | null
+      model: string | null
+      ttl_seconds: number
+      expires_at: string | null
+      decided_by: string
+      error: string
+      created_at: string
+      updated_at: string
+    }
+  }
+  'POST /api/risk/backtest': {
+    body: {
+      days?: number
+      rules?: Record<string, {
+        enabled?: boolean
+        severity?: 'low' | 'medium' | 'high' | 'critical'
+        quiet_seconds?: number
+        params?: Record<string, number | string | boolean>
+        steps?: ({
+          kind: 'note' | 'notify' | 'throttle' | 'downgrade' | 'suspend'
+          after_seconds?: number
+          ttl_seconds?: number
+          approval?: 'auto' | 'ask'
+          rpm?: number
+          model?: string
+        })[]
+      }>
+      allow?: {
+        ips?: string[]
+        users?: string[]
+        tokens?: string[]
+      }
+      only?: string[]
+    }
+    reply: {
+      summary: string
+      rows: number
+      from: string
+      to: string
+      rules: {
+        rule: string
+        findings: number
+        minutes: number
+      }[]
+      findings: ({
+        rule: string
+        entity: string
+        severity: string
+        first_at: string
+        last_at: string
+        minutes: number
+        numbers: Record<string, string | number>
+      })[]
+    }
+  }
+  'POST /api/sources/{id}/backfill': {
+    path: {
+      id: string
+    }
+    body: {
+      from?: string | null
+      to?: string | null
+    } | null
+    reply: {
+      id: string
+      name: string
+      kind: 'new-api'
+      place: string
+      enabled: boolean
+      quota_per_usd: number
+      rows_per_second: number | null
+      state: 'waiting' | 'reading' | 'degraded' | 'unreachable' | 'refused' | 'unreadable' | 'failed' | 'off'
+      created_at: string
+      updated_at: string
+      message: string
+      read_up_to: string | null
+      lag_seconds: number | null
+      last_row_at: string | null
+      last_row_id: number | null
+      rows_read: number
+      rows_per_second_now: number
+      backfill: {
+        state: 'none' | 'running' | 'done'
+        from: string | null
+        to: string | null
+        reached: string | null
+        progress: number
+        rows: number
+      }
+      schema: {
+        ok: boolean
+        problem: string | null
+        version: string
+        where: string[]
+        columns: string[]
+        degraded: {
+          column: string
+          why: string
+          effect: string
+        }[]
+        grants: string[]
+        warnings: string[]
+        first_row_at: string | null
+        last_row_at: string | null
+      } | null
+    }
+  }
+  'POST /api/sources/{id}/test': {
+    path: {
+      id: string
+    }
+    reply: {
+      ok: boolean
+      problem: string | null
+      version: string
+      where: string[]
+      columns: string[]
+      degraded: {
+        column: string
+        why: string
+        effect: string
+      }[]
+      grants: string[]
+      warnings: string[]
+      first_row_at: string | null
+      last_row_at: string | null
+    }
+  }
   'POST /api/stats/query': {
     body: {
       from: string | number
@@ -2397,6 +3168,65 @@ export type Operations = {
       pending: number
       is_exact: boolean
       answered_by: 'store' | 'clickhouse'
+    }
+  }
+  'PUT /api/alerts/routing': {
+    body: {
+      route: unknown
+      inhibit_rules?: {
+        name?: string
+        source_matchers?: string[]
+        target_matchers?: string[]
+        source_match?: Record<string, string>
+        source_match_re?: Record<string, string>
+        target_match?: Record<string, string>
+        target_match_re?: Record<string, string>
+        equal?: string[]
+      }[]
+      time_intervals?: {
+        name: string
+        time_intervals: {
+          times?: {
+            start_time: string
+            end_time: string
+          }[]
+          weekdays?: string[]
+          days_of_month?: string[]
+          months?: string[]
+          years?: string[]
+          location?: string
+        }[]
+      }[]
+    }
+    reply: {
+      source: 'file' | 'stored'
+      updated_by: string
+      updated_at: string | null
+      route: unknown
+      inhibit_rules: {
+        name?: string
+        source_matchers?: string[]
+        target_matchers?: string[]
+        source_match?: Record<string, string>
+        source_match_re?: Record<string, string>
+        target_match?: Record<string, string>
+        target_match_re?: Record<string, string>
+        equal?: string[]
+      }[]
+      time_intervals: {
+        name: string
+        time_intervals: {
+          times?: {
+            start_time: string
+            end_time: string
+          }[]
+          weekdays?: string[]
+          days_of_month?: string[]
+          months?: string[]
+          years?: string[]
+          location?: string
+        }[]
+      }[]
     }
   }
   'PUT /api/on-call/policies/{severity}': {
@@ -2486,6 +3316,81 @@ export type Operations = {
         until: string
         is_override: boolean
       }[]
+    }
+  }
+  'PUT /api/registry/services/{id}/instances/{instance}': {
+    path: {
+      id: string
+      instance: string
+    }
+    body: {
+      maintenance?: boolean
+      weight?: number
+    }
+    reply: {
+      id: string
+      name: string
+      tenant_id: string
+      display_name: string
+      description: string
+      version: string
+      host: string
+      port: number
+      base_path: string
+      url: string
+      is_active: boolean
+      enabled: boolean
+      health_check_url: string | null
+      last_heartbeat: string | null
+      service_metadata: Record<string, unknown>
+      tags: string[]
+      requires_auth: boolean
+      is_shared: boolean
+      declared_only: boolean
+      routing: {
+        balance: 'weighted_round_robin' | 'power_of_two' | 'consistent_hash'
+        hash_by: string
+        connect_timeout_ms: number
+        answer_timeout_ms: number
+        idle_timeout_ms: number
+        retries: number
+        canary: {
+          tag: string
+          percent: number
+          header: string
+          header_value: string
+        } | null
+      }
+      deregister_after: number
+      openapi: string | null
+      endpoints: ({
+        id: string
+        service_id: string
+        path: string
+        method: string
+        description: string | null
+        required_roles: string[]
+        is_public: boolean
+        rate_limit: number | null
+        created_at: string
+      })[]
+      instances: ({
+        id: string
+        instance_id: string
+        host: string
+        port: number
+        weight: number
+        version: string
+        tags: string[]
+        state: 'starting' | 'passing' | 'warning' | 'critical' | 'draining' | 'maintenance' | 'gone'
+        state_since: string
+        ephemeral: boolean
+        registered_at: string
+        last_heartbeat: string
+      })[]
+      warnings: string[]
+      created_at: string
+      updated_at: string
     }
   }
 }

@@ -1,5 +1,5 @@
-import { Readable } from 'node:stream'
 import { z } from 'zod'
+import { follow, type Standing } from '../http/following.ts'
 import { reply } from '../http/reply.ts'
 import { defineRoute, type Route } from '../http/route.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -30,24 +30,17 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
     return found
   }
 
-  async function* events(id: string, closed: AbortSignal): AsyncGenerator<string> {
-    while (!closed.aborted) {
-      const now = desk.progress()
-      if (now?.id === id) yield toEvent('progress', showProgress(now))
-      else {
-        const run = await store.find(id)
-        if (run?.outcome !== 'running') {
-          if (run !== undefined) yield toEvent('end', showRun(run))
-          return
-        }
-        yield ': under way on another node\n\n'
-      }
-      await clock.sleep(1000, closed)
-    }
+  /** What this node does tells how far it is; of another's work only the end is known here. */
+  async function standingOf(id: string): Promise<Standing> {
+    const now = desk.progress()
+    if (now?.id === id) return { isOver: false, told: showProgress(now) }
+    const run = await store.find(id)
+    if (run?.outcome === 'running') return { isOver: false, told: null }
+    return { isOver: true, told: run === undefined ? null : showRun(run) }
   }
 
   /** The run as it is when it has ended, or, for who does not wait, when it has begun: then with 202. */
-  async function follow(isWaiting: boolean, start: (onBegun: Begun) => Promise<unknown>) {
+  async function answer(isWaiting: boolean, start: (onBegun: Begun) => Promise<unknown>) {
     const begun = Promise.withResolvers<string>()
     const done = start(begun.resolve)
     // Before it has begun a failure is the answer; afterwards the run tells it.
@@ -93,7 +86,7 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
       body: z.strictObject({ kind: z.enum(['full', 'increment']).default('full') }),
       reply: runReply,
       status: 201,
-      handle: ({ body, query }) => follow(query.wait, (onBegun) => desk.take(body.kind, onBegun)),
+      handle: ({ body, query }) => answer(query.wait, (onBegun) => desk.take(body.kind, onBegun)),
     }),
     defineRoute({
       method: 'GET',
@@ -130,7 +123,7 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
       query: waiting,
       reply: runReply,
       status: 201,
-      handle: ({ query }) => follow(query.wait, desk.drill),
+      handle: ({ query }) => answer(query.wait, desk.drill),
     }),
     defineRoute({
       method: 'GET',
@@ -180,11 +173,7 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
       params: byId,
       async handle({ params: { id }, closed }) {
         if ((await store.find(id)) === undefined) throw fail('not_found', `There is no run ${id}`)
-        return reply(200, Readable.from(events(id, closed)), {
-          'content-type': 'text/event-stream; charset=utf-8',
-          'cache-control': 'no-store',
-          'x-accel-buffering': 'no',
-        })
+        return follow(() => standingOf(id), { clock, closed })
       },
     }),
     defineRoute({
@@ -207,8 +196,4 @@ export function backupRoutes({ desk, store, clock }: { desk: Desk; store: Backup
 function showProgress(now: NonNullable<ReturnType<Desk['progress']>>) {
   const { id, kind, step, rows, bytes, writtenBytes } = now
   return { id, kind, step, rows, bytes, written_bytes: writtenBytes }
-}
-
-function toEvent(name: string, data: object): string {
-  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
 }

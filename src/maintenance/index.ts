@@ -105,7 +105,7 @@ export function createMaintenance(parts: MaintenanceParts, config: MaintenanceCo
   }
 
   return {
-    routes: maintenanceRoutes({ store, timings, keeper, jobs, now: clock.now, isEnabled: config.enabled }),
+    routes: maintenanceRoutes({ store, timings, keeper, jobs, clock, isEnabled: config.enabled }),
     keeper,
     timings,
     async start() {

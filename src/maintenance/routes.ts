@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { follow } from '../http/following.ts'
 import { defineRoute, type Route } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { toPage } from '../kernel/page.ts'
 import { readCalendar } from './calendar.ts'
@@ -19,13 +21,18 @@ type Parts = {
   timings: Timings
   keeper: Keeper
   jobs: readonly Job[]
-  now(): number
+  clock: Clock
   isEnabled: boolean
 }
 
 /** `/api/maintenance`: for super_admins, because jobs look at everybody's data. */
-export function maintenanceRoutes({ store, timings, keeper, jobs, now, isEnabled }: Parts): Route[] {
-  const listed = () => listJobs({ store, timings, jobs, now: now() }, isEnabled)
+export function maintenanceRoutes({ store, timings, keeper, jobs, clock, isEnabled }: Parts): Route[] {
+  const listed = () => listJobs({ store, timings, jobs, now: clock.now() }, isEnabled)
+  async function find(id: string) {
+    const run = await store.find(id)
+    if (run === undefined) throw fail('not_found', `There is no run ${id}`)
+    return showRun(run)
+  }
 
   return [
     defineRoute({
@@ -52,7 +59,7 @@ export function maintenanceRoutes({ store, timings, keeper, jobs, now, isEnabled
         to: z.coerce.number().int().min(0).optional().describe('Epoch ms; 38 days after from unless said.'),
       }),
       reply: calendarReply,
-      handle: ({ query }) => readCalendar({ store, timings, now: now() }, { from: query.from, to: query.to }),
+      handle: ({ query }) => readCalendar({ store, timings, now: clock.now() }, { from: query.from, to: query.to }),
     }),
     defineRoute({
       method: 'GET',
@@ -82,10 +89,22 @@ export function maintenanceRoutes({ store, timings, keeper, jobs, now, isEnabled
       ...{ access, tag },
       params: z.strictObject({ id: z.string().max(64) }),
       reply: runReply,
-      async handle({ params }) {
-        const run = await store.find(params.id)
-        if (run === undefined) throw fail('not_found', `There is no run ${params.id}`)
-        return showRun(run)
+      handle: ({ params }) => find(params.id),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/maintenance/runs/:id/events',
+      summary:
+        'Follows a run as server-sent events: `progress` each second until it is over, then `end`, with the run.',
+      ...{ access, tag },
+      params: z.strictObject({ id: z.string().max(64) }),
+      async handle({ params: { id }, closed }) {
+        await find(id)
+        const read = async () => {
+          const told = await find(id)
+          return { isOver: told.state !== 'waiting' && told.state !== 'running', told }
+        }
+        return follow(read, { clock, closed })
       },
     }),
     defineRoute({

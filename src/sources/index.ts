@@ -109,7 +109,7 @@ export function createSources(parts: SourcesParts, config: SourcesConfig): Sourc
   }
 
   return {
-    routes: sourceRoutes({ desk, remove }),
+    routes: sourceRoutes({ desk, remove, clock }),
     namesOf: store.namesOf,
     async start() {
       schedule.every('sources', everyMs, round, { onOneNode: true, firstDelayMs: 1000 })

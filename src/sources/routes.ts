@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { follow } from '../http/following.ts'
 import { defineRoute, type Route } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
 import { toPage } from '../kernel/page.ts'
 import { readTime } from '../usage/index.ts'
 import { type Desk, showSource } from './desk.ts'
@@ -10,10 +12,10 @@ const access = 'super_admin'
 const byId = z.strictObject({ id: z.string().max(200).describe('Id or name.') })
 const time = z.string().max(40).nullable().default(null)
 
-export type SourceRoutesParts = { desk: Desk; remove(written: string): Promise<void> }
+export type SourceRoutesParts = { desk: Desk; remove(written: string): Promise<void>; clock: Clock }
 
 /** `/api/sources`: foreign gateways that are read. All of it is for super_admins: a source is of the whole hub. */
-export function sourceRoutes({ desk, remove }: SourceRoutesParts): Route[] {
+export function sourceRoutes({ desk, remove, clock }: SourceRoutesParts): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -104,6 +106,22 @@ export function sourceRoutes({ desk, remove }: SourceRoutesParts): Route[] {
       params: byId,
       reply: statusReply,
       handle: ({ params }) => desk.status(params.id),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/sources/:id/events',
+      summary:
+        'Follows the reading of its history as server-sent events: its status as `progress` each second, then as `end`.',
+      ...{ access, tag },
+      params: byId,
+      async handle({ params: { id }, closed }) {
+        await desk.find(id)
+        const read = async () => {
+          const told = await desk.status(id)
+          return { isOver: told.backfill.state !== 'running', told }
+        }
+        return follow(read, { clock, closed })
+      },
     }),
   ]
 }

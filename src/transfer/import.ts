@@ -41,6 +41,8 @@ export type ImportParts = {
   shapes: Shapes
   clock: Pick<Clock, 'now'>
   openSecret(written: string): string | null
+  /** Told of each thing that was looked at. */
+  onProgress?(done: number, total: number): void
 }
 
 type Found = { kind: Kind; item: Item; place: string; key: string; name: string; existing: Row | null; id: Row['id'] }
@@ -113,7 +115,8 @@ async function readIn(
   }
   if (wrong.length > 0) return
   const touched = new Map<string, Kind>()
-  for (const one of found) {
+  for (const [done, one] of found.entries()) {
+    parts.onProgress?.(done, found.length)
     const line = await write(one)
     if (line === null) continue
     told.push(line)

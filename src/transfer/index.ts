@@ -14,5 +14,5 @@ export type { Transfer } from './transfer.ts'
 
 export function createTransfer(parts: TransferParts): Transfer & { routes: Route[] } {
   const transfer = openTransfer(parts)
-  return { ...transfer, routes: transferRoutes(transfer) }
+  return { ...transfer, routes: transferRoutes(transfer, parts.clock) }
 }

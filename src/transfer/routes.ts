@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { follow } from '../http/following.ts'
 import { reply } from '../http/reply.ts'
 import { defineRoute, type Route } from '../http/route.ts'
+import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { formats } from './document.ts'
 import { actions, conflictModes } from './import.ts'
@@ -45,7 +47,7 @@ const told = z.object({
 type Options = z.infer<z.ZodObject<typeof options>>
 
 /** `/api/config/export` and `/import`: the whole control plane, for super_admins. Every import is all or nothing. */
-export function transferRoutes(transfer: Transfer): Route[] {
+export function transferRoutes(transfer: Transfer, clock: Clock): Route[] {
   const toOptions = ({ on_conflict, dry_run, choices, passphrase }: Options) => ({
     ...{ onConflict: on_conflict, isDry: dry_run, choices, passphrase },
   })
@@ -116,6 +118,23 @@ export function transferRoutes(transfer: Transfer): Route[] {
         const bytes = Buffer.from(body.workbook, 'base64')
         if (bytes.length === 0) throw fail('invalid_request', 'The workbook is empty', { param: 'workbook' })
         return tell(body, await transfer.importSheets(bytes, toOptions(body)), audit)
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/config/import/events',
+      summary:
+        'Follows the import that runs on this node as server-sent events: `progress` each second; over when none runs.',
+      ...{ access, tag },
+      handle: ({ closed }) => {
+        let [isSeen, reads] = [false, 0]
+        // Who follows may be here before the import is.
+        const read = async () => {
+          const told = transfer.progress()
+          isSeen ||= told !== null
+          return { isOver: told === null && (isSeen || ++reads > 5), told }
+        }
+        return follow(read, { clock, closed })
       },
     }),
   ]

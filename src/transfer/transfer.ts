@@ -26,6 +26,8 @@ export type Transfer = {
   import(document: string, options: ImportOptions): Promise<Told[]>
   exportSheets(): Promise<Buffer>
   importSheets(workbook: Buffer, options: ImportOptions): Promise<Told[]>
+  /** How far the import is that runs on this node, of several the youngest; null while none does. */
+  progress(): { done: number; total: number } | null
 }
 
 export type TransferParts = {
@@ -43,13 +45,18 @@ export type TransferParts = {
 export function openTransfer(parts: TransferParts): Transfer {
   const { secrets, bus, clock, version, shapes, env } = parts
   const store = createTransferStore(parts.db)
+  const running = new Set<{ done: number; total: number }>()
 
   async function readIn(
     found: { items: Parameters<typeof importPlane>[1]['items']; placeOf?(kind: string, index: number): string },
     { passphrase, ...options }: ImportOptions,
   ): Promise<Told[]> {
     const openSecret = createOpener(passphrase, secrets, env)
-    const told = await importPlane({ store, secrets, shapes, clock, openSecret }, { ...found, ...options })
+    const standing = { done: 0, total: 0 }
+    const onProgress = (done: number, total: number) => Object.assign(standing, { done, total })
+    running.add(standing)
+    const plane = { store, secrets, shapes, clock, openSecret, onProgress }
+    const told = await importPlane(plane, { ...found, ...options }).finally(() => running.delete(standing))
     if (options.isDry) return told
     const changed = told.filter(({ action }) => action !== 'skipped' && action !== 'unchanged').map(({ kind }) => kind)
     const announced = new Set(kinds.filter(({ name }) => changed.includes(name)).map((kind) => kind.announced))
@@ -69,5 +76,6 @@ export function openTransfer(parts: TransferParts): Transfer {
       return writeSheets((await exportPlane({ store, secrets, clock, version }, { only, seal })).items)
     },
     importSheets: async (workbook, options) => readIn(await readSheets(workbook), options),
+    progress: () => [...running].at(-1) ?? null,
   }
 }

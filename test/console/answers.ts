@@ -1,7 +1,7 @@
 import type { Page, Route } from 'playwright-core'
 
-/** How the hub may be of another mind than a page hopes; `shown` is what the page then says, in the language that is walked. */
-export type Mood = { shown: string | null; answer(route: Route): Promise<void> }
+/** How the hub may be of another mind than a page hopes; `shown` is what the page then says, in each language. */
+export type Mood = { shown: { en: string; 'zh-CN': string } | null; answer(route: Route): Promise<void> }
 
 const problem = (status: number) => (route: Route) =>
   route.fulfill({
@@ -11,9 +11,12 @@ const problem = (status: number) => (route: Route) =>
   })
 
 export const moods = {
-  'answers 500': { shown: 'This could not be read', answer: problem(500) },
-  'forbids it': { shown: 'Your role may not see this.', answer: problem(403) },
-  'is away': { shown: 'The hub does not answer.', answer: (route) => route.abort('connectionrefused') },
+  'answers 500': { shown: { en: 'This could not be read', 'zh-CN': '读取失败' }, answer: problem(500) },
+  'forbids it': { shown: { en: 'Your role may not see this.', 'zh-CN': '您的角色无权查看。' }, answer: problem(403) },
+  'is away': {
+    shown: { en: 'The hub does not answer.', 'zh-CN': '服务没有响应' },
+    answer: (route) => route.abort('connectionrefused'),
+  },
   'has nothing': { shown: null, answer: emptied },
 } as const satisfies Record<string, Mood>
 

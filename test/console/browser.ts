@@ -10,7 +10,7 @@ export type View = {
   width?: number
   height?: number
   /** What another browser kept, such as its session; nothing is cached. */
-  storage?: Awaited<ReturnType<BrowserContext['storageState']>>
+  storage?: Awaited<ReturnType<BrowserContext['storageState']>> | undefined
 }
 
 /** A page of the console, and what went wrong on it that nobody expects: errors of scripts, requests that failed. */

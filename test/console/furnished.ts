@@ -33,7 +33,7 @@ export async function controlAs(
 }
 
 /**
- * Puts into a demo hub what its pages have to show: people of each role, a budget, a rotation, an incident, a public check,
+ * Puts into a demo hub what its pages have to show: people of each role, a budget, a limit, a receiver, a rotation, an incident, a public check,
  * a call that was routed. Answers the pages that are in no menu.
  */
 export async function furnish(
@@ -41,7 +41,7 @@ export async function furnish(
 ): Promise<{ control: Control; places: string[]; callId: string; incidentId: string }> {
   const control = await controlAs(hub, owner)
   for (const person of people) await control('POST', '/api/users', { ...person, password, tenant_id: 'hub' })
-  const { key } = await control('POST', '/api/keys', { name: 'furniture' })
+  const { key, id: keyId } = await control('POST', '/api/keys', { name: 'furniture' })
   await control('POST', '/api/budgets', { scope: 'tenant', scope_id: 'hub', period: 'month', limit_usd: '50' })
   await control('PUT', '/api/on-call/schedules/primary', {
     ...{ zone: 'Asia/Shanghai', starts_on: '2026-01-05', handoff: '09:30' },
@@ -52,13 +52,9 @@ export async function furnish(
     ...{ name: 'The hub itself', type: 'http', parameters: { url: `${hub.url}/livez` }, interval_seconds: 5 },
     is_public: true,
   })) as { id: string }
-  const answer = await fetch(`${hub.url}/v1/chat/completions`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'demo-mini', messages: [{ role: 'user', content: 'hello' }] }),
-  })
-  await answer.text()
-  const callId = answer.headers.get('x-request-id')!
+  await furnishAlerts(control)
+  await control('POST', '/api/limits', { scope: 'key', scope_id: String(keyId), rpm: 600 })
+  const callId = await callDemo(hub, String(key), { 'x-session-id': 'furniture' })
   await until(
     'the call is in the list',
     async () => (await control('GET', `/api/logs/${callId}`).catch(() => null)) !== null,
@@ -74,4 +70,30 @@ export async function furnish(
       ...['check', 'revisions', 'plane'].map((tab) => `/configuration?tab=${tab}`),
     ],
   }
+}
+
+/** Somebody who could be told, and something of which nobody is. Port 9 discards: nothing leaves this machine. */
+async function furnishAlerts(control: Control): Promise<void> {
+  const channel = await control('POST', '/api/channels', {
+    ...{ name: 'ops-hook', type: 'webhook', parameters: { url: 'http://127.0.0.1:9/hook' }, enabled: false },
+  })
+  await control('POST', '/api/receivers', { name: 'default', targets: [{ channel_id: String(channel.id) }] })
+  await control('POST', '/api/silences', {
+    ...{ matchers: ['alertname="DiskFull"'], ends_at: Date.now() + 3_600_000, comment: 'The disk is being exchanged' },
+  })
+}
+
+/** A call to the demo's model; answers its id. */
+export async function callDemo(
+  { url }: Pick<TestHub, 'url'>,
+  key: string,
+  headers: Record<string, string> = {},
+): Promise<string> {
+  const answer = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ model: 'demo-mini', messages: [{ role: 'user', content: 'hello' }] }),
+  })
+  await answer.text()
+  return answer.headers.get('x-request-id')!
 }

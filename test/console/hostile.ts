@@ -20,7 +20,10 @@ export async function plantHostile(url: string, control: Control): Promise<strin
     ...{ zone: 'UTC', starts_on: '2026-01-05', members: [{ name: hostile, channels: ['phone'] }] },
   })
   const [service] = (await control('GET', '/api/registry/services')) as unknown as { id: string }[]
-  await control('PUT', `/api/registry/services/${service!.id}`, { display_name: hostile, description: hostile })
+  await control('PUT', `/api/registry/services/${service!.id}`, {
+    ...{ display_name: hostile, description: hostile },
+    endpoints: [{ method: 'GET', path: '/items', description: hostile, is_public: true }],
+  })
   // A name of a model that nobody has, an agent and a client stand in the ledger and in the log.
   const called = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
@@ -38,6 +41,6 @@ export async function plantHostile(url: string, control: Control): Promise<strin
   )
   return [
     ...['/keys', '/users', '/models', '/incidents', `/incidents/${incident.id}`, '/checks', '/health', '/on-call'],
-    ...['/calls', '/logs', '/log-tail', `/calls/${callId}`],
+    ...['/calls', '/logs', '/log-tail', `/calls/${callId}`, '/services', `/services?open=${service!.id}`],
   ]
 }

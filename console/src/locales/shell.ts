@@ -37,6 +37,7 @@ export const shell = defineTexts(
     state: 'State',
     empty: 'Nothing here yet',
     loading: 'Loading …',
+    progress: { asked: 'The stream is away: asked every two seconds.', bytes: '{size} received' },
     asOf: 'Data as of {time}, {zone}',
     errors: {
       title: 'This could not be read',
@@ -109,6 +110,7 @@ export const shell = defineTexts(
     state: '状态',
     empty: '暂无数据',
     loading: '加载中…',
+    progress: { asked: '事件流中断，改为每两秒查询一次。', bytes: '已接收 {size}' },
     asOf: '数据截至 {time}，时区 {zone}',
     errors: {
       title: '读取失败',

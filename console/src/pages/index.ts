@@ -1,5 +1,6 @@
 import type { Page } from '../page.ts'
 import { about } from './about/index.ts'
+import { alertRouting } from './alert-routing/index.ts'
 import { alertRules } from './alert-rules/index.ts'
 import { alerts } from './alerts/index.ts'
 import { audit } from './audit/index.ts'
@@ -36,6 +37,7 @@ import { providers } from './providers/index.ts'
 import { rankings } from './rankings/index.ts'
 import { receivers } from './receivers/index.ts'
 import { riskActions } from './risk-actions/index.ts'
+import { riskRules } from './risk-rules/index.ts'
 import { routes } from './routes/index.ts'
 import { runbooks } from './runbooks/index.ts'
 import { services } from './services/index.ts'
@@ -53,6 +55,7 @@ export const pages: readonly Page[] = [
   call,
   conversations,
   findings,
+  riskRules,
   riskActions,
   health,
   checks,
@@ -81,6 +84,7 @@ export const pages: readonly Page[] = [
   onCall,
   runbooks,
   alertRules,
+  alertRouting,
   silences,
   receivers,
   channels,

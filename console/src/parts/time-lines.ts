@@ -13,7 +13,7 @@ export function linesOption<Row extends { bucket: number }>(rows: readonly Row[]
     grid: { left: 8, right: 16, top: 32, bottom: 8, containLabel: true },
     legend: { top: 0 },
     tooltip: { trigger: 'axis' },
-    xAxis: { type: 'time' },
+    xAxis: { type: 'time', axisLabel: { hideOverlap: true } },
     yAxis: { type: 'value', axisLabel: { formatter: (value: number) => brief(value) } },
     series: lines.map(({ name, of, isStacked, color }) => ({
       type: 'line',

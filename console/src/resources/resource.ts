@@ -12,6 +12,9 @@ export type Shown =
   | 'count'
   | 'milliseconds'
   | 'state'
+  | 'word'
+  | 'words'
+  | 'bytes'
   | 'list'
   | 'yesNo'
   | 'seconds'
@@ -54,8 +57,12 @@ export type Resource = {
   pageActs?: readonly Act[]
   /** Where everything about a row stands, instead of the drawer. */
   page?: (row: Row) => string
-  /** What the drawer shows above the fields; given the row. */
+  /** What the drawer shows above the fields; given the row, says `changed` too. */
   detail?: Component
+  /** The drawer shows `detail` alone. */
+  isWithoutFields?: boolean
+  /** What stands above the list; says `changed` when the list has to be read again. */
+  above?: Component
   /** Other pages that belong to this one; `title` is a key of the page's texts. */
   links?: readonly { title: string; to: string }[]
   /** Whether people may watch it grow, read again every two seconds. */

@@ -1,4 +1,6 @@
-import { count, milliseconds, moment, money } from '../format.ts'
+import { count, milliseconds, moment, money, size } from '../format.ts'
+import { currentLanguage } from '../i18n.ts'
+import { stateName } from '../locales/states.ts'
 import type { Column, Row, Shown } from './resource.ts'
 
 const none = '–'
@@ -13,6 +15,13 @@ export function valueText(value: unknown, show: Shown = 'text', t: (key: string)
       return money(Number(value))
     case 'count':
       return count(Number(value))
+    case 'words':
+      return (value as unknown[]).map((one) => stateName(one, currentLanguage())).join(', ') || none
+    case 'bytes':
+      return size(Number(value))
+    case 'word':
+    case 'state':
+      return stateName(value, currentLanguage())
     case 'milliseconds':
       return milliseconds(Number(value))
     case 'seconds':
@@ -29,7 +38,10 @@ export function valueText(value: unknown, show: Shown = 'text', t: (key: string)
 /** How a field is written whose column nobody described, by its name and what it holds. */
 export function guessShown(key: string, value: unknown): Shown {
   if (typeof value === 'boolean') return 'yesNo'
-  if (/_at$|^(?:at|timestamp|last_heartbeat)$/.test(key)) return 'moment'
+  if (/_at$|^(?:at|since|timestamp|last_heartbeat|read_up_to)$/.test(key)) return 'moment'
+  if (/^(?:state|status|outcome|severity|level|kind|role|scope|period)$/.test(key) && typeof value === 'string')
+    return 'word'
+  if (/(?:^|_)bytes$/.test(key)) return 'bytes'
   if (/_nano_usd$/.test(key)) return 'money'
   if (/_ms$/.test(key)) return 'milliseconds'
   if (/_seconds$/.test(key)) return 'seconds'

@@ -1,4 +1,5 @@
 import { FolderChecked } from '@element-plus/icons-vue'
+import { defineAsyncComponent } from 'vue'
 import { defineList, defineTexts } from '../../page.ts'
 
 export const backups = defineList({
@@ -8,18 +9,15 @@ export const backups = defineList({
     refreshMs: 10_000,
     columns: [
       { key: 'id', show: 'mono' },
-      { key: 'kind' },
+      { key: 'kind', show: 'word' },
       { key: 'taken_at', show: 'moment' },
-      { key: 'bytes', show: 'count' },
+      { key: 'bytes', show: 'bytes' },
       { key: 'verified_at', show: 'moment' },
       { key: 'drilled_at', show: 'moment' },
       { key: 'fault' },
     ],
-    pageActs: [
-      { title: 'now', method: 'POST', path: () => 'api/backups', body: {} },
-      { title: 'drill', method: 'POST', path: () => 'api/backups/drills', confirm: 'drillAsk' },
-    ],
-    acts: [{ title: 'verify', method: 'POST', path: ({ id }) => `api/backups/${id}/verify` }],
+    above: defineAsyncComponent(() => import('./backup-work.vue')),
+    acts: [{ title: 'verify', method: 'POST', path: ({ id }) => `api/backups/${id}/verify`, isAnswerShown: true }],
   },
   texts: defineTexts(
     {
@@ -31,7 +29,28 @@ export const backups = defineList({
       drill: 'Run a drill',
       drillAsk:
         'The newest and an older backup are restored in an isolated place and compared. Nothing of the store is touched.',
-      fields: { taken_at: 'Taken', bytes: 'Bytes', verified_at: 'Verified', drilled_at: 'Drilled', fault: 'Fault' },
+      runs: 'What has run',
+      begun: 'has begun',
+      read: '{step}: {rows} rows, {read} read',
+      written: '{step}: {rows} rows, {read} read, {written} written',
+      ended: '{kind}: {outcome}. {rows} rows, {size}',
+      steps: {
+        begin: 'Begins',
+        write: 'Writes',
+        read_back: 'Reads it back',
+        fill: 'Fills a store with it',
+        compare: 'Compares',
+        ask: 'Asks the hub that stands on it',
+      },
+      kinds: {
+        full: 'Full backup',
+        increment: 'Increment',
+        migration: 'Backup before a migration',
+        verify: 'Verification',
+        drill: 'Drill',
+      },
+      outcomes: { running: 'under way', ok: 'all is well', failed: 'failed', inconclusive: 'nobody can tell' },
+      fields: { taken_at: 'Taken', bytes: 'Size', verified_at: 'Verified', drilled_at: 'Drilled', fault: 'Fault' },
     },
     {
       title: '备份',
@@ -41,7 +60,22 @@ export const backups = defineList({
       now: '立即备份',
       drill: '恢复演练',
       drillAsk: '将最新与一个较早的备份恢复到隔离位置并比对，不影响现有数据。',
-      fields: { taken_at: '时间', bytes: '字节', verified_at: '校验', drilled_at: '演练', fault: '问题' },
+      runs: '历次运行',
+      begun: '已开始',
+      read: '{step}：{rows} 行，已读 {read}',
+      written: '{step}：{rows} 行，已读 {read}，已写 {written}',
+      ended: '{kind}：{outcome}。{rows} 行，{size}',
+      steps: {
+        begin: '准备',
+        write: '写入',
+        read_back: '读回校验',
+        fill: '恢复到临时存储',
+        compare: '比对',
+        ask: '询问恢复后的服务',
+      },
+      kinds: { full: '全量备份', increment: '增量备份', migration: '迁移前备份', verify: '校验', drill: '恢复演练' },
+      outcomes: { running: '进行中', ok: '正常', failed: '失败', inconclusive: '无法判定' },
+      fields: { taken_at: '时间', bytes: '大小', verified_at: '校验', drilled_at: '演练', fault: '问题' },
     },
   ),
 })

@@ -98,6 +98,8 @@ export const configuration = definePage({
       export: 'Export',
       sheets: 'Workbook of providers and models (xlsx)',
       importTitle: 'Import',
+      reading: 'is being sent and read',
+      readSoFar: '{done} of {total} things',
       importAbout:
         'First it is tried and taken back, and you see what would become of each thing. An import is done whole or not at all.',
       document: 'Export (toml, json) or workbook (xlsx)',
@@ -211,6 +213,8 @@ export const configuration = definePage({
       export: '导出',
       sheets: '供应商与模型工作簿（xlsx）',
       importTitle: '导入',
+      reading: '正在发送与读取',
+      readSoFar: '{done} / {total} 项',
       importAbout: '先试运行并撤回，您会看到每一项将如何变化。导入要么全部完成，要么什么都不做。',
       document: '导出文件（toml、json）或工作簿（xlsx）',
       onConflict: '已存在的内容',

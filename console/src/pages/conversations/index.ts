@@ -1,4 +1,5 @@
 import { ChatDotRound } from '@element-plus/icons-vue'
+import { defineAsyncComponent } from 'vue'
 import { defineList, defineTexts } from '../../page.ts'
 
 export const conversations = defineList({
@@ -17,7 +18,7 @@ export const conversations = defineList({
       { key: 'last_at', show: 'moment' },
     ],
     remove: { path: '/api/sessions/{id}' },
-    acts: [{ title: 'messages', method: 'GET', path: ({ id }) => `api/sessions/${id}/messages`, isAnswerShown: true }],
+    detail: defineAsyncComponent(() => import('./conversation-card.vue')),
   },
   texts: defineTexts(
     {
@@ -25,12 +26,16 @@ export const conversations = defineList({
       about: 'Calls of one session together. What was said is kept only where somebody chose so.',
       empty: 'No call carried a session id.',
       messages: 'What was said',
+      notKept: 'What was said here is not kept.',
+      roles: { user: 'Asked', assistant: 'Answered', tool: 'Tool' },
     },
     {
       title: '会话',
       about: '同一会话的调用归在一起；内容仅在选择保存时保留。',
       empty: '还没有带会话编号的调用。',
       messages: '内容',
+      notKept: '此会话的内容没有保存。',
+      roles: { user: '提问', assistant: '回答', tool: '工具' },
     },
   ),
 })

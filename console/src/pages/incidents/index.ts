@@ -1,5 +1,11 @@
 import { Opportunity } from '@element-plus/icons-vue'
+import { defineAsyncComponent } from 'vue'
+import { currentLanguage } from '../../i18n.ts'
+import { stateName } from '../../locales/states.ts'
 import { defineList, defineTexts } from '../../page.ts'
+
+const clocks: Record<string, string> = { response: '响应', handling: '处理', recovery: '恢复' }
+const clockName = (clock: string) => (currentLanguage() === 'en' ? clock : (clocks[clock] ?? clock))
 
 export const incidents = defineList({
   ...{ name: 'incidents', path: '/incidents', group: 'operate', role: 'tenant_admin', icon: Opportunity },
@@ -7,6 +13,7 @@ export const incidents = defineList({
     list: 'api/incidents',
     page: ({ id }) => `/incidents/${encodeURIComponent(String(id))}`,
     links: [{ title: 'sla', to: '/sla' }],
+    above: defineAsyncComponent(() => import('./incident-board.vue')),
     refreshMs: 10_000,
     writer: 'tenant_admin',
     filters: [
@@ -18,12 +25,14 @@ export const incidents = defineList({
       { key: 'severity', show: 'state' },
       { key: 'state', show: 'state' },
       { key: 'title' },
-      { key: 'category' },
+      { key: 'category', show: 'word' },
       { key: 'assignee' },
       {
         key: 'clocks',
         of: ({ sla }) =>
-          (sla as { clock: string; state: string }[]).map(({ clock, state }) => `${clock}: ${state}`).join(', '),
+          (sla as { clock: string; state: string }[])
+            .map(({ clock, state }) => `${clockName(clock)}: ${stateName(state, currentLanguage())}`)
+            .join(', '),
       },
       { key: 'declared_at', show: 'moment' },
     ],
@@ -36,6 +45,13 @@ export const incidents = defineList({
       empty: 'No incident. That is how it should be.',
       create: 'Declare an incident',
       sla: 'SLA statistics',
+      board: 'Board',
+      columns: { open: 'Nobody has it', acknowledged: 'In hand', mitigated: 'Its effects are over' },
+      noneHere: 'None.',
+      nobody: 'nobody',
+      clockNames: { response: 'Response', handling: 'Handling', recovery: 'Recovery' },
+      left: 'in {time}',
+      late: '{time} late',
       fields: { clocks: 'Clocks', category: 'Category', declared_at: 'Since', assignee: 'Assignee' },
     },
     {
@@ -44,6 +60,13 @@ export const incidents = defineList({
       empty: '没有故障，这样最好。',
       create: '登记故障',
       sla: 'SLA 统计',
+      board: '看板',
+      columns: { open: '未响应', acknowledged: '处理中', mitigated: '已缓解' },
+      noneHere: '无。',
+      nobody: '无处理人',
+      clockNames: { response: '响应', handling: '处理', recovery: '恢复' },
+      left: '剩余 {time}',
+      late: '已超时 {time}',
       fields: { clocks: '时限', category: '类别', declared_at: '开始', assignee: '处理人' },
     },
   ),

@@ -1,4 +1,6 @@
 import { Notebook } from '@element-plus/icons-vue'
+import { defineAsyncComponent } from 'vue'
+import { currentLanguage } from '../../i18n.ts'
 import { defineList, defineTexts } from '../../page.ts'
 
 export const runbooks = defineList({
@@ -10,20 +12,20 @@ export const runbooks = defineList({
     columns: [
       {
         key: 'what',
-        of: ({ title }) => Object.values(title as Record<string, string>).join(' · '),
+        of: ({ title }) => (title as Record<string, string>)[currentLanguage() === 'en' ? 'en' : 'zh'],
       },
       { key: 'name', show: 'mono' },
-      { key: 'categories', show: 'list' },
+      { key: 'categories', show: 'words' },
     ],
-    acts: [{ title: 'open', method: 'GET', path: ({ name }) => `api/runbooks/${name}`, isAnswerShown: true }],
+    detail: defineAsyncComponent(() => import('./runbook-card.vue')),
+    isWithoutFields: true,
   },
   texts: defineTexts(
     {
       title: 'Runbooks',
       about: 'What to do when something is broken.',
-      open: 'Read',
       fields: { what: 'What is broken', categories: 'Categories' },
     },
-    { title: '处置手册', about: '出现故障时怎么做。', open: '阅读', fields: { what: '故障', categories: '类别' } },
+    { title: '处置手册', about: '出现故障时怎么做。', fields: { what: '故障', categories: '类别' } },
   ),
 })

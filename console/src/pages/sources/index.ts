@@ -1,4 +1,5 @@
 import { Coin } from '@element-plus/icons-vue'
+import { defineAsyncComponent } from 'vue'
 import { defineList, defineTexts } from '../../page.ts'
 
 export const sources = defineList({
@@ -17,14 +18,7 @@ export const sources = defineList({
     create: { path: '/api/sources', first: ['name', 'kind', 'dsn', 'log_dsn'] },
     edit: { path: '/api/sources/{id}', first: ['dsn', 'log_dsn', 'enabled', 'rows_per_second'] },
     remove: { path: '/api/sources/{id}' },
-    acts: [
-      { title: 'test', method: 'POST', path: ({ id }) => `api/sources/${id}/test`, isAnswerShown: true },
-      { title: 'status', method: 'GET', path: ({ id }) => `api/sources/${id}/status`, isAnswerShown: true },
-      {
-        ...{ title: 'backfill', method: 'POST', confirm: 'backfillAsk', isAnswerShown: true },
-        path: ({ id }) => `api/sources/${id}/backfill`,
-      },
-    ],
+    detail: defineAsyncComponent(() => import('./source-card.vue')),
   },
   texts: defineTexts(
     {
@@ -33,8 +27,18 @@ export const sources = defineList({
       empty: 'No source yet.',
       create: 'Add source',
       test: 'Test',
-      status: 'Status',
       backfill: 'Read all history',
+      well: 'It is read.',
+      history: 'Its history',
+      filled: '{share} % of the time, {rows} rows, back to {reached}',
+      upTo: 'Read up to',
+      lag: 'Behind by',
+      lastRow: 'Last row',
+      rowsRead: 'Rows read',
+      rowsAndSpeed: '{rows}, last at {speed} a second',
+      readable: 'It can be read: {version}.',
+      grants: 'What its account lacks',
+      degraded: 'What cannot be known without more columns',
       backfillAsk: 'The whole history is read, at the speed that is set; it goes on after a restart.',
     },
     {
@@ -43,8 +47,18 @@ export const sources = defineList({
       empty: '还没有数据源。',
       create: '添加数据源',
       test: '测试',
-      status: '状态',
       backfill: '读取全部历史',
+      well: '读取正常。',
+      history: '历史数据',
+      filled: '已完成时间范围的 {share}%，{rows} 行，回溯至 {reached}',
+      upTo: '已读至',
+      lag: '延迟',
+      lastRow: '最后一行',
+      rowsRead: '已读行数',
+      rowsAndSpeed: '{rows}，最近每秒 {speed} 行',
+      readable: '可以读取：{version}。',
+      grants: '账号缺少的授权',
+      degraded: '缺少的列及其影响',
       backfillAsk: '将按设定速度读取全部历史，重启后继续。',
     },
   ),
