@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Kysely } from 'kysely'
 import { type AlertTables, createAlerts } from './alerts/index.ts'
 import { type BackupTables, createBackups } from './backups/index.ts'

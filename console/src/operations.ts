@@ -128,7 +128,7 @@ export type Operations = {
     reply: {
       data: ({
         id: string
-        kind: 'full' | 'increment' | 'migration'
+        kind: 'full' | 'increment' | 'migration' | 'safety'
         taken_at: number
         bytes: number
         version: string
@@ -159,7 +159,7 @@ export type Operations = {
     reply: {
       data: ({
         id: string
-        kind: 'full' | 'increment' | 'migration' | 'verify' | 'drill'
+        kind: 'full' | 'increment' | 'migration' | 'safety' | 'verify' | 'drill'
         outcome: 'running' | 'ok' | 'failed' | 'inconclusive'
         backup_id: string
         started_at: number
@@ -1279,6 +1279,36 @@ export type Operations = {
       markdown: string
     }
   }
+  'GET /api/sessions': {
+    query?: {
+      user_id?: string
+      session_id?: string
+      from?: string
+      to?: string
+      limit?: number
+      cursor?: string
+    }
+    reply: {
+      data: {
+        id: string
+        session_id: string
+        tenant_id: string
+        user_id: string
+        key_id: string
+        model: string
+        first_at: string
+        last_at: string
+        calls: number
+        failures: number
+        tokens_in: number
+        tokens_out: number
+        cost_nano_usd: number
+        cost_usd: string
+        unpriced_calls: number
+      }[]
+      next_cursor: string | null
+    }
+  }
   'GET /api/sessions/{id}/messages': {
     path: {
       id: string
@@ -2067,7 +2097,7 @@ export type Operations = {
     }
     reply: {
       id: string
-      kind: 'full' | 'increment' | 'migration' | 'verify' | 'drill'
+      kind: 'full' | 'increment' | 'migration' | 'safety' | 'verify' | 'drill'
       outcome: 'running' | 'ok' | 'failed' | 'inconclusive'
       backup_id: string
       started_at: number
@@ -2084,7 +2114,7 @@ export type Operations = {
     }
     reply: {
       id: string
-      kind: 'full' | 'increment' | 'migration' | 'verify' | 'drill'
+      kind: 'full' | 'increment' | 'migration' | 'safety' | 'verify' | 'drill'
       outcome: 'running' | 'ok' | 'failed' | 'inconclusive'
       backup_id: string
       started_at: number
