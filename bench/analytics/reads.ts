@@ -8,17 +8,26 @@ import { type AnalyticsStore, createAnalyticsStore } from '../../src/usage/analy
 import type { UsageTables } from '../../src/usage/rows.ts'
 import type { Question } from './questions.ts'
 
-/** What a question looked at: single requests, and sums of many. Noise on the machine changes neither. */
-export type Reads = { rows: number; sums: number }
+/**
+ * What an answer took: CPU of the thread that answers and of SQLite's, and what was looked at, single requests and sums of
+ * many. Noise on the machine changes the first little and the others not at all.
+ */
+export type Cost = { cpuMs: number; rows: number; sums: number }
+
+const tries = 10
 
 /**
- * Counts what each question reads of a store, asked as the routes ask it but in this process. Days of people and keys that
- * are kept in memory cost nothing the second time, which is the one that counts. null: it is no report.
+ * What each question costs a store, asked as the routes ask it but in this process, where nothing else is going on. Days of
+ * people and keys that are kept in memory cost nothing the second time, which is the one that counts. null: it is no report.
  */
-export async function countReads(file: string, questions: readonly Question[], now: number): Promise<(Reads | null)[]> {
+export async function measureCosts(
+  file: string,
+  questions: readonly Question[],
+  now: number,
+): Promise<(Cost | null)[]> {
   const database = await openDatabase<UsageTables>({ url: `sqlite:${file}`, dataDir: '', log: silentLog })
   const db = database.kysely as Kysely<UsageTables>
-  let read: Reads = { rows: 0, sums: 0 }
+  let read = { rows: 0, sums: 0 }
   const pieces = createPieces('sqlite')
   const count = async (selection: Selection, options: { kind?: string; isCounting?: boolean } = {}) => {
     const inner = pieces.union(
@@ -47,30 +56,38 @@ export async function countReads(file: string, questions: readonly Question[], n
       return store.durations(selection, kind, limit)
     },
   }
-  const routes = analyticsRoutes({
-    ...{ store: counting, namesOf: async () => new Map(), clock: { now: () => now }, timeZone: 'UTC' },
-    ledger: { pending: () => 0, dataAsOf: () => now },
-  })
+  const routesOver = (given: AnalyticsStore) =>
+    analyticsRoutes({
+      ...{ store: given, namesOf: async () => new Map(), clock: { now: () => now }, timeZone: 'UTC' },
+      ledger: { pending: () => 0, dataAsOf: () => now },
+    })
   const principal = { role: 'super_admin', kind: 'admin_key', tenantId: '', userId: '' }
-  const found: (Reads | null)[] = []
-  for (const question of questions) {
-    const { method, path, body } = question.ask(7)
+  const asked = async (routes: readonly Route[], question: Question, number: number) => {
+    const { method, path, body } = question.ask(number)
     const address = new URL(path, 'http://hub')
-    const route: Route | undefined = routes.find((each) => each.path === address.pathname && each.method === method)
-    if (route === undefined) {
-      found.push(null)
-      continue
-    }
+    const route = routes.find((each) => each.path === address.pathname && each.method === method)
+    if (route === undefined) return false
     const given =
       body === undefined
         ? { query: route.query!.parse(Object.fromEntries(address.searchParams)) }
         : { body: route.body!.parse(body) }
-    for (const _ of ['until days are kept', 'counted']) {
-      read = { rows: 0, sums: 0 }
-      await route.handle({ principal, ...given } as never)
+    await route.handle({ principal, ...given } as never)
+    return true
+  }
+  const [plain, counted] = [routesOver(store), routesOver(counting)]
+  const costs: (Cost | null)[] = []
+  for (const question of questions) {
+    read = { rows: 0, sums: 0 }
+    if (!(await asked(counted, question, 7))) {
+      costs.push(null)
+      continue
     }
-    found.push(read)
+    for (let number = 0; number < tries; number++) await asked(plain, question, number)
+    const before = process.cpuUsage()
+    for (let number = 0; number < tries; number++) await asked(plain, question, number)
+    const { user, system } = process.cpuUsage(before)
+    costs.push({ cpuMs: Number(((user + system) / 1000 / tries).toFixed(1)), ...read })
   }
   await database.close()
-  return found
+  return costs
 }

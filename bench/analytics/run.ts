@@ -6,14 +6,14 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { cores, describeMachine, processTree, requirePinnedCores, threadCpuMs } from '../gateway/machine.ts'
+import { cores, describeMachine, requirePinnedCores } from '../gateway/machine.ts'
 import { median } from '../gateway/measure.ts'
 import { answers, freePort, run, start } from '../gateway/processes.ts'
 import { type Calls, quantile, sendCalls } from './calls.ts'
 import { type Filled, fill, migrateStore } from './fill.ts'
 import { type Question, questionsFor } from './questions.ts'
-import { countReads } from './reads.ts'
-import { type Measured, renderTable, type Times } from './table.ts'
+import { measureCosts } from './reads.ts'
+import { type Measured, renderCosts, renderTable, type Times } from './table.ts'
 import { createTraffic } from './traffic.ts'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
@@ -21,7 +21,6 @@ const repository = fileURLToPath(new URL('../..', import.meta.url))
 const workFolder = `${folder}.work`
 const adminKey = 'bench-admin-key-of-no-value-0123456789'
 const perSecond = 200
-const cpuTries = 10
 
 const { values: flags } = parseArgs({
   options: {
@@ -31,6 +30,7 @@ const { values: flags } = parseArgs({
     only: { type: 'string', default: '' },
     fill: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
+    costs: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
   },
 })
@@ -38,7 +38,7 @@ const sizes = flags.millions.split(',').map(Number)
 const [tries, windows] = [Number(flags.tries), Number(flags.windows)]
 if (sizes.some((size) => !(size > 0)) || !(tries >= 1) || !(windows >= 0)) {
   console.error(
-    'npm run bench -- analytics [--millions 1,10,50] [--tries N] [--windows N] [--only TEXT in the name of a question] [--keep: the filled stores stay, and are used again] [--fill: they are filled, and nothing is asked]',
+    'npm run bench -- analytics [--millions 1,10,50] [--tries N] [--windows N] [--only TEXT in the name of a question] [--keep: the filled stores stay, and are used again] [--fill: they are filled, and nothing is asked] [--costs: CPU and reads alone, on a machine that others use]',
   )
   process.exit(1)
 }
@@ -69,19 +69,6 @@ async function askAll(url: string, questions: readonly Question[]): Promise<Time
     ...{ name, goalMs },
     ...{ p50Ms: round(quantile(times[index]!, 0.5)), p95Ms: round(quantile(times[index]!, 0.95)) },
   }))
-}
-
-/** Each question again and again, with nothing else going on: a busy machine lengthens times, but hardly this. */
-async function measureCpu(hub: { url: string; pid: number }, questions: readonly Question[]): Promise<number[]> {
-  const processes = processTree(hub.pid)
-  const spent = () => [...threadCpuMs(processes).values()].reduce((sum, ms) => sum + ms, 0)
-  const costs: number[] = []
-  for (const question of questions) {
-    const before = spent()
-    for (let number = 0; number < cpuTries; number++) await ask(hub.url, question, number)
-    costs.push(round((spent() - before) / cpuTries))
-  }
-  return costs
 }
 
 /** Windows of calls with reports and without them take turns; reports come one after another, ten a second at most. */
@@ -137,9 +124,7 @@ async function startHub(data: string, upstreamPort: number) {
   }
   const headers = { 'x-admin-key': adminKey }
   // A store that was kept has those of its last run, whose address is gone.
-  const { data: known } = (await (await fetch(`${url}/api/providers`, { headers })).json()) as {
-    data: { id: string }[]
-  }
+  const known = (await (await fetch(`${url}/api/providers`, { headers })).json()) as { id: string }[]
   for (const { id } of known) await fetch(`${url}/api/providers/${id}`, { method: 'DELETE', headers })
   const name = `mock ${Date.now()}`
   const base_url = `http://127.0.0.1:${upstreamPort}/v1`
@@ -173,9 +158,20 @@ async function fillOnce(millions: number): Promise<{ file: string; now: number; 
 async function measure(millions: number, upstreamPort: number): Promise<Measured> {
   const { file, now, filled } = await fillOnce(millions)
   const startedAt = new Date().toISOString()
+  const questions = questionsFor(now, createTraffic().keys[3]!).filter(({ name }) => name.includes(flags.only))
+  const costs = await measureCosts(file, questions, now)
+  if (flags.costs) {
+    const asked = questions.map(({ name, goalMs }, index) => ({
+      name,
+      goalMs,
+      p50Ms: 0,
+      p95Ms: 0,
+      cost: costs[index]!,
+    }))
+    return { millions, startedAt, filled, asked, calls: null }
+  }
   const hub = await startHub(folderOf(millions), upstreamPort)
   try {
-    const questions = questionsFor(now, createTraffic().keys[3]!).filter(({ name }) => name.includes(flags.only))
     await sendCalls(hub.url, hub.key, { perSecond, seconds: 3 })
     let isOver = false
     const passing = async () => {
@@ -187,9 +183,7 @@ async function measure(millions: number, upstreamPort: number): Promise<Measured
     })
     await calls
     const compared = windows === 0 ? null : await compareCalls(hub.url, hub.key, questions)
-    const costs = await measureCpu(hub, questions)
-    const reads = await countReads(file, questions, now)
-    const all = asked.map((times, index) => ({ ...times, cpuMs: costs[index]!, reads: reads[index]! }))
+    const all = asked.map((times, index) => ({ ...times, cost: costs[index]! }))
     return { millions, startedAt, filled, asked: all, calls: compared }
   } finally {
     await hub.stop()
@@ -206,8 +200,7 @@ function round(ms: number): number {
 }
 
 /** What is written down already of other sizes stays: each may have its own quiet quarter of an hour. */
-function withOthers(target: string, measured: readonly Measured[]): Measured[] {
-  const file = `${target}/latest.json`
+function withOthers(file: string, measured: readonly Measured[]): Measured[] {
   const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { measured: Measured[] }).measured : []
   const others = before.filter(({ millions }) => !measured.some((each) => each.millions === millions))
   return [...others, ...measured].sort((a, b) => a.millions - b.millions)
@@ -226,19 +219,21 @@ const mock = await start('mock', {
   ...{ core: cores.load, command: [`${workFolder}/mock`, String(mockPort)], logFile: mockLog },
   isReady: async () => readFileSync(mockLog, 'utf8').includes('ready'),
 })
-const isWhole = flags.only === '' && windows > 0 && !flags.quiet
+const isWhole = flags.only === '' && (flags.costs || (windows > 0 && !flags.quiet))
 const target = isWhole ? `${folder}results` : workFolder
 mkdirSync(target, { recursive: true })
+const file = `${target}/${flags.costs ? 'costs' : 'latest'}`
 const measured: Measured[] = []
 try {
   for (const millions of sizes) measured.push(await measure(millions, mockPort))
 } finally {
   await mock.stop()
 }
-const settings = { tries, windows, perSecond, cpuTries }
-const results = { machine: describeMachine(), settings, measured: isWhole ? withOthers(target, measured) : measured }
-const table = renderTable(results.measured, perSecond)
+const settings = { tries, windows, perSecond }
+const all = isWhole ? withOthers(`${file}.json`, measured) : measured
+const table = flags.costs ? renderCosts(all) : renderTable(all, perSecond)
 console.log(table)
-writeFileSync(`${target}/latest.json`, `${JSON.stringify(results, null, 2)}\n`)
-writeFileSync(`${target}/latest.md`, table)
-console.log(`Written to ${target}/latest.json and latest.md`)
+const results = { machine: describeMachine(), settings, measured: all }
+writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`)
+writeFileSync(`${file}.md`, table)
+console.log(`Written to ${file}.json and .md`)

@@ -1,10 +1,9 @@
 import type { Calls } from './calls.ts'
 import type { Filled } from './fill.ts'
-import type { Reads } from './reads.ts'
+import type { Cost } from './reads.ts'
 
 export type Times = { name: string; goalMs: number | null; p50Ms: number; p95Ms: number }
-/** CPU of all threads of the hub for one answer, and what the answer read of the store. */
-export type Asked = Times & { cpuMs: number; reads: Reads | null }
+export type Asked = Times & { cost: Cost | null }
 export type Measured = {
   millions: number
   startedAt: string
@@ -17,7 +16,12 @@ const mostMovedMs = 5
 
 /** The results as people read them: goals and times, then what an answer costs and reads as the rows grow. */
 export function renderTable(all: readonly Measured[], perSecond: number): string {
-  return `${timesOf(all, perSecond)}\n${costsOf(all)}\n${sizesOf(all)}`
+  return `${timesOf(all, perSecond)}\n${renderCosts(all)}`
+}
+
+/** What noise on the machine hardly touches. */
+export function renderCosts(all: readonly Measured[]): string {
+  return `${costsOf(all)}\n${sizesOf(all)}`
 }
 
 function timesOf(all: readonly Measured[], perSecond: number): string {
@@ -51,11 +55,11 @@ function costsOf(all: readonly Measured[]): string {
     return `${rows}, ${sums} sums${each === first ? '' : ratio(sums!, sumsFirst!)}`
   })
   lines.push(`| the store has | ${ofStore.join(' | ')} |`)
-  for (const [index, { name }] of first.asked.entries()) {
-    const cells = all.map(({ asked }) => {
-      const [{ cpuMs, reads }, before] = [asked[index]!, first.asked[index]!]
-      const cost = `${cpuMs}${asked === first.asked ? '' : ratio(cpuMs, before.cpuMs)}`
-      return reads === null ? `${cost} · a page` : `${cost} · ${reads.sums} · ${reads.rows}`
+  for (const [index, { name, cost: before }] of first.asked.entries()) {
+    if (before === null) continue
+    const cells = all.map((each) => {
+      const { cpuMs, sums, rows } = each.asked[index]!.cost!
+      return `${cpuMs}${each === first ? '' : ratio(cpuMs, before.cpuMs)} · ${sums} · ${rows}`
     })
     lines.push(`| ${name} | ${cells.join(' | ')} |`)
   }
