@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import { fail } from '../../../kernel/errors.ts'
+import { fail, HubError } from '../../../kernel/errors.ts'
 import type { ClickHouse } from '../../../platform/clickhouse/client.ts'
 import { literal } from '../../../platform/clickhouse/dialect.ts'
 import type { UsageTables } from '../../rows.ts'
@@ -156,13 +156,18 @@ export function createCopyTarget(clickhouse: ClickHouse) {
       await put('usage_state_copies', ['name', 'value', 'copy'], rows)
     },
 
-    /** What was written with `writeState`. */
+    /** What was written with `writeState`; nothing where nobody has copied yet. */
     async readState(): Promise<Map<string, number>> {
-      const rows = await clickhouse.ask<{ name: string; value: number }>(
-        'select name, value from usage_analytics_state',
-        3000,
-      )
-      return new Map(rows.map(({ name, value }) => [name, Number(value)]))
+      try {
+        const rows = await clickhouse.ask<{ name: string; value: number }>(
+          'select name, value from usage_analytics_state',
+          3000,
+        )
+        return new Map(rows.map(({ name, value }) => [name, Number(value)]))
+      } catch (error) {
+        if (error instanceof HubError && /\bCode: 60\b/.test(error.detail ?? '')) return new Map()
+        throw error
+      }
     },
 
     /**

@@ -221,6 +221,16 @@ describe('a report', () => {
     expect(lines).toEqual(['ClickHouse answers reports'])
   })
 
+  test('is answered by the store while nobody has copied yet, and nothing is wrong with that', async () => {
+    const { ask, copy, lines } = await reporting(() => (response) => {
+      response.writeHead(404, { 'x-clickhouse-exception-code': '60' })
+      response.end('Code: 60. DB::Exception: Unknown table expression identifier')
+    })
+    await copy.look()
+    expect(await ask()).toMatchObject({ copiedAsOf: null, rows: [{ measures: { requests: rows.length } }] })
+    expect(lines).toEqual([])
+  })
+
   test('is answered by the store, whole, when the copy breaks off in the middle; the log says so once', async () => {
     let isBroken = true
     const { ask, copy, lines } = await reporting((heard) =>

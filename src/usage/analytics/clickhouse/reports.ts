@@ -58,6 +58,7 @@ export function followCopy(parts: {
         tellAway('ClickHouse cannot be asked how far its copy is; the main store answers reports', error)
         return
       }
+      if (asOf === null) return
       if (!isFresh()) return tellAway('The copy in ClickHouse is too old; the main store answers reports')
       if (told !== 'usable') log.info('ClickHouse answers reports')
       told = 'usable'
