@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Loaded } from './config.ts'
-import { addToSessions, type ConversationTables, createConversations } from './conversations/index.ts'
+import { addToSessions, createCallConversations } from './conversations/calls.ts'
+import type { ConversationTables } from './conversations/index.ts'
 import { createDemo } from './demo/index.ts'
-import { createGateway, type GatewayTables, openSyntheticProviders, type PinnedTables } from './gateway/index.ts'
+import { createCallGateway, openSyntheticProviders } from './gateway/calls.ts'
+import type { GatewayTables, PinnedTables } from './gateway/index.ts'
 import { createHealth } from './health/calls.ts'
 import { createPublicPaths } from './http/access/public-paths.ts'
 import { bodyLimitOf } from './http/body.ts'
@@ -11,7 +13,8 @@ import { contextOf } from './http/context.ts'
 import { createCorsHeaders } from './http/cors-headers.ts'
 import { createRoles, type ServerRole } from './http/roles.ts'
 import type { Route } from './http/route.ts'
-import { createIdentity, type IdentityTables } from './identity/index.ts'
+import { createCallIdentity } from './identity/calls.ts'
+import type { IdentityTables } from './identity/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Closers } from './kernel/closing.ts'
 import { fail } from './kernel/errors.ts'
@@ -24,25 +27,13 @@ import type { Seat } from './platform/processes/seat.ts'
 import { createSpools } from './platform/spool.ts'
 import { createInForce, type InForce } from './risk/calls.ts'
 import type { RiskTables } from './risk/index.ts'
-import {
-  contractNames,
-  createServiceProxy,
-  createServices,
-  openSyntheticServices,
-  type ServicesTables,
-} from './services/index.ts'
+import { contractNames, createCallServices, createServiceProxy, openSyntheticServices } from './services/calls.ts'
+import type { ServicesTables } from './services/index.ts'
 import { createLevels } from './telemetry/calls.ts'
-import {
-  createUsage,
-  type MirrorTables,
-  type NamesOf,
-  openSyntheticUsage,
-  type QuotaTables,
-  type UsageTables,
-} from './usage/index.ts'
+import { createCallUsage, openSyntheticUsage } from './usage/calls.ts'
+import type { MirrorTables, NamesOf, QuotaTables, UsageTables } from './usage/index.ts'
 import { version } from './version.ts'
 import { leftJournalsOf, ownFolder } from './wiring/own-folder.ts'
-import { routesOf } from './wiring/routes.ts'
 import { createWays, isThisMachine } from './wiring/ways.ts'
 
 /** Tables of the store that a process reads or writes which only answers calls. */
@@ -77,10 +68,19 @@ export type Beside = Pick<InForce, 'throttleOf' | 'modelFor'> & {
   namesOfSources: NamesOf
 }
 
-export type CallRooms = ReturnType<typeof buildCallRooms>
+/** How rooms are made that people ask too: with what they ask, or without it. */
+export type Makers = {
+  usage(...parts: Parameters<typeof createCallUsage>): ReturnType<typeof createCallUsage>['usage']
+  identity: typeof createCallIdentity
+  conversations: typeof createCallConversations
+  gateway: typeof createCallGateway
+  services: typeof createCallServices
+}
+
+export type CallRooms<M extends Makers = Makers> = ReturnType<typeof buildCallRooms<M>>
 
 /** Builds the rooms that a call passes through, each once, with what it uses as arguments; nothing has started yet. */
-export function buildCallRooms(
+export function buildCallRooms<M extends Makers>(
   {
     metrics,
     database,
@@ -97,6 +97,7 @@ export function buildCallRooms(
   }: Platform<CallTables>,
   { loaded, clock, log, closers, heartbeats: given, isReadOnly, seat }: RoomSettings,
   beside: Beside,
+  make: M,
 ) {
   const { config } = loaded
   const db = database.kysely
@@ -106,7 +107,7 @@ export function buildCallRooms(
   const heartbeats = given ?? createHeartbeats(clock)
   const canaryDailyNanoUsd = Math.round(config.gateway.canary_daily_usd * 1e9)
   const { openWay, openWays, openPluginWay } = createWays(config, { closers, log })
-  const usage = createUsage(
+  const usage: ReturnType<M['usage']> = make.usage(
     {
       ...{ db, bus, counter, clock, log, metrics, heartbeats, dataDir: ownDir },
       reportsDb: replica?.kysely ?? null,
@@ -132,8 +133,8 @@ export function buildCallRooms(
     },
     config.usage,
     config.limits,
-  )
-  const identity = createIdentity({
+  ) as ReturnType<M['usage']>
+  const identity: ReturnType<M['identity']> = make.identity({
     ...{ db, secrets, bus, clock, log, metrics, counter, mailer, upstreams },
     isReadOnly,
     publicUrl: config.server.public_url,
@@ -141,16 +142,16 @@ export function buildCallRooms(
     config: config.auth,
     audit: { retentionDays: () => config.audit.retention_days, folder: join(config.data.dir, 'audit') },
     ownedElsewhere: (tenantId) => services.ownedBy(tenantId),
-  })
-  const conversations = createConversations(
+  }) as ReturnType<M['identity']>
+  const conversations: ReturnType<M['conversations']> = make.conversations(
     {
       ...{ db, bus, clock, log, metrics, heartbeats, leases: leasesOf('worker') },
       tenantOf: (scope, id) => identity.tenantOf(scope, id),
       sign: (claims) => serviceProxy.sign(claims, 'deletion-receipt+jwt'),
     },
     config.conversations,
-  )
-  const gateway = createGateway(
+  ) as ReturnType<M['conversations']>
+  const gateway: ReturnType<M['gateway']> = make.gateway(
     {
       db,
       isReadOnly,
@@ -196,7 +197,7 @@ export function buildCallRooms(
       heartbeats,
     },
     config.gateway,
-  )
+  ) as ReturnType<M['gateway']>
   const health = createHealth({
     database,
     pingRedis,
@@ -210,7 +211,7 @@ export function buildCallRooms(
     version,
     heartbeats,
   })
-  const services = createServices(
+  const services: ReturnType<M['services']> = make.services(
     {
       ...{ db, secrets, bus, clock, log, metrics, heartbeats, upstreams: openPluginWay() },
       leases: leasesOf('registry'),
@@ -234,7 +235,7 @@ export function buildCallRooms(
       },
     },
     config.services,
-  )
+  ) as ReturnType<M['services']>
   const serviceProxy = createServiceProxy(
     {
       directory: services.directory,
@@ -291,6 +292,14 @@ export type HubRooms = CallRooms & {
   endTails(): void
 }
 
+const forCalls: Makers = {
+  usage: (...parts) => createCallUsage(...parts).usage,
+  identity: createCallIdentity,
+  conversations: createCallConversations,
+  gateway: createCallGateway,
+  services: createCallServices,
+}
+
 /** The rooms of a process that only answers calls, beside another that does everything else for its node. */
 export function buildWorkerRooms(platform: Platform<CallTables>, settings: RoomSettings): HubRooms {
   const { bus } = platform
@@ -298,15 +307,17 @@ export function buildWorkerRooms(platform: Platform<CallTables>, settings: RoomS
   const inForce = createInForce({ db: platform.database.kysely, clock, log })
   const levels = createLevels({ control: log, bus, clock, log: log.child({ room: 'telemetry' }) })
   closers.push(() => levels.stop())
-  const calls = buildCallRooms(platform, settings, {
+  const beside = {
     // Only reports ask for them.
     namesOfSources: async () => new Map(),
     ...{ throttleOf: inForce.throttleOf, modelFor: inForce.modelFor },
-  })
-  const { usage, identity, conversations, gateway, services, health, serviceProxy, roles } = calls
+  }
+  const calls = buildCallRooms(platform, settings, beside, forCalls)
+  const { usage, identity, conversations, gateway, services, health, serviceProxy } = calls
   return {
     ...calls,
-    routes: routesOf({ core: [], usage, services, serviceProxy, health }, roles),
+    // What else a gateway is asked, its node's control process answers.
+    routes: [...serviceProxy.routes, ...health.routes],
     inOrder: [usage, identity, conversations, inForce, gateway, services, health],
     reload: null,
     endTails() {},

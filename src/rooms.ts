@@ -2,12 +2,15 @@ import { join } from 'node:path'
 import type { Kysely } from 'kysely'
 import { type AlertTables, createAlerts } from './alerts/index.ts'
 import { type BackupTables, createBackups } from './backups/index.ts'
-import { buildCallRooms, type CallTables, type HubRooms, type RoomSettings } from './call-rooms.ts'
+import { type Beside, buildCallRooms, type CallTables, type HubRooms, type RoomSettings } from './call-rooms.ts'
 import type { Applier } from './config/live.ts'
 import { createReloadRoom } from './config/reload-room.ts'
 import type { RevisionTables } from './config/revisions-store.ts'
+import { createConversations } from './conversations/index.ts'
 import { type DoctorTables, doctorRoutes } from './doctor/index.ts'
+import { createGateway } from './gateway/index.ts'
 import { type ChecksTables, createChecks } from './health/index.ts'
+import { createIdentity } from './identity/index.ts'
 import { createIncidentsRoom, type IncidentsTables } from './incidents/index.ts'
 import { createMaintenance, type MaintenanceTables } from './maintenance/index.ts'
 import { migrations } from './migrations/index.ts'
@@ -16,11 +19,11 @@ import type { Platform } from './platform/open.ts'
 import { logSettings } from './platform/open-log.ts'
 import { createHubQuestions } from './read-only-hub/index.ts'
 import { createRisk } from './risk/index.ts'
-import { downDependencies, instanceStandings } from './services/index.ts'
+import { createServices, downDependencies, instanceStandings } from './services/index.ts'
 import { createSources, type SourcesTables } from './sources/index.ts'
 import { createSystemLogs, createTelemetry } from './telemetry/index.ts'
 import { createTransfer } from './transfer/index.ts'
-import { readImpact } from './usage/index.ts'
+import { createUsage, readImpact } from './usage/index.ts'
 import { version } from './version.ts'
 import { doctorParts } from './wiring/doctor-parts.ts'
 import { createQuestions } from './wiring/drill-questions.ts'
@@ -52,6 +55,14 @@ export async function shapeStore(
   log.info('Initializing')
 }
 
+const forPeopleToo = {
+  usage: createUsage,
+  identity: createIdentity,
+  conversations: createConversations,
+  gateway: createGateway,
+  services: createServices,
+}
+
 /** Builds each room once, with what it uses as arguments; nothing has started yet. */
 export function buildRooms(platform: Platform<CallTables>, settings: RoomSettings): HubRooms {
   const { metrics, database, bus, secrets, upstreams, mailer } = platform
@@ -59,11 +70,12 @@ export function buildRooms(platform: Platform<CallTables>, settings: RoomSetting
   const { config } = loaded
   // One store holds the tables of every room; each names its own.
   const db = database.kysely as unknown as Kysely<Tables>
-  const calls = buildCallRooms(platform, settings, {
+  const beside: Beside = {
     namesOfSources: (kind, ids) => sources.namesOf(kind, ids),
     throttleOf: (keyId) => risk.throttleOf(keyId),
     modelFor: (keyId) => risk.modelFor(keyId),
-  })
+  }
+  const calls = buildCallRooms(platform, settings, beside, forPeopleToo)
   const { identity, gateway, usage, conversations, health, services, serviceProxy } = calls
   const { roles, leasesOf, ownDir, heartbeats, canaryDailyNanoUsd, openWays } = calls
   const risk = createRisk(

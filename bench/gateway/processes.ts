@@ -12,6 +12,8 @@ export type StartOptions = {
   env?: Record<string, string>
   cwd?: string
   logFile: string
+  /** 30 s unless said. */
+  withinMs?: number
   /** Resolves to true once the process serves. */
   isReady(): Promise<boolean>
 }
@@ -29,13 +31,16 @@ export async function start(name: string, options: StartOptions): Promise<Starte
   if (pid === undefined) throw new Error(`${name} can't be started: ${options.command.join(' ')}`)
   running.add(child)
   child.once('exit', () => running.delete(child))
-  const deadline = Date.now() + 120_000
+  const { withinMs = 120_000 } = options
+  const deadline = Date.now() + withinMs
   while (!(await options.isReady())) {
     const hasEnded = child.exitCode !== null || child.signalCode !== null
     if (hasEnded || Date.now() > deadline) {
       child.kill('SIGKILL')
       const end = readFileSync(options.logFile, 'utf8').slice(-2000)
-      throw new Error(`${name} ${hasEnded ? 'ended' : 'did not serve within 120 s'}. The end of its log:\n${end}`)
+      throw new Error(
+        `${name} ${hasEnded ? 'ended' : `did not serve within ${withinMs / 1000} s`}. The end of its log:\n${end}`,
+      )
     }
     await new Promise((resolve) => setTimeout(resolve, 100))
   }

@@ -29,12 +29,12 @@ const shapes = [
 ] as const
 
 /** Resident; the same with what is shared divided by those who share it; and what is nobody else's. */
-function readHeld(pid: number, isRoot: boolean): Held {
+function readHeld(pid: number, untitled: string): Held {
   const rollUp = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
   const mb = (name: string) => Math.round(Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(rollUp)?.[1] ?? 0) / 1024)
   const title = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0]!
   return {
-    process: title.startsWith('gatehouse ') ? title.slice('gatehouse '.length) : isRoot ? 'first' : title,
+    process: title.startsWith('gatehouse ') ? title.slice('gatehouse '.length) : untitled,
     ...{ residentMb: mb('Rss'), proportionalMb: mb('Pss'), ownMb: mb('Anonymous') },
     threads: readdirSync(`/proc/${pid}/task`).length,
   }
@@ -56,6 +56,8 @@ async function startHub(args: readonly string[]) {
       ...args,
     ],
     ...{ core: '0,1', cwd: repository, env: { NODE_ENV: 'production', ADMIN_KEY: adminKey }, logFile },
+    // Nothing here depends on time: a busy machine may take it.
+    withinMs: 180_000,
     isReady: async () =>
       (await answers(`http://127.0.0.1:${port}/readyz`)) && readFileSync(logFile, 'utf8').includes('Listening on'),
   })
@@ -113,7 +115,7 @@ async function measureStreams(): Promise<{ beforeMb: number; withStreamsMb: numb
   const provider = await startSilent()
   const hub = await startHub([])
   const key = await configure(`http://127.0.0.1:${hub.port}`, provider.port)
-  const own = () => readHeld(hub.pid, true).ownMb
+  const own = () => readHeld(hub.pid, 'hub').ownMb
   // Once over, so that compiled code and pools are not taken for the streams'.
   for (const socket of await openStreams(hub.port, key)) socket.destroy()
   await rest(restSeconds)
@@ -134,10 +136,8 @@ async function main(): Promise<void> {
   for (const { name, args } of shapes) {
     const hub = await startHub(args)
     await rest(restSeconds)
-    const processes = processTree(hub.pid).map((pid) => readHeld(pid, pid === hub.pid && name === 'two workers'))
+    const processes = processTree(hub.pid).map((pid) => readHeld(pid, name === 'two workers' ? 'supervisor' : 'hub'))
     await hub.stop()
-    const first = processes.find((each) => each.process === 'first')
-    if (first !== undefined) first.process = 'supervisor'
     const sum = (pick: (held: Held) => number) => processes.reduce((total, held) => total + pick(held), 0)
     const whole = { residentMb: sum((held) => held.residentMb), proportionalMb: sum((held) => held.proportionalMb) }
     nodes.push({ name, ...whole, processes })

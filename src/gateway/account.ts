@@ -1,4 +1,4 @@
-import { estimateTokensOfBytes, type UsageDetails, type UsageEntry, type WastedUsage } from '../usage/index.ts'
+import { estimateTokensOfBytes, type UsageDetails, type UsageEntry, type WastedUsage } from '../usage/calls.ts'
 import type { ChatUsage } from './chat.ts'
 
 /** What came of an answer, however it ended. */

@@ -1,4 +1,4 @@
-import { type CallSize, estimateTokensOfBytes, type Prices } from '../usage/index.ts'
+import { type CallSize, estimateTokensOfBytes, type Prices } from '../usage/calls.ts'
 import type { Candidate, ServedModel } from './models.ts'
 import type { AskedFacts } from './protocols/protocol.ts'
 

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import type { Kysely } from 'kysely'
-import type { Route } from '../http/route.ts'
 import type { Upgrades } from '../http/upgrades.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
@@ -41,7 +40,7 @@ import { createCredentialKeeper, type Outside } from './providers/index.ts'
 import { fetchImages } from './request/images.ts'
 import { createResponses } from './responses/responses.ts'
 import type { ResponseTables } from './responses/store.ts'
-import { gatewayRoutes } from './routes.ts'
+import type { GatewayRoutesSource } from './routes.ts'
 import { createRouter, type Router } from './routing/router.ts'
 import { createGatewayStore, type GatewayTables } from './store.ts'
 
@@ -91,10 +90,12 @@ export type GatewayParts = {
   random?: () => number
 }
 
-export type Gateway = {
+/** The gateway without what people ask of it. */
+export type CallGateway = {
   llm: LlmRoutes
   realtime: Upgrades
-  routes: Route[]
+  /** What the routes for people are made of. */
+  control: GatewayRoutesSource
   /** Loads the routing table; rejects when it cannot be read. */
   start(): Promise<void>
   /** The hub is about to stop: begins nothing more of its own accord. */
@@ -120,7 +121,7 @@ export type Gateway = {
 /** Results of attempts that say nothing of a provider's health. */
 const silent: ReadonlySet<string> = new Set(['invalid_request', 'content_filter', 'client_closed'])
 
-export function createGateway(parts: GatewayParts, config: GatewayConfig): Gateway {
+export function createCallGateway(parts: GatewayParts, config: GatewayConfig): CallGateway {
   const { clock, log, secrets, upstreams, bus } = parts
   const store = createGatewayStore(parts.db)
   const pool = (origin: string) => upstreams.pool(origin)
@@ -282,7 +283,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
     llm: createLlmRoutes(calls),
     realtime: createRealtime(calls),
     hasSynthetic: () => table.get().providers.some((provider) => provider.isSynthetic),
-    routes: gatewayRoutes({
+    control: {
       store,
       configure,
       importCapabilities: () => config.import_capabilities,
@@ -299,7 +300,7 @@ export function createGateway(parts: GatewayParts, config: GatewayConfig): Gatew
       },
       remoteModels: (row) =>
         listRemoteModels(reviveProvider(row, routing), (url, options) => upstreams.get(url, options)),
-    }),
+    },
     async start() {
       await table.ready()
       if (parts.isReadOnly) return

@@ -5,13 +5,24 @@
  * only the responses that their callers ask to go on from.
  */
 
+import type { Route } from '../http/route.ts'
+import type { GatewayConfig } from './config.ts'
+import { type CallGateway, createCallGateway, type GatewayParts } from './gateway.ts'
+import { gatewayRoutes } from './routes.ts'
 import { modelPatch, modelProviderPatch, providerKeyPatch, providerPatch } from './schema.ts'
 
 export { openProviderQuestions } from './control/ask-providers.ts'
 export { openSyntheticProviders, type SyntheticProviders } from './control/synthetic.ts'
-export { createGateway, type Gateway, type GatewayParts } from './gateway.ts'
+export type { GatewayParts } from './gateway.ts'
 export type { PinnedTables } from './operations/pinned/store.ts'
 export type { GatewayTables } from './store.ts'
+
+export type Gateway = CallGateway & { routes: Route[] }
+
+export function createGateway(parts: GatewayParts, config: GatewayConfig): Gateway {
+  const gateway = createCallGateway(parts, config)
+  return { ...gateway, routes: gatewayRoutes(gateway.control) }
+}
 
 const { mirror: _, alias_of: _alias, ...modelShape } = modelPatch.shape
 

@@ -8,7 +8,7 @@ import {
   estimateTokensOfBytes,
   type Outcome,
   type UsageEntry,
-} from '../usage/index.ts'
+} from '../usage/calls.ts'
 import { account, accountWaste, detailsOf, type Spent } from './account.ts'
 import type { ChatUsage, UpstreamFailure } from './chat.ts'
 import type { Candidate } from './models.ts'

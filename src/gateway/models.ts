@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import { HubError } from '../kernel/errors.ts'
 import { mayUseModel, type Principal } from '../kernel/principal.ts'
 import type { Secrets } from '../platform/secrets.ts'
-import { demoType } from '../usage/index.ts'
+import { demoType } from '../usage/calls.ts'
 import { type MirrorSettings, readMirror } from './own-calls/mirror-settings.ts'
 import {
   type Credential,

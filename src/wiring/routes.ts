@@ -16,11 +16,12 @@ export type RoutedRooms = {
 export function routesOf({ core, usage, services, serviceProxy, health }: RoutedRooms, roles: Roles): Route[] {
   const all = {
     core: [...core.flatMap(({ routes }) => routes), ...usage.routes.filter(({ path }) => !isRegistry(path))],
-    registry: [
-      ...services.routes.filter(({ path }) => !isBelowGateway(path)),
-      ...usage.routes.filter(({ path }) => isRegistry(path)),
+    registry: [...services.routes, ...usage.routes.filter(({ path }) => isRegistry(path))],
+    gateway: [
+      ...serviceProxy.routes,
+      // Answered with the others by a process that has both.
+      ...services.routes.filter(({ path }) => isBelowGateway(path) && !roles.has('registry')),
     ],
-    gateway: [...serviceProxy.routes, ...services.routes.filter(({ path }) => isBelowGateway(path))],
   }
   return [
     ...(roles.has('core') ? all.core : []),

@@ -1,6 +1,6 @@
 import { readBody } from '../../http/body.ts'
 import { fail } from '../../kernel/errors.ts'
-import { estimateTokens } from '../../usage/index.ts'
+import { estimateTokens } from '../../usage/calls.ts'
 import { admitPlain, complete } from '../complete.ts'
 import { readCountable } from '../protocols/gemini/count-tokens.ts'
 import { gemini as protocol } from '../protocols/gemini/index.ts'

@@ -1,4 +1,4 @@
-import { estimateTokensOfBytes } from '../../usage/index.ts'
+import { estimateTokensOfBytes } from '../../usage/calls.ts'
 import { noTokens } from './asking/read-usage.ts'
 import { defineOperation } from './operation.ts'
 

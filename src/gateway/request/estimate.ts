@@ -1,4 +1,4 @@
-import { estimateTokensOfBytes } from '../../usage/index.ts'
+import { estimateTokensOfBytes } from '../../usage/calls.ts'
 import type { ChatAssistantPart, ChatPart, ChatRequest } from '../chat.ts'
 
 /** What vendors count for a picture of usual size, whatever its bytes. */

@@ -11,7 +11,7 @@ import type { Secrets } from '../../platform/secrets.ts'
 import { type Archived, type AuditFileVerdict, archiveRows, verifyArchive } from './archive.ts'
 import { type AuditLog, createAuditLog } from './audit-log.ts'
 import { createChain } from './chain.ts'
-import { auditRoutes } from './routes.ts'
+import type { auditRoutes } from './routes.ts'
 import { type AuditTables, createAuditStore } from './store.ts'
 import { type AuditRange, type AuditVerdict, verifyChain } from './verify.ts'
 
@@ -21,7 +21,8 @@ export type { AuditRange, AuditVerdict } from './verify.ts'
 export type AuditedChange = { at: number; action: string; target: string; by: string }
 
 export type Audit = AuditLog & {
-  routes: ReturnType<typeof auditRoutes>
+  /** What the routes for people are made of. */
+  control: Parameters<typeof auditRoutes>[0]
   /** Names the first row that is not as it was written. Reads a page at a time. */
   verify(range?: AuditRange): Promise<AuditVerdict>
   /** What was done between two moments (epoch ms), latest first, at most `limit`; what failed is left out. */
@@ -49,7 +50,7 @@ export function createAudit(own: {
   const verify = (range?: AuditRange) => verifyChain(auditStore, chain, range)
   return {
     ...createAuditLog({ auditStore, chain, nameOf, clock, log }),
-    routes: auditRoutes({ auditStore, tenantIdOf, verify }),
+    control: { auditStore, tenantIdOf, verify },
     verify,
     async changes(from, to, limit) {
       const rows = await auditStore.list({ from, to: to + 1 }, limit)

@@ -32,6 +32,14 @@ export function createLink(stream: Duplex): Link {
   let members: readonly Member[] = []
   const wire = createWire(stream, (message) => hear(message as Told))
   const say = (said: Said) => wire.send(said)
+  let isCut = false
+  // Whoever ends because the supervisor has ended gives its leases back to nobody: it must not wait for that.
+  const cut = () => {
+    isCut = true
+    for (const { reject } of waiting.values()) reject(unavailable('it has ended'))
+    waiting.clear()
+  }
+  for (const event of ['end', 'close'] as const) stream.on(event, cut)
 
   function hear(told: Told): void {
     switch (told[0]) {
@@ -58,6 +66,7 @@ export function createLink(stream: Duplex): Link {
   return {
     ask<T>(verb: Verb, args: unknown[]) {
       return new Promise<T>((resolve, reject) => {
+        if (isCut) return reject(unavailable('it has ended'))
         if (waiting.size >= mostWaiting) return reject(unavailable('it has not answered for long'))
         waiting.set(++lastId, { resolve: resolve as (value: unknown) => void, reject })
         say(['ask', lastId, verb, args])
