@@ -12,6 +12,7 @@ export function drawChart(title: string, verdicts: readonly Verdict[]): string {
   const rows = verdicts.map((verdict, index) => drawRow(verdict, rowPx * (index + 1) + 8))
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    `<title>${escapeText(title)}: figures as shares of their goals</title>`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     `<text x="8" y="18" font-weight="bold">${escapeText(title)}</text>`,
     ...rows,
