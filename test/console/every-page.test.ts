@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { engines } from '../../src/platform/database/testing.ts'
 import type { TestHub } from '../harness/hub.ts'
 import { answerAs, type Mood, moods, passTime } from './answers.ts'
-import { goTo, menuOf, openBrowser, overflow, signIn, type View } from './browser.ts'
+import { goTo, menuOf, type Opened, openBrowser, overflow, signIn, type View } from './browser.ts'
 import { type Control, furnish, password, people } from './furnished.ts'
 import { hostile, plantHostile } from './hostile.ts'
 import { tabTo } from './keyboard.ts'
@@ -46,7 +46,12 @@ afterAll(async () => {
   await hub?.stop()
 })
 
-const openAs = (role: string, view: View = {}) => browser.open(hub.url, { ...view, storage: storages[role] })
+async function openAs(role: string, view: View = {}): Promise<Opened> {
+  const opened = await browser.open(hub.url, { ...view, storage: storages[role] })
+  // Until its first page stands, it is on its way to the overview whatever the address says by then.
+  await opened.page.locator('main h1').first().waitFor()
+  return opened
+}
 
 describe('every page', () => {
   test.each([
@@ -78,7 +83,6 @@ describe('every page', () => {
     'a %s is offered the pages of their role in %s, is refused on none, and all others say so',
     async (role, language, words) => {
       const { page, context, faults } = await openAs(role, { language })
-      await page.locator('header .brand').waitFor()
       const own = await menuOf(page)
       expect(own.length).toBeLessThan(menu.length)
       expect(own).toContain('/me')
