@@ -239,6 +239,32 @@ describe.each(engines())('incidents on $name', ({ open }) => {
     expect(data.map(({ kind }: { kind: string }) => kind)).toContain('unacknowledged')
   })
 
+  test('a hub that stops does not wait for a channel that is away, and whoever goes on tells what was to be told', async () => {
+    const ending = new AbortController()
+    let isAway = true
+    const node = await start({
+      async tell({ signal }) {
+        if (!isAway) return 'delivered'
+        // Tries go on until somebody says that it is enough.
+        await new Promise((resolve) => signal!.addEventListener('abort', resolve, { once: true }))
+        return 'failed'
+      },
+    })
+    node.alerts.fire('ProviderDown', { provider: 'openai', severity: 'critical' })
+    const turn = node.room.tick(ending.signal)
+    setTimeout(() => ending.abort(), 50)
+    await turn
+    const [incident] = await list(node)
+    const kinds = async () => {
+      const { data } = await node.ask('GET', `/api/incidents/${incident!.id}/timeline`)
+      return data.map(({ kind }: { kind: string }) => kind)
+    }
+    expect(await kinds()).not.toContain('not_told')
+    isAway = false
+    await node.room.tick()
+    expect((await kinds()).filter((kind: string) => kind === 'told')).toHaveLength(1)
+  })
+
   test('what could not be handed over is tried again, told once, and said in the timeline when nobody took it', async () => {
     const keys: string[] = []
     const node = await start({

@@ -173,7 +173,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
     }),
     async tick(signal) {
       await hearing
-      await standby.turn()
+      await standby.turn(signal)
       await look(signal)
       await delivery.deliver(signal)
     },
@@ -193,7 +193,7 @@ export function createIncidentsRoom(parts: IncidentsRoomParts, config: Incidents
         ...{ onOneNode: true, firstDelayMs: 1500 },
       })
       // Each node keeps its own: of what it heard itself.
-      schedule.every('incidents-held', 1000, () => standby.turn(), { onOneNode: false, firstDelayMs: 500 })
+      schedule.every('incidents-held', 1000, (signal) => standby.turn(signal), { onOneNode: false, firstDelayMs: 500 })
       const forget = async () => {
         while ((await store.deleteOld(clock.now() - config.retention_days * 86_400_000, 200)) === 200);
       }

@@ -177,7 +177,7 @@ export function createStandby(parts: {
     }
   }
 
-  async function send(of: Held, page: Page): Promise<void> {
+  async function send(of: Held, page: Page, signal?: AbortSignal): Promise<void> {
     const firing = of.alerts.filter(({ endedAt }) => endedAt === null)
     const isPage = page.reason === 'escalation'
     const hidden = isPage
@@ -187,9 +187,9 @@ export function createStandby(parts: {
           .map(nameOf)
       : []
     const about = isPage ? firing.map(({ fingerprint }) => fingerprint) : []
-    const handed = await delivery.hand(page, { hidden, about })
+    const handed = await delivery.hand(page, { hidden, about, signal })
     Object.assign(page, delivery.moved(page, handed))
-    if (handed.result === 'later') return
+    if (handed.result === 'later' || handed.result === 'stopped') return
     const wasSaid = of.lines.some(({ kind }) => kind === 'nobody_told')
     change(of, hubActor, (incident, turn) => sayHanded(incident, turn, page, handed, wasSaid))
     tryToKeep()
@@ -289,7 +289,7 @@ export function createStandby(parts: {
     /** Moves them into the store. Rejects while it is away. */
     adopt: () => (held.size + acknowledged.length === 0 ? Promise.resolve() : alone(adoptAll)),
     /** One turn: into the store where it is back, else what is due is done here. Never rejects. */
-    async turn(): Promise<void> {
+    async turn(signal?: AbortSignal): Promise<void> {
       if (held.size + acknowledged.length === 0) return
       await alone(async () => {
         try {
@@ -303,7 +303,9 @@ export function createStandby(parts: {
         }
         tryToKeep()
         for (const of of held.values()) {
-          for (const page of of.pages) if (page.state === 'intended' && page.dueAt <= clock.now()) await send(of, page)
+          for (const page of of.pages) {
+            if (page.state === 'intended' && page.dueAt <= clock.now()) await send(of, page, signal)
+          }
         }
       })
     },

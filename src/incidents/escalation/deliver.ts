@@ -26,9 +26,13 @@ export type Tell = (message: {
   id: string
   /** Fingerprints of the alerts it tells of. */
   about?: readonly string[]
+  /** Ends the tries: what was not delivered by then is `failed`. */
+  signal?: AbortSignal
 }) => Promise<'delivered' | 'failed' | 'nobody'>
 
-export type Handed = { result: 'delivered' | 'failed' | 'nobody' | 'later'; why: string }
+/** `stopped`: the hub stops; it is still to be sent, as if it had not been tried. */
+export type Handed = { result: 'delivered' | 'failed' | 'nobody' | 'later' | 'stopped'; why: string }
+type More = { hidden: readonly string[]; about: readonly string[]; signal?: AbortSignal | undefined }
 
 const mostTries = 8
 const atOnce = 10
@@ -66,18 +70,18 @@ export function createDelivery(parts: {
   }
 
   /** Hands it over once; tells what came of it. Never rejects. */
-  async function hand(page: Page, more: { hidden: readonly string[]; about: readonly string[] }): Promise<Handed> {
-    const { hidden, about } = more
+  async function hand(page: Page, { hidden, about, signal }: More): Promise<Handed> {
     const url = urlOf(page)
     try {
       const text = hidden.length === 0 ? page.text : `${page.text}\n${sayHidden(hidden, language)}`
       const digest = createHash('sha256').update(page.id).digest('hex')
       const result = await tell({
-        ...{ about, id: `ntf_${digest.slice(0, 26)}` },
+        ...{ about, id: `ntf_${digest.slice(0, 26)}`, ...(signal && { signal }) },
         ...{ channels: [...page.channels], title: page.title, text, ...(url !== undefined && { url }) },
         severity: page.reason === 'resolved' || page.reason === 'digest' ? 'info' : severityOf[page.severity],
         ...{ traceId: digest.slice(0, 32), dedupeKey: page.id },
       })
+      if (result !== 'delivered' && signal?.aborted) return { result: 'stopped', why: '' }
       counted.with({ reason: page.reason, result }).inc()
       return { result, why: '' }
     } catch (error) {
@@ -91,6 +95,7 @@ export function createDelivery(parts: {
 
   /** How a page stands once it was handed over. */
   function moved(page: Page, { result }: Handed): Pick<Page, 'state' | 'tries' | 'dueAt'> {
+    if (result === 'stopped') return page
     const dueAt = clock.now() + (result === 'later' ? Math.min(5000 * 2 ** page.tries, 300_000) : 0)
     return {
       ...{ state: result === 'later' ? 'intended' : result === 'nobody' ? 'failed' : result, dueAt },
@@ -98,9 +103,10 @@ export function createDelivery(parts: {
     }
   }
 
-  async function send(page: Page, more: { hidden: readonly string[]; about: readonly string[] }): Promise<void> {
+  async function send(page: Page, more: More): Promise<void> {
     const handed = await hand(page, more)
     const { result } = handed
+    if (result === 'stopped') return
     const after = moved(page, handed)
     if (page.incidentId === '' || result === 'later') {
       await store.transaction((trx) => store.movePage(trx, page.id, after))
@@ -117,16 +123,19 @@ export function createDelivery(parts: {
   return {
     hand,
     moved,
-    /** Sends all that is due, several at once; one that hangs holds up its own batch only until `tell` decides. */
+    /**
+     * Sends all that is due, several at once; one that hangs holds up its own batch only until `tell` decides, or `signal`
+     * aborts: then it is still due.
+     */
     async deliver(signal?: AbortSignal): Promise<number> {
       let count = 0
       while (!signal?.aborted) {
         const pages = await store.duePages(clock.now(), atOnce)
-        const more: { hidden: string[]; about: string[] }[] = []
+        const more: More[] = []
         for (const { reason, incidentId } of pages) {
           const isPage = reason === 'escalation'
           const hidden = isPage ? await store.explained(incidentId, mostHidden) : []
-          more.push({ hidden, about: isPage ? await store.firingPrints(incidentId) : [] })
+          more.push({ hidden, about: isPage ? await store.firingPrints(incidentId) : [], signal })
         }
         const ended = await Promise.allSettled(pages.map((page, index) => send(page, more[index]!)))
         const broken = ended.find((each) => each.status === 'rejected')
