@@ -14,14 +14,19 @@ import { createRowSum } from '../../src/backups/archive/sum.ts'
 import { createGauge } from '../../src/backups/index.ts'
 import { createThreads } from '../../src/backups/runner.ts'
 import { loadConfig } from '../../src/config.ts'
+import { createDice } from '../../src/kernel/dice.ts'
 import { migrations } from '../../src/migrations/index.ts'
 import { openDump, type StoreAddress, writeRow } from '../../src/platform/database/copying/index.ts'
 import { migrate, openDatabase } from '../../src/platform/database/index.ts'
 import { silentLog } from '../../src/platform/database/testing-log.ts'
 import { startReadOnlyHub } from '../../src/read-only-hub/hub.ts'
+import { auditLedger } from '../../test/harness/ledger-audit.ts'
+import { type Load, startLoad } from '../../test/harness/load.ts'
+import { startProcessHub } from '../../test/harness/process-hub.ts'
 import { providePostgres } from '../../test/harness/services.ts'
 import { fill } from '../analytics/fill.ts'
 import { percentile } from '../soak/memory.ts'
+import { startUpstream } from '../soak/upstream.ts'
 
 const { values } = parseArgs({
   options: {
@@ -259,16 +264,44 @@ async function answersOf(url: string, now: number): Promise<Map<string, string>>
   return answers
 }
 
-/** Copies while rows are written, then the rest when the writer has gone, and asks both stores the same. */
+/** A hub on the store, and callers that never rest; `stop` ends both and tells which calls were answered. */
+async function startCalls(): Promise<{ stop(): Promise<Pick<Load, 'answered' | 'failed'>> }> {
+  const upstream = await startUpstream()
+  const hub = await startProcessHub({
+    env: {
+      GATEHOUSE_DATA_DIR: folder,
+      GATEHOUSE_SECRET_KEY: secretKey,
+      GATEHOUSE_NETWORK_ALLOW_PRIVATE: '127.0.0.0/8',
+    },
+  })
+  const provider = { name: 'copied', type: 'openai-compatible', base_url: upstream.url, max_retries: 0 }
+  await hub.admin('POST', '/api/providers', provider)
+  await hub.admin('POST', '/api/models', { name: 'copied' })
+  await hub.admin('POST', '/api/model-providers', {
+    ...{ model_id: 'copied', provider_id: 'copied', provider_model: 'copied' },
+  })
+  const { key: apiKey } = await hub.createKey()
+  const load = startLoad({
+    ...{ url: hub.url, apiKey, model: 'copied', callers: 8, pauseMs: 100, random: createDice(1) },
+  })
+  return {
+    async stop() {
+      await load.stop()
+      await hub.stop()
+      await hub.destroy()
+      upstream.stop()
+      return load
+    },
+  }
+}
+
+/** Copies while a hub answers calls on the store, then the rest when it has stopped, and asks both stores the same. */
 async function measureCopy(from: string, to: string) {
-  const database = await openDatabase<Record<string, Row>>({ url: from, dataDir: folder, poolSize: 2, log: silentLog })
-  let isDone = false
-  const writing = writeAt(database, 50, () => isDone, 'copied')
+  const calls = await startCalls()
   const online = await gatehouse(['store', 'copy', '--from', from, '--to', to], folder)
-  isDone = true
-  const written = await writing
-  await database.close()
+  const { answered, failed } = await calls.stop()
   const rest = await gatehouse(['store', 'copy', '--from', from, '--to', to], folder)
+  const audit = await auditLedger({ databaseUrl: to, dataDir: folder }, answered)
   // On a whole minute: answers that speak of now would differ by themselves.
   const now = Math.floor(Date.now() / 60_000) * 60_000
   const [before, after] = [await answersOf(from, now), await answersOf(to, now)]
@@ -280,7 +313,14 @@ async function measureCopy(from: string, to: string) {
   const showCopy = ({ exitCode, seconds, peakMb, peaksMb, told }: typeof online) => ({
     ...{ exitCode, seconds, peakMb, peaksMb, rows: told.rows, rounds: told.rounds, isInPlace: told.isInPlace },
   })
-  return { online: showCopy(online), rest: showCopy(rest), written, questions: before.size, differing }
+  return {
+    ...{ online: showCopy(online), rest: showCopy(rest) },
+    calls: {
+      ...{ answered: answered.length, failed: failed.length, missing: audit.missing.length },
+      ...{ doubled: audit.doubled.length, wrongSums: audit.wrongSums.length, unsettled: audit.unsettled },
+    },
+    ...{ questions: before.size, differing },
+  }
 }
 
 /** Where one text first is not the other. */
