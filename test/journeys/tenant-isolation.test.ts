@@ -59,8 +59,15 @@ async function ask(hub: TestHub, token: string, method: string, path: string, bo
     method,
     headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
     ...(body && { body: JSON.stringify(body) }),
+    // A stream that does not end is told by its path, and not by the end of the test.
+    signal: AbortSignal.timeout(30_000),
+  }).catch((error: unknown) => {
+    throw new Error(`${method} ${path} was not answered: ${error}`)
   })
-  return { status: answer.status, text: await answer.text() }
+  const text = await answer.text().catch((error: unknown) => {
+    throw new Error(`${method} ${path} does not end: ${error}`)
+  })
+  return { status: answer.status, text }
 }
 
 /** An answer without what differs between any two: its own id, and the ids that were asked for. */
