@@ -89,7 +89,7 @@ describe.each(engines())('on $name, a process that is killed', { timeout: 180_00
     return { is, said: unfinished?.store ?? 'nothing', again: await findUnfinishedRestore(store) }
   }
 
-  test('while it takes a backup leaves none that could be taken for one', async () => {
+  test('12: the ancestor wrote its dump under the final name: who is killed while it takes one leaves none that could be taken for it', async () => {
     const { steps } = await runAndKill('take', { url, id: `whole-${name}` }, { atStep: 'trace' })
     expect(steps).toEqual(expect.arrayContaining(['open', 'write', 'sync', 'renameSync', 'fsyncSync']))
     const renamed = steps.indexOf('renameSync')

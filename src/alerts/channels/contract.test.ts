@@ -151,7 +151,7 @@ describe.each(byHttp.map((channel) => [channel.type, channel] as const))('%s', (
   })
 })
 
-describe("the body's own word counts, not the 200 around it", () => {
+describe("9: the ancestor took any 200 for delivered: the body's own word counts", () => {
   test.each([
     ['dingtalk', { errcode: 310000, errmsg: 'sign not match' }, 'credentials', false, '310000'],
     ['dingtalk', { errcode: 130101, errmsg: 'send too fast' }, 'limited', true, '130101'],

@@ -427,7 +427,7 @@ describe.each(engines())('delivery on $name', ({ open: openStore }) => {
     expect(killed.length).toBeGreaterThanOrEqual(8)
   })
 
-  test('a template that fails costs nobody the alert: the built-in text is sent and says so', async () => {
+  test('7: the ancestor lost the alert whose template named what was not there: here the built-in text is sent and says so', async () => {
     const vendors = await openVendors()
     const node = await openNode(await open())
     const { id } = await node.channel('webhook', vendors.url, { body_template: '{{#is_resolved}}over{{/is_resolved}}' })
