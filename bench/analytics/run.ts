@@ -202,7 +202,14 @@ function round(ms: number): number {
 /** What is written down already of other sizes stays: each may have its own quiet quarter of an hour. */
 function withOthers(file: string, measured: readonly Measured[]): Measured[] {
   const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { measured: Measured[] }).measured : []
-  const others = before.filter(({ millions }) => !measured.some((each) => each.millions === millions))
+  const names = (of: Measured) => of.asked.map(({ name }) => name).join()
+  const others = before.filter(
+    (each) =>
+      !measured.some(({ millions }) => millions === each.millions) &&
+      // Of former questions, or from before costs were told: it cannot stand beside these.
+      each.asked.every(({ cost }) => cost !== undefined) &&
+      names(each) === names(measured[0]!),
+  )
   return [...others, ...measured].sort((a, b) => a.millions - b.millions)
 }
 
