@@ -1400,7 +1400,7 @@ export type Operations = {
       rows_read: number
       rows_per_second_now: number
       backfill: {
-        state: 'none' | 'running' | 'done'
+        state: 'none' | 'running' | 'paused' | 'done'
         from: string | null
         to: string | null
         reached: string | null
@@ -3114,7 +3114,7 @@ export type Operations = {
       rows_read: number
       rows_per_second_now: number
       backfill: {
-        state: 'none' | 'running' | 'done'
+        state: 'none' | 'running' | 'paused' | 'done'
         from: string | null
         to: string | null
         reached: string | null

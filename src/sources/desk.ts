@@ -167,7 +167,7 @@ function showStatus(row: SourceRecord, cursor: CursorRecord, now: number): Sourc
     ...{ last_row_at: toTime(cursor.last_row_at), last_row_id: cursor.last_row_id },
     ...{ rows_read: cursor.rows_read, rows_per_second_now: cursor.rows_per_second },
     backfill: {
-      state: to === null ? 'none' : isDone ? 'done' : 'running',
+      state: to === null ? 'none' : isDone ? 'done' : row.enabled === 1 ? 'running' : 'paused',
       ...{ from: toTime(from), to: toTime(to), reached: toTime(reached) },
       progress: isDone ? 1 : span <= 0 || reached === null ? 0 : (to! - reached) / span,
       rows: cursor.backfill_rows,

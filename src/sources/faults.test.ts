@@ -182,6 +182,17 @@ test('a node that dies at any step is followed by another, and every figure is t
   expect(await world.kept()).toEqual(truthOf(gateway.calls))
 })
 
+test('the history of a source that is off is paused, and is being read when it is on again', async () => {
+  const world = await open()
+  await world.add({ dsn: 'sqlite:/nowhere/one-api.db' })
+  const stateOf = async () => (await world.desk.status('prod')).backfill.state
+  expect(await stateOf()).toBe('running')
+  await world.desk.patch('prod', { enabled: false })
+  expect(await stateOf()).toBe('paused')
+  await world.desk.patch('prod', { enabled: true })
+  expect(await stateOf()).toBe('running')
+})
+
 test('rows that come late are found, the later ones by comparing hours', async () => {
   const file = await createFile()
   const gateway = gatewayOf(500, 0.1)

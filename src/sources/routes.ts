@@ -118,8 +118,7 @@ export function sourceRoutes({ desk, remove, clock }: SourceRoutesParts): Route[
         await desk.find(id)
         const read = async () => {
           const told = await desk.status(id)
-          // Nobody reads one that is off: it would be followed for ever.
-          return { isOver: told.backfill.state !== 'running' || told.state === 'off', told }
+          return { isOver: told.backfill.state !== 'running', told }
         }
         return follow(read, { clock, closed })
       },

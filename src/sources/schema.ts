@@ -96,7 +96,7 @@ export const statusReply = sourceReply.extend({
   rows_read: count.describe('Since it was added, rows that were read again counted again.'),
   rows_per_second_now: z.number().describe('Of the last time that rows were read.'),
   backfill: z.object({
-    state: z.enum(['none', 'running', 'done']),
+    state: z.enum(['none', 'running', 'paused', 'done']).describe('`paused`: the source is off.'),
     from: time,
     to: time,
     reached: time.describe('It goes from the newest to the oldest.'),
