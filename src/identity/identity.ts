@@ -3,7 +3,6 @@ import type { Kysely } from 'kysely'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import { idPrefixes } from '../kernel/ids.ts'
-import type { Principal } from '../kernel/principal.ts'
 import { everything, readTenantId } from '../kernel/scope.ts'
 import type { ServiceTokens } from '../kernel/service-tokens.ts'
 import type { Bus } from '../platform/bus/bus.ts'
@@ -16,7 +15,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import type { Secrets } from '../platform/secrets.ts'
 import { type Audit, createAudit } from './audit/index.ts'
 import type { AuditTables } from './audit/store.ts'
-import { createAuthenticator, readCredential } from './authenticate.ts'
+import { type Authenticator, createAuthenticator, readCredential } from './authenticate.ts'
 import type { AuthConfig } from './config.ts'
 import { createInvitationStore } from './invitation-store.ts'
 import { createInvitations } from './invitations.ts'
@@ -56,21 +55,12 @@ export type IdentityControl = {
 }
 
 /** Who is calling, without what people ask about it. */
-export type CallIdentity = {
+export type CallIdentity = Authenticator & {
   /** What the routes for people are made of. */
   control: IdentityControl
   keys: Keys
   /** A tenant as this node knows it: synchronous, follows the store within a second. */
   tenant(id: string): Tenant | undefined
-  /** For model paths: synchronous for a key in memory. */
-  byApiKey(text: string): Principal | Promise<Principal>
-  /** For control routes; with 'service' the own token of a plugin service comes in too. */
-  byControlCredential(
-    headers: IncomingHttpHeaders,
-    opens?: 'service' | 'people',
-  ): Principal | null | Promise<Principal | null>
-  /** The plugin service whose own token this is. Throws `unauthenticated` without one, `forbidden` for other keys. */
-  byServiceCredential(headers: IncomingHttpHeaders): Principal | Promise<Principal>
   /** Endpoints and addresses of a key; whoever lets a key in asks it. Throws `forbidden`. */
   checkScope: CheckScope
   serviceTokens: ServiceTokens
